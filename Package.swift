@@ -1,0 +1,153 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One package, many small targets. The pure targets (the core) come first and import nothing that
+// touches the world; the services and shells follow. See docs/architecture.md.
+
+/// `LINNET_SCOPE=Ledger` reduces the package to that target, what it needs, and its tests, so that a
+/// pure target builds in seconds without any package dependency (fuzzers, mutants and sanitizers do so).
+let scope = Context.environment["LINNET_SCOPE"].map { $0.split(separator: ",").map(String.init) }
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+]
+
+struct Room {
+  enum Kind { case library, executable, test, c, system(pkgConfig: String, package: String) }
+  var name: String
+  var kind: Kind = .library
+  var needs: [String] = []
+  var products: [(name: String, package: String)] = []
+  var linkerLibraries: [String] = []
+  var resources: [Resource] = []
+}
+
+let nio = "swift-nio"
+let rooms: [Room] = [
+  // C
+  Room(name: "CSodium", kind: .system(pkgConfig: "libsodium", package: "libsodium-dev")),
+  Room(name: "CSeccomp", kind: .system(pkgConfig: "libseccomp", package: "libseccomp-dev")),
+  Room(name: "CLinux", kind: .c),
+  Room(name: "Sodium", needs: ["CSodium", "Primitives"]),
+
+  // The core: pure
+  Room(name: "Primitives", needs: ["CSodium"]),
+  Room(name: "Wire", needs: ["Primitives"]),
+  Room(name: "Membership", needs: ["Wire", "Primitives"]),
+  Room(name: "Broadcast", needs: ["Wire", "Primitives"]),
+  Room(name: "Consensus", needs: ["Wire", "Primitives"]),
+  Room(name: "Ledger", needs: ["Wire", "Primitives"]),
+  Room(name: "Core", needs: ["Membership", "Broadcast", "Consensus", "Ledger", "Wire", "Primitives"]),
+
+  // Services
+  Room(name: "Journal", needs: ["Primitives", "CLinux"]),
+  Room(
+    name: "Transport", needs: ["Sodium", "Wire", "Primitives", "CLinux"],
+    products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
+  Room(name: "Blobs", needs: ["Primitives", "CLinux"]),
+  Room(name: "Hardware", needs: ["CLinux"]),
+  Room(name: "Executor", needs: ["CLinux", "CSeccomp"], products: [("Logging", "swift-log")]),
+
+  // Shells and what users touch
+  Room(name: "Config", needs: ["CLinux"], products: [("TOMLKit", "TOMLKit")]),
+  Room(
+    name: "Control", needs: ["CLinux"],
+    products: [
+      ("Hummingbird", "hummingbird"), ("NIOCore", nio), ("NIOPosix", nio), ("NIOHTTP1", nio),
+      ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle"),
+    ]),
+  Room(name: "Simulator", needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(
+    name: "Node",
+    needs: [
+      "Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium", "Journal",
+      "Transport", "Blobs", "Hardware", "Executor", "Config", "Control", "CLinux",
+    ],
+    products: [
+      ("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log"),
+      ("ServiceLifecycle", "swift-service-lifecycle"),
+    ]),
+  Room(name: "Testnet", needs: ["Config", "Control", "CLinux", "Sodium", "Primitives", "Wire"]),
+  Room(
+    name: "linnet", kind: .executable,
+    needs: [
+      "Node", "Control", "Simulator", "Testnet", "Config", "Hardware", "Sodium", "Wire", "Primitives", "CLinux",
+    ],
+    products: [
+      ("ArgumentParser", "swift-argument-parser"), ("Logging", "swift-log"),
+      ("ServiceLifecycle", "swift-service-lifecycle"),
+    ]),
+
+  // Tests: one folder a target
+  Room(name: "PrimitivesTests", kind: .test, needs: ["Primitives"]),
+  Room(name: "SodiumTests", kind: .test, needs: ["Sodium", "Primitives"]),
+  Room(name: "WireTests", kind: .test, needs: ["Wire", "Primitives", "Sodium"]),
+  Room(name: "MembershipTests", kind: .test, needs: ["Membership", "Wire", "Primitives", "Sodium"]),
+  Room(name: "BroadcastTests", kind: .test, needs: ["Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(name: "ConsensusTests", kind: .test, needs: ["Consensus", "Wire", "Primitives", "Sodium"]),
+  Room(name: "LedgerTests", kind: .test, needs: ["Ledger", "Wire", "Primitives", "Sodium"]),
+  Room(name: "CoreTests", kind: .test, needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(name: "JournalTests", kind: .test, needs: ["Journal", "Primitives"]),
+  Room(name: "TransportTests", kind: .test, needs: ["Transport", "Sodium", "Wire", "Primitives"], products: [("NIOCore", nio), ("NIOPosix", nio)]),
+  Room(name: "BlobsTests", kind: .test, needs: ["Blobs", "Primitives"]),
+  Room(name: "HardwareTests", kind: .test, needs: ["Hardware"]),
+  Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
+  Room(name: "ConfigTests", kind: .test, needs: ["Config"]),
+  Room(name: "ControlTests", kind: .test, needs: ["Control"]),
+  Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
+  Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
+]
+
+/// The rooms that `scope` asks for: each named target, all that it needs, and its tests.
+func kept() -> [Room] {
+  guard let scope else { return rooms }
+  let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
+  var names = Set<String>()
+  func add(_ name: String) {
+    guard names.insert(name).inserted, let room = byName[name] else { return }
+    room.needs.forEach(add)
+  }
+  for name in scope { add(name) }
+  for name in scope where byName[name + "Tests"] != nil { add(name + "Tests") }
+  return rooms.filter { names.contains($0.name) }
+}
+
+let allPackages: [(name: String, dependency: Package.Dependency)] = [
+  ("swift-nio", .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2")),
+  ("swift-log", .package(url: "https://github.com/apple/swift-log", exact: "1.16.2")),
+  ("swift-argument-parser", .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")),
+  ("swift-service-lifecycle", .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0")),
+  ("hummingbird", .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: [])),
+  ("TOMLKit", .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0")),
+]
+let usedPackages = Set(kept().flatMap { $0.products.map(\.package) })
+
+let package = Package(
+  name: "linnet",
+  products: scope == nil ? [.executable(name: "linnet", targets: ["linnet"])] : [],
+  dependencies: allPackages.filter { usedPackages.contains($0.name) }.map(\.dependency),
+  targets: kept().map { room in
+    let dependencies: [Target.Dependency] =
+      room.needs.map { .target(name: $0) } + room.products.map { .product(name: $0.name, package: $0.package) }
+    switch room.kind {
+    case .system(let pkgConfig, let debian):
+      return .systemLibrary(
+        name: room.name, path: "Sources/\(room.name)", pkgConfig: pkgConfig, providers: [.apt([debian])])
+    case .c:
+      return .target(
+        name: room.name, path: "Sources/\(room.name)",
+        cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])])
+    case .library:
+      return .target(
+        name: room.name, dependencies: dependencies, path: "Sources/\(room.name)", swiftSettings: strict)
+    case .executable:
+      return .executableTarget(
+        name: room.name, dependencies: dependencies, path: "Sources/\(room.name)", swiftSettings: strict)
+    case .test:
+      return .testTarget(
+        name: room.name, dependencies: dependencies, path: "Tests/\(room.name)",
+        resources: room.resources, swiftSettings: strict)
+    }
+  }
+)

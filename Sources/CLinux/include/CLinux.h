@@ -1,0 +1,7 @@
+// What Swift cannot call: one header a topic. Add a topic by adding its header here.
+#ifndef LINNET_CLINUX_H
+#define LINNET_CLINUX_H
+
+#include "linnet_system.h"
+
+#endif
