@@ -1,0 +1,54 @@
+import CSodium
+
+/// Secret bytes in guarded memory: kept out of swap and core dumps where the system allows, between guard pages,
+/// read-only once written, and zeroed when released (libsodium `sodium_malloc`).
+package final class SecretMemory: Sendable {
+  /// The number of secret bytes.
+  package let count: Int
+
+  // Safe to share: the bytes are written once, in init, before any other reference exists, and the pages are
+  // read-only from then on; they are freed in deinit, when no reference is left.
+  private nonisolated(unsafe) let base: UnsafeMutablePointer<UInt8>
+
+  /// Allocates `count` bytes and lets `fill` write them.
+  ///
+  /// - Throws: `SodiumError` with code `outOfMemory`, or what `fill` throws.
+  package init(count: Int, fill: (UnsafeMutablePointer<UInt8>) throws(SodiumError) -> Void) throws(SodiumError) {
+    precondition(sodiumIsReady)
+    guard let memory = sodium_malloc(count) else {
+      throw SodiumError(
+        .outOfMemory, "Cannot get \(count) bytes of guarded memory for a key: raise the limit on locked memory.")
+    }
+    self.count = count
+    base = memory.bindMemory(to: UInt8.self, capacity: count)
+    try fill(base)
+    // Not fatal where it fails: the pages then merely stay writable.
+    _ = sodium_mprotect_readonly(memory)
+  }
+
+  /// A copy of the given secret.
+  package convenience init(copying secret: UnsafeBufferPointer<UInt8>) throws(SodiumError) {
+    try self.init(count: secret.count) { memory throws(SodiumError) in
+      if let source = secret.baseAddress { memory.update(from: source, count: secret.count) }
+    }
+  }
+
+  /// A copy of the given secret, whose array the caller zeroes or lets go.
+  package convenience init(copying secret: [UInt8]) throws(SodiumError) {
+    try self.init(count: secret.count) { memory throws(SodiumError) in
+      for index in secret.indices { memory[index] = secret[index] }
+    }
+  }
+
+  deinit { sodium_free(base) }
+
+  /// Reads the secret. The pointer is good within `body` only.
+  package func withBytes<Answer>(_ body: (UnsafePointer<UInt8>) -> Answer) -> Answer {
+    body(UnsafePointer(base))
+  }
+}
+
+/// Overwrites a secret that was held in an ordinary array.
+package func zero(_ secret: inout [UInt8]) {
+  secret.withUnsafeMutableBytes { sodium_memzero($0.baseAddress, $0.count) }
+}
