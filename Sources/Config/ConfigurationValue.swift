@@ -1,0 +1,64 @@
+/// A value in the few shapes that a key can have, whichever source it came from.
+enum ConfigurationValue: Hashable, Sendable {
+  case boolean(Bool)
+  case integer(UInt64)
+  case text(String)
+  case list([String])
+
+  /// TOML notation.
+  var rendered: String {
+    switch self {
+    case .boolean(let value): value ? "true" : "false"
+    case .integer(let value): String(value)
+    case .text(let value): Self.quoted(value)
+    case .list(let values): "[" + values.map(Self.quoted).joined(separator: ", ") + "]"
+    }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case let other where other.value < 0x20 || other.value == 0x7F:
+        let hex = String(other.value, radix: 16, uppercase: true)
+        result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}
+
+/// A value as it was found, before it is checked: of any TOML type, or bare text from environment or flag.
+enum FoundValue: Sendable {
+  case boolean(Bool)
+  case integer(Int)
+  case text(String)
+  case list([FoundValue])
+  /// A TOML type that no key has, by its name.
+  case other(String)
+  /// Text without a type: what it is depends on the key.
+  case bare(String)
+
+  /// What was found, for a person.
+  var described: String {
+    switch self {
+    case .boolean(let value): "the boolean \(value)"
+    case .integer(let value): "the integer \(value)"
+    case .text(let value): "the string \(ConfigurationValue.text(value).rendered)"
+    case .list(let values): values.isEmpty ? "an empty array" : "an array"
+    case .other(let name): "a \(name)"
+    case .bare(let value): ConfigurationValue.text(value).rendered
+    }
+  }
+}
+
+/// The refusal of a found value: what kind and what to tell the person.
+struct ValueRefusal: Error {
+  let code: ConfigurationProblem.Code
+  let message: String
+}
