@@ -1,0 +1,244 @@
+import Primitives
+
+/// What a node does for the network, as bits.
+public struct Roles: OptionSet, Hashable, Sendable {
+  public let rawValue: UInt8
+
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Votes in consensus.
+  public static let validator = Roles(rawValue: 1)
+  /// Offers to run jobs.
+  public static let provider = Roles(rawValue: 2)
+  /// All bits that have a meaning.
+  public static let all: Roles = [.validator, .provider]
+
+  /// The names of the roles, in the order of their bits.
+  public var names: [String] {
+    (contains(.validator) ? ["validator"] : []) + (contains(.provider) ? ["provider"] : [])
+  }
+}
+
+/// A node's own signed record. The envelope's sequence is the SWIM incarnation: nobody else can make one, so
+/// nobody can resurrect, move or impersonate a node.
+public struct NodeRecord: Hashable, Sendable, WireCodable {
+  /// The most addresses a record names.
+  public static let maximumAddresses = 4
+  /// The longest name, in bytes.
+  public static let maximumNameBytes = 63
+  /// The longest agent version, in bytes.
+  public static let maximumAgentBytes = 31
+
+  /// A name for people; grants nothing.
+  public var name: String
+  /// Where the node can be reached, best first.
+  public var addresses: [PeerAddress]
+  /// What it does.
+  public var roles: Roles
+  /// The hash of its hardware report.
+  public var capabilities: Digest
+  /// The software and its version.
+  public var agent: String
+  /// Seconds since 1970 after which the record means nothing.
+  public var expiresUnixSeconds: UInt64
+
+  /// A record.
+  public init(
+    name: String, addresses: [PeerAddress], roles: Roles, capabilities: Digest, agent: String,
+    expiresUnixSeconds: UInt64
+  ) {
+    self.name = name
+    self.addresses = addresses
+    self.roles = roles
+    self.capabilities = capabilities
+    self.agent = agent
+    self.expiresUnixSeconds = expiresUnixSeconds
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(name)
+    writer.array(addresses)
+    writer.uint8(roles.rawValue)
+    writer.digest(capabilities)
+    writer.string(agent)
+    writer.uint64(expiresUnixSeconds)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    name = try reader.string(limit: NodeRecord.maximumNameBytes, what: "node name")
+    addresses = try reader.array(limit: NodeRecord.maximumAddresses, what: "node addresses")
+    roles = Roles(rawValue: try reader.uint8())
+    guard Roles.all.isSuperset(of: roles) else { throw .badValue(what: "roles") }
+    capabilities = try reader.digest()
+    agent = try reader.string(limit: NodeRecord.maximumAgentBytes, what: "agent version")
+    expiresUnixSeconds = try reader.uint64()
+  }
+}
+
+/// "This node, in this incarnation, does not answer me": signed by the accuser.
+public struct Accusation: Hashable, Sendable, WireCodable {
+  /// Who does not answer.
+  public var accused: NodeID
+  /// The incarnation (record sequence) that the accuser knew.
+  public var incarnation: UInt64
+
+  /// An accusation.
+  public init(accused: NodeID, incarnation: UInt64) {
+    self.accused = accused
+    self.incarnation = incarnation
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.nodeID(accused)
+    writer.uint64(incarnation)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    accused = try reader.nodeID()
+    incarnation = try reader.uint64()
+  }
+}
+
+/// Bounds of the rumours (records, accusations, farewells) that ride on probe traffic.
+public enum Rumours {
+  /// The most rumours in one datagram.
+  public static let maximumCount = 8
+  /// The most bytes that the rumours of one datagram take, so that it stays below 1,200.
+  public static let maximumBytes = 960
+
+  static func encode(_ rumours: [Envelope], into writer: inout WireWriter) { writer.array(rumours) }
+
+  static func decode(from reader: inout WireReader) throws(WireError) -> [Envelope] {
+    let rumours: [Envelope] = try reader.array(limit: maximumCount, what: "rumours")
+    for rumour in rumours where ![.nodeRecord, .accusation, .leave].contains(rumour.kind) {
+      throw .badValue(what: "rumour kind")
+    }
+    return rumours
+  }
+}
+
+/// A probe. It names its receiver, so that nobody can re-address another's datagram.
+public struct Ping: Hashable, Sendable, WireCodable {
+  /// Who is asked.
+  public var receiver: NodeID
+  /// The prober's number for this probe; the answer repeats it.
+  public var number: UInt64
+  /// The height of the sender's last finalized block.
+  public var height: UInt64
+  /// Records, accusations and farewells that ride along.
+  public var rumours: [Envelope]
+
+  /// A probe.
+  public init(receiver: NodeID, number: UInt64, height: UInt64, rumours: [Envelope]) {
+    self.receiver = receiver
+    self.number = number
+    self.height = height
+    self.rumours = rumours
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.nodeID(receiver)
+    writer.varint(number)
+    writer.varint(height)
+    Rumours.encode(rumours, into: &writer)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    receiver = try reader.nodeID()
+    number = try reader.varint()
+    height = try reader.varint()
+    rumours = try Rumours.decode(from: &reader)
+  }
+}
+
+/// The answer to a `Ping`, or to a `PingRequest` whose target answered.
+public struct Ack: Hashable, Sendable, WireCodable {
+  /// Who asked.
+  public var receiver: NodeID
+  /// The number of the probe that is answered.
+  public var number: UInt64
+  /// The height of the sender's last finalized block.
+  public var height: UInt64
+  /// The address from which the probe came, as the answerer saw it: how a node learns its public address.
+  public var observed: PeerAddress
+  /// Records, accusations and farewells that ride along.
+  public var rumours: [Envelope]
+
+  /// An answer.
+  public init(receiver: NodeID, number: UInt64, height: UInt64, observed: PeerAddress, rumours: [Envelope]) {
+    self.receiver = receiver
+    self.number = number
+    self.height = height
+    self.observed = observed
+    self.rumours = rumours
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.nodeID(receiver)
+    writer.varint(number)
+    writer.varint(height)
+    writer.value(observed)
+    Rumours.encode(rumours, into: &writer)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    receiver = try reader.nodeID()
+    number = try reader.varint()
+    height = try reader.varint()
+    observed = try reader.value()
+    rumours = try Rumours.decode(from: &reader)
+  }
+}
+
+/// The answer to a `PingRequest` whose target did not answer in time (Lifeguard).
+public struct Nack: Hashable, Sendable, WireCodable {
+  /// Who asked.
+  public var receiver: NodeID
+  /// The number of the request.
+  public var number: UInt64
+
+  /// A negative answer.
+  public init(receiver: NodeID, number: UInt64) {
+    self.receiver = receiver
+    self.number = number
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.nodeID(receiver)
+    writer.varint(number)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    receiver = try reader.nodeID()
+    number = try reader.varint()
+  }
+}
+
+/// "Probe `target` for me": the target is an id among known members, never an address from the packet.
+public struct PingRequest: Hashable, Sendable, WireCodable {
+  /// Who is to probe.
+  public var receiver: NodeID
+  /// The number to repeat in the answer.
+  public var number: UInt64
+  /// Whom to probe.
+  public var target: NodeID
+
+  /// A request.
+  public init(receiver: NodeID, number: UInt64, target: NodeID) {
+    self.receiver = receiver
+    self.number = number
+    self.target = target
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.nodeID(receiver)
+    writer.varint(number)
+    writer.nodeID(target)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    receiver = try reader.nodeID()
+    number = try reader.varint()
+    target = try reader.nodeID()
+  }
+}
