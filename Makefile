@@ -1,0 +1,50 @@
+# Linnet. `make demo` and `make test` do everything on a fresh Debian or Ubuntu that has Swift, git and make.
+
+SCRATCH ?= .build
+LINNET  := $(SCRATCH)/release/linnet
+PREFIX  ?= /usr/local
+
+.PHONY: help demo test build release check fmt seeds acceptance fuzz bench install dependencies clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+demo: release ## start a testnet of four nodes, run a real job on it, stop
+	@scripts/demo $(LINNET)
+
+test: dependencies ## format, purity, unit tests, simulator seeds, acceptance tests
+	@scripts/test
+
+dependencies:
+	@scripts/dependencies
+
+build: dependencies ## debug build
+	swift build --scratch-path $(SCRATCH)
+
+release: dependencies ## the binary that ships, at .build/release/linnet
+	@scripts/build-release
+
+check: dependencies ## format and purity only: seconds
+	@scripts/check
+
+fmt: ## lay out every Swift file
+	swift format -i -r -p Package.swift Sources Tests Benchmarks
+
+seeds: release ## the fixed simulator seeds
+	@scripts/seeds $(LINNET)
+
+acceptance: release ## acceptance tests with real processes and hosts
+	@scripts/acceptance
+
+fuzz: dependencies ## libFuzzer over every decoder, FUZZ_RUNS inputs in all (default one million)
+	@scripts/fuzz
+
+bench: release ## idle cost and latencies of a four-node testnet
+	@Benchmarks/testnet-bench $(LINNET)
+
+install: release ## the binary into PREFIX/bin
+	install -D -m 0755 $(LINNET) $(DESTDIR)$(PREFIX)/bin/linnet
+	install -D -m 0644 node.conf.example $(DESTDIR)$(PREFIX)/share/doc/linnet/node.conf.example
+
+clean: ## remove what was built
+	rm -rf .build .build-*

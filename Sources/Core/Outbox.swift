@@ -1,0 +1,89 @@
+import Primitives
+import Wire
+
+/// The node's own transactions until they are final. Each has a nonce; when another transaction of the account
+/// took that nonce (one signed before a restart, say), the intent is signed again under the next.
+public struct Outbox: Sendable {
+  /// The most own transactions under way.
+  public static let maximumPending = 2_048
+
+  /// Why the node wants a transaction: what is already on its way is not asked for twice.
+  public enum Purpose: Hashable, Comparable, Sendable {
+    /// A request through the control socket, by its number.
+    case request(UInt64)
+    case offer
+    case renew
+    case accept(Digest)
+    case decline(Digest)
+    case commit
+    case reveal
+    case attest(NodeID)
+
+    private var rank: Int {
+      switch self {
+      case .request: 0
+      case .offer: 1
+      case .renew: 2
+      case .accept: 3
+      case .decline: 4
+      case .commit: 5
+      case .reveal: 6
+      case .attest: 7
+      }
+    }
+
+    public static func < (left: Purpose, right: Purpose) -> Bool {
+      switch (left, right) {
+      case (.request(let a), .request(let b)): a < b
+      case (.accept(let a), .accept(let b)), (.decline(let a), .decline(let b)): a < b
+      case (.attest(let a), .attest(let b)): a < b
+      default: left.rank < right.rank
+      }
+    }
+  }
+
+  struct Pending: Sendable {
+    var purpose: Purpose
+    var action: TransactionAction
+    var feeMicrocredits: UInt64
+    var message: Verified<Message>
+    var sentAt: Instant
+  }
+
+  private(set) var pending = Table<UInt64, Pending>()
+  private var purposes = Table<Purpose, UInt64>()
+
+  init() {}
+
+  /// True when a transaction for this purpose is on its way.
+  func isPending(_ purpose: Purpose) -> Bool { purposes.contains(purpose) }
+
+  /// True when no further transaction may be added.
+  var isFull: Bool { pending.count >= Outbox.maximumPending }
+
+  mutating func add(_ entry: Pending, nonce: UInt64) {
+    pending[nonce] = entry
+    purposes[entry.purpose] = nonce
+  }
+
+  mutating func remove(nonce: UInt64) -> Pending? {
+    guard let entry = pending.removeValue(forKey: nonce) else { return nil }
+    if purposes[entry.purpose] == nonce { purposes[entry.purpose] = nil }
+    return entry
+  }
+
+  /// The nonce that follows all that is under way.
+  func nextNonce(from nonce: UInt64) -> UInt64 {
+    guard let last = pending.last else { return nonce }
+    return max(nonce, last.key &+ 1)
+  }
+
+  /// Removes what the account's nonce has passed.
+  mutating func settled(below nonce: UInt64) -> [Pending] {
+    var done: [Pending] = []
+    while let first = pending.first, first.key < nonce {
+      if let entry = remove(nonce: first.key) { done.append(entry) }
+    }
+    return done
+  }
+}
