@@ -50,7 +50,7 @@ let rooms: [Room] = [
   Room(name: "Executor", needs: ["CLinux", "CSeccomp"], products: [("Logging", "swift-log")]),
 
   // Shells and what users touch
-  Room(name: "Config", needs: ["CLinux"], products: [("TOMLKit", "TOMLKit")]),
+  Room(name: "Config", needs: ["CLinux", "Wire", "Primitives"], products: [("TOMLKit", "TOMLKit")]),
   Room(
     name: "Control", needs: ["CLinux"],
     products: [
@@ -93,7 +93,7 @@ let rooms: [Room] = [
   Room(name: "BlobsTests", kind: .test, needs: ["Blobs", "Primitives"]),
   Room(name: "HardwareTests", kind: .test, needs: ["Hardware"]),
   Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
-  Room(name: "ConfigTests", kind: .test, needs: ["Config"]),
+  Room(name: "ConfigTests", kind: .test, needs: ["Config", "Wire", "Primitives"]),
   Room(name: "ControlTests", kind: .test, needs: ["Control"]),
   Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
