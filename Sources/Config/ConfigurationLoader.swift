@@ -1,5 +1,4 @@
 import Foundation
-import TOMLKit
 
 extension NodeConfiguration {
   /// Most bytes of node.conf.
@@ -52,68 +51,70 @@ private struct ConfigurationLoader {
     case .success(let found): text = found
     case .failure(let refusal): return refuse(refusal.code, nil, refusal.message)
     }
-    // The parser takes a C string: what stands behind a NUL would be ignored without a word.
-    if let index = text.utf8.firstIndex(of: 0) {
-      let line = text.utf8[..<index].count { $0 == 0x0A } + 1
-      return refuse(.syntax, line, "a NUL byte: the file is no text")
-    }
-    if let (index, _) = text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().first(where: {
-      $0.element.contains("\\u0000") || $0.element.contains("\\U00000000")
-    }) {
-      return refuse(.syntax, index + 1, "an escaped NUL, which no value may hold")
-    }
-    let root: TOMLTable
+    let document: TOMLDocument
     do {
-      root = try TOMLTable(string: text)
-    } catch let error as TOMLParseError {
-      return refuse(.syntax, error.source.begin.line, "no TOML: \(error.description)")
+      document = try TOMLDocument(text)
     } catch {
-      return refuse(.syntax, nil, "no TOML: \(error)")
+      return refuse(.syntax, error.line, error.message)
     }
-    let lines = TOMLLines(text)
-    // TOMLKit sorts by name; people correct a file from top to bottom.
-    for section in root.keys.sorted(by: { (lines.line(of: [$0]) ?? 0) < (lines.line(of: [$1]) ?? 0) }) {
-      readSection(section, root[section]?.tomlValue, path: path, lines: lines, directory: directory)
-    }
-  }
-
-  private mutating func readSection(
-    _ section: String, _ value: TOMLValue?, path: String, lines: TOMLLines, directory: String
-  ) {
-    let place = ConfigurationSource.file(path: path, line: lines.line(of: [section]))
-    guard ConfigurationKey.sections.contains(section) else {
-      let owners = ConfigurationKey.all.filter { $0.name == section }.map(\.section)
-      let isTable = value?.type == .table
-      let hint =
-        !isTable && !owners.isEmpty
-        ? "; it belongs below " + owners.map { "[\($0)]" }.joined(separator: " or ")
-        : Spelling.hint(for: section, among: ConfigurationKey.sections)
-      problems.append(
-        ConfigurationProblem(
-          code: isTable ? .unknownSection : .unknownKey, section: isTable ? section : nil,
-          key: isTable ? nil : section, source: place,
-          message: (isTable ? "unknown section" : "a key outside of any section") + hint))
-      return
-    }
-    guard let table = value?.table else {
-      problems.append(
-        ConfigurationProblem(
-          code: .wrongType, section: section, key: nil, source: place,
-          message: "expected a section, found \(value.map { Self.found($0.tomlValue).described } ?? "nothing")"))
-      return
-    }
-    let names = table.keys.sorted {
-      (lines.line(of: [section, $0]) ?? 0, $0) < (lines.line(of: [section, $1]) ?? 0, $1)
-    }
-    for name in names {
-      let source = ConfigurationSource.file(path: path, line: lines.line(of: [section, name]))
+    // A name that is wrong as a whole is reported once, not for every key below it.
+    var refused: Set<[String]> = []
+    for item in document.items.flatMap(Self.spread) {
+      let source = ConfigurationSource.file(path: path, line: item.line)
+      let named = Array(item.path.prefix(2))
+      guard !refused.contains([named[0]]), !refused.contains(named) else { continue }
+      let section = item.path[0]
+      guard ConfigurationKey.sections.contains(section) else {
+        refused.insert([section])
+        problems.append(Self.unknownSection(item, source))
+        continue
+      }
+      guard item.path.count > 1 else {
+        if case .table = item.value { continue }
+        refused.insert([section])
+        problems.append(
+          ConfigurationProblem(
+            code: .wrongType, section: section, key: nil, source: source,
+            message: "expected a section, found \(item.value.described)"))
+        continue
+      }
+      let name = item.path[1]
+      var isTable = item.path.count > 2
+      if case .table = item.value { isTable = true }
+      if isTable { refused.insert(named) }
       guard let key = ConfigurationKey.all.first(where: { $0.section == section && $0.name == name }) else {
         problems.append(Self.unknownKey(section: section, name: name, source: source))
         continue
       }
-      guard let value = table[name] else { continue }
-      set(key, Self.found(value.tomlValue), source, directory: directory)
+      set(key, isTable ? .table([]) : item.value, source, directory: directory)
     }
+  }
+
+  /// A section written as an inline table is the keys in it.
+  private static func spread(_ item: TOMLDocument.Item) -> [TOMLDocument.Item] {
+    guard item.path.count == 1, case .table(let inner) = item.value else { return [item] }
+    let outer = TOMLDocument.Item(path: item.path, line: item.line, value: .table([]))
+    return [outer] + inner.map { TOMLDocument.Item(path: item.path + $0.path, line: $0.line, value: $0.value) }
+  }
+
+  private static func unknownSection(
+    _ item: TOMLDocument.Item, _ source: ConfigurationSource
+  ) -> ConfigurationProblem {
+    let name = item.path[0]
+    var isKey = item.path.count == 1
+    if case .table = item.value { isKey = false }
+    guard isKey else {
+      return ConfigurationProblem(
+        code: .unknownSection, section: name, key: nil, source: source,
+        message: "unknown section" + Spelling.hint(for: name, among: ConfigurationKey.sections))
+    }
+    let owners = ConfigurationKey.all.filter { $0.name == name }.map { "[\($0.section)]" }
+    let hint =
+      owners.isEmpty
+      ? "; every key stands below the [section] that it belongs to"
+      : "; it belongs below " + owners.joined(separator: " or ")
+    return ConfigurationProblem(
+      code: .unknownKey, section: nil, key: name, source: source, message: "a key outside of any section" + hint)
   }
 
   mutating func readEnvironment() {
@@ -171,21 +172,6 @@ private struct ConfigurationLoader {
       : "; it belongs below " + elsewhere.joined(separator: " or ")
     return ConfigurationProblem(
       code: .unknownKey, section: section, key: name, source: source, message: "unknown key" + hint)
-  }
-
-  private static func found(_ value: TOMLValue) -> FoundValue {
-    switch value.type {
-    case .bool: value.bool.map { .boolean($0) } ?? .other("boolean")
-    case .int: value.int.map { .integer($0) } ?? .other("integer")
-    case .string: value.string.map { .text($0) } ?? .other("string")
-    case .array:
-      if let array = value.array {
-        .list((0..<array.count).map { found(array[$0].tomlValue) })
-      } else {
-        .other("array")
-      }
-    case .double, .date, .time, .dateTime, .table: .other(value.type.description)
-    }
   }
 
   private static func contents(of path: String) -> Swift.Result<String, ValueRefusal> {

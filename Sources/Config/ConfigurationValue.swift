@@ -34,11 +34,12 @@ enum ConfigurationValue: Hashable, Sendable {
 }
 
 /// A value as it was found, before it is checked: of any TOML type, or bare text from environment or flag.
-enum FoundValue: Sendable {
+enum FoundValue {
   case boolean(Bool)
   case integer(Int)
   case text(String)
   case list([FoundValue])
+  case table([TOMLDocument.Item])
   /// A TOML type that no key has, by its name.
   case other(String)
   /// Text without a type: what it is depends on the key.
@@ -51,7 +52,8 @@ enum FoundValue: Sendable {
     case .integer(let value): "the integer \(value)"
     case .text(let value): "the string \(ConfigurationValue.text(value).rendered)"
     case .list(let values): values.isEmpty ? "an empty array" : "an array"
-    case .other(let name): "a \(name)"
+    case .table: "a table"
+    case .other(let name): name.hasPrefix("a") ? "an \(name)" : "a \(name)"
     case .bare(let value): ConfigurationValue.text(value).rendered
     }
   }
