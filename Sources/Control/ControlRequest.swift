@@ -20,7 +20,8 @@ struct ControlRequest: Sendable {
   ) throws -> Value {
     guard let text = query[name] else { return fallback }
     guard let value = Value(text), range.contains(value) else {
-      throw ControlError.invalid("'\(name)=\(text)' is not a whole number from \(range.lowerBound) to \(range.upperBound)")
+      throw ControlError.invalid(
+        "'\(name)=\(text)' is not a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return value
   }

@@ -46,7 +46,8 @@ package struct TextTable: Sendable {
 
   /// Names and labels come from other people's nodes: no escape sequence of theirs may reach a terminal.
   package static func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+    String(
+      String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
   }
 }
 

@@ -1,0 +1,179 @@
+import Synchronization
+
+@testable import Control
+
+/// A node that keeps everything in memory: enough of a `ControlService` to see every route work.
+final class PaperNode: ControlService {
+  struct Contents {
+    var jobs: [String: JobSubmission] = [:]
+    var cancelled: Set<String> = []
+    var blobs: [String: [UInt8]] = [:]
+    var directories: [String: DirectoryManifest] = [:]
+    var transfers: [TransferRequest] = []
+    var logFollowersEnded = 0
+  }
+
+  let contents = Mutex(Contents())
+  /// When given, the parts of uploads go there instead of into the store.
+  let upload: (@Sendable ([UInt8]) async throws -> Void)?
+
+  init(upload: (@Sendable ([UInt8]) async throws -> Void)? = nil) {
+    self.upload = upload
+  }
+
+  static let peer = PeerAnswer(
+    id: "peerB-222222", name: "b", address: "127.0.0.2:7001", state: .suspect, path: "out", rttMicroseconds: 830,
+    roles: ["provider"], height: 7, gpus: 2, score: -1, lastSeen: WallTime(microsecondsSinceEpoch: 1_000_001))
+
+  func status() async throws -> StatusAnswer {
+    StatusAnswer(
+      id: "peerA-111111", name: "a", version: "0.1.0", network: "test", networkId: "net1", roles: ["validator"],
+      height: 9, stateRoot: "root9", view: 12, peersAlive: 3, offersRunning: 1, uptimeSeconds: 60,
+      balanceMicrocredits: UInt64.max, isolation: "bubblewrap",
+      warnings: ["a committee of up to three tolerates no fault"], refused: ["datagramGarbage": 4])
+  }
+  func peers() async throws -> [PeerAnswer] { [Self.peer] }
+  func peer(id: String) async throws -> PeerDetailAnswer {
+    _ = try Abbreviation.resolve(id, among: [Self.peer.id], kind: "peer")
+    return PeerDetailAnswer(
+      peer: Self.peer, incarnation: 3, suspicions: [SuspicionAnswer(accuser: "peerC")],
+      links: [LinkAnswer(direction: "out", address: "127.0.0.2:7001")])
+  }
+  func hardware() async throws -> RawJSON { RawJSON(bytes: Array(#"{"cpu": {"cores": 2}}"#.utf8)) }
+  func configuration() async throws -> [ConfigurationEntryAnswer] {
+    [ConfigurationEntryAnswer(key: "node.name", value: "\"a\"", source: "default")]
+  }
+
+  func submitJob(_ submission: JobSubmission) async throws -> SubmissionAnswer {
+    let id = contents.withLock { contents in
+      let id = "job-\(1000 + contents.jobs.count)"
+      contents.jobs[id] = submission
+      return id
+    }
+    return SubmissionAnswer(id: id)
+  }
+  func jobs() async throws -> JobListAnswer {
+    let jobs = contents.withLock { contents in
+      contents.jobs.keys.sorted().reversed().map { Self.answer(contents, $0) }
+    }
+    return JobListAnswer(jobs: jobs, omitted: 2)
+  }
+  func job(id: String) async throws -> JobAnswer {
+    try contents.withLock { contents in
+      Self.answer(contents, try Abbreviation.resolve(id, among: contents.jobs.keys, kind: "job"))
+    }
+  }
+  func waitJob(id: String, timeoutSeconds: UInt32) async throws -> JobAnswer { try await job(id: id) }
+  func jobLogs(id: String, _ request: JobLogRequest) async throws -> PullStream<JobLogChunk> {
+    _ = try await job(id: id)
+    if id == "job-1001" {
+      return PullStream { throw ControlError.unavailable(code: "providerGone", "the provider went away") }
+    }
+    let chunk = JobLogChunk(stream: request.stream ?? .stdout, attempt: 0, offset: request.offset, bytes: [0, 255, 10])
+    guard request.follow else { return PullStream(elements: [chunk]) }
+    let state = FollowState()
+    return PullStream { [self] in
+      if state.takeFirst() { return chunk }
+      // A job that never prints again: only cancellation ends the wait.
+      do {
+        try await Task.sleep(for: .seconds(3600))
+      } catch {
+        contents.withLock { $0.logFollowersEnded += 1 }
+        throw error
+      }
+      return nil
+    }
+  }
+  func jobOutput(id: String) async throws -> DirectoryManifest {
+    DirectoryManifest(
+      root: "out1", entries: [DirectoryEntry(path: "a b/ü.txt", root: "file1", sizeBytes: 5, executable: true)])
+  }
+  func jobOutputFile(id: String, path: String) async throws -> ByteStream {
+    guard path == "a b/ü.txt" else { throw ControlError.unknown("file", path) }
+    return ByteStream(elements: [Array("hel".utf8), [], Array("lo".utf8)])
+  }
+  func cancelJob(id: String) async throws -> JobAnswer {
+    let known = try await job(id: id).id
+    return try contents.withLock { contents in
+      guard contents.cancelled.insert(known).inserted else {
+        throw ControlError.conflict(code: "jobEnded", "the job \(known) has ended")
+      }
+      return Self.answer(contents, known)
+    }
+  }
+
+  func account(id: String?) async throws -> AccountAnswer {
+    AccountAnswer(
+      id: id ?? "own", balanceMicrocredits: 5, nonce: 2, escrowMicrocredits: 1, bondedMicrocredits: 3)
+  }
+  func transfer(_ request: TransferRequest) async throws -> TransactionAnswer {
+    contents.withLock { $0.transfers.append(request) }
+    return TransactionAnswer(id: "tx1", inBlock: 10)
+  }
+  func chainStatus() async throws -> ChainStatusAnswer {
+    ChainStatusAnswer(
+      height: 9, view: 12, epoch: 0, stateRoot: "root9", finalizedAt: WallTime(microsecondsSinceEpoch: 0),
+      validators: ["peerA-111111"])
+  }
+  func block(height: UInt64) async throws -> BlockAnswer {
+    guard height == 9 else { throw ControlError.unknown("block", "\(height)") }
+    return BlockAnswer(
+      header: BlockHeaderAnswer(
+        id: "b9", height: 9, view: 12, epoch: 0, parent: "b8", proposer: "peerA-111111",
+        timestamp: WallTime(microsecondsSinceEpoch: 1), stateRoot: "root9"),
+      transactions: [
+        BlockTransactionAnswer(id: "tx1", kind: "transfer", from: "own", nonce: 1, feeMicrocredits: 10, summary: "…")
+      ],
+      certificate: CertificateAnswer(kind: "finalization", view: 12, signers: ["peerA-111111"]))
+  }
+  func validators() async throws -> [ValidatorAnswer] {
+    [ValidatorAnswer(id: "peerA-111111", stakeMicrocredits: 100, state: .alive)]
+  }
+
+  func addBlob(_ content: ByteStream) async throws -> BlobAnswer {
+    var kept: [UInt8] = []
+    var size: UInt64 = 0
+    for try await part in content {
+      size += UInt64(part.count)
+      if let upload { try await upload(part) } else { kept += part }
+    }
+    let root = "blob\(size)"
+    let stored = kept
+    contents.withLock { $0.blobs[root] = stored }
+    return BlobAnswer(root: root, sizeBytes: size)
+  }
+  func blob(root: String) async throws -> ByteStream {
+    guard let bytes = contents.withLock({ $0.blobs[root] }) else { throw ControlError.unknown("blob", root) }
+    return ByteStream(
+      elements: stride(from: 0, to: bytes.count, by: 1000).map { Array(bytes[$0..<min($0 + 1000, bytes.count)]) })
+  }
+  func addDirectory(_ manifest: DirectoryManifest) async throws -> BlobAnswer {
+    contents.withLock { $0.directories["dir1"] = manifest }
+    return BlobAnswer(root: "dir1", sizeBytes: manifest.entries.reduce(0) { $0 + $1.sizeBytes })
+  }
+  func directory(root: String) async throws -> DirectoryManifest {
+    guard let manifest = contents.withLock({ $0.directories[root] }) else {
+      throw ControlError.unknown("directory", root)
+    }
+    return DirectoryManifest(root: root, entries: manifest.entries)
+  }
+
+  private static func answer(_ contents: Contents, _ id: String) -> JobAnswer {
+    JobAnswer(
+      id: id, state: contents.cancelled.contains(id) ? .cancelled : .settled, submitter: "own",
+      command: contents.jobs[id]?.command ?? [],
+      leases: [LeaseAnswer(provider: "peerB-222222", state: .paid, attempt: 0, exitCode: 3)], priceMicrocredits: 12,
+      assignedInBlock: 8, settledInBlock: 9, outputRoot: "out1", exitCode: 3)
+  }
+}
+
+/// Gives its first caller true.
+private final class FollowState: Sendable {
+  private let first = Mutex(true)
+  func takeFirst() -> Bool {
+    first.withLock { first in
+      defer { first = false }
+      return first
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import Testing
+
+@testable import Control
+
+@Suite struct RouteTests {
+  @Test func everyNodeRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      var status = try await client.status()
+      #expect(status.refused["datagramGarbage"] == 4)
+      #expect(status.refused["controlMalformed"] == 0)
+      status.refused = ["datagramGarbage": 4]
+      #expect(try await node.status() == status)
+      #expect(try await client.peers() == [PaperNode.peer])
+      #expect(try await client.peer(id: "peerB-222222") == node.peer(id: "peerB-222222"))
+      #expect(try await client.peer(id: "peer").peer.name == "b")
+      #expect(try await client.hardware() == node.hardware())
+      #expect(try await client.configuration() == node.configuration())
+    }
+  }
+
+  @Test func everyJobRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      let submission = JobSubmission(
+        command: ["sh", "-c", "exit 3"], environment: ["A": "ü=1"],
+        inputs: [JobInput(name: "in.txt", root: "blob1"), JobInput(name: "d", root: "dir1", isDirectory: true)],
+        cpuMilli: 250, memoryBytes: 1, diskBytes: 2, gpus: 1, wallLimitSeconds: 9, maximumPriceMicrocredits: 77,
+        labels: ["zone": "a"], excludeSelf: false)
+      let id = try await client.submitJob(submission).id
+      #expect(node.contents.withLock { $0.jobs[id] } == submission)
+      #expect(try await client.job(id: id) == node.job(id: id))
+      #expect(try await client.jobs() == node.jobs())
+      #expect(try await client.jobAfterItsEnd(id: id).exitCode == 3)
+
+      var chunks: [JobLogChunk] = []
+      try await client.jobLogs(id: id, JobLogRequest(stream: .stderr, offset: 5)) { chunks.append($0) }
+      #expect(chunks == [JobLogChunk(stream: .stderr, attempt: 0, offset: 5, bytes: [0, 255, 10])])
+
+      #expect(try await client.jobOutput(id: id) == node.jobOutput(id: id))
+      var file: [UInt8] = []
+      try await client.jobOutputFile(id: id, path: "a b/ü.txt") { file += $0 }
+      #expect(file == Array("hello".utf8))
+
+      #expect(try await client.cancelJob(id: id).state == .cancelled)
+      let again = await #expect(throws: ControlError.self) { try await client.cancelJob(id: id) }
+      #expect(again?.code == "jobEnded")
+      #expect(again?.status == 409)
+    }
+  }
+
+  @Test func everyLedgerRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      #expect(try await client.account() == node.account(id: nil))
+      #expect(try await client.account(id: "5K/? Q").id == "5K/? Q")
+      let transfer = TransferRequest(to: "x", amountMicrocredits: 18_446_744_073_709_551_615)
+      #expect(try await client.transfer(transfer) == TransactionAnswer(id: "tx1", inBlock: 10))
+      #expect(node.contents.withLock { $0.transfers } == [transfer])
+      #expect(try await client.chainStatus() == node.chainStatus())
+      #expect(try await client.block(height: 9) == node.block(height: 9))
+      let none = await #expect(throws: ControlError.self) { try await client.block(height: 10) }
+      #expect(none?.code == "blockUnknown")
+      #expect(none?.status == 404)
+      #expect(try await client.validators() == node.validators())
+    }
+  }
+
+  @Test func everyBlobRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      let bytes = (0..<5000).map { UInt8(truncatingIfNeeded: $0) }
+      let added = try await client.addBlob(ByteStream(elements: [Array(bytes[..<1234]), [], Array(bytes[1234...])]))
+      #expect(added == BlobAnswer(root: "blob5000", sizeBytes: 5000))
+      var got: [UInt8] = []
+      try await client.blob(root: added.root) { got += $0 }
+      #expect(got == bytes)
+      let none = await #expect(throws: ControlError.self) { try await client.blob(root: "nothing") { _ in } }
+      #expect(none?.code == "blobUnknown")
+
+      let manifest = DirectoryManifest(entries: [
+        DirectoryEntry(path: "empty", kind: .directory),
+        DirectoryEntry(path: "f", root: added.root, sizeBytes: 5000, executable: true),
+        DirectoryEntry(path: "l", kind: .symlink, target: "f"),
+      ])
+      let directory = try await client.addDirectory(manifest)
+      #expect(directory.sizeBytes == 5000)
+      #expect(try await client.directory(root: directory.root).entries == manifest.entries)
+    }
+  }
+
+  @Test func anEmptyFileIsABlobToo() async throws {
+    try await withServer(PaperNode()) { (client, _, _) async throws in
+      #expect(try await client.addBlob(ByteStream(elements: [])).sizeBytes == 0)
+      var parts = 0
+      try await client.blob(root: "blob0") { _ in parts += 1 }
+      #expect(parts == 0)
+    }
+  }
+
+  /// The documentation lists the routes that there are, each once.
+  @Test func documentationNamesEveryRoute() throws {
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/control-api.md")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    let documented = text.split(separator: "\n").compactMap { line -> String? in
+      let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+      guard cells.count >= 3, cells[0] == "GET" || cells[0] == "POST" else { return nil }
+      return cells[0] + " " + cells[1].trimmingCharacters(in: ["`"]).split(separator: "?")[0]
+    }
+    #expect(documented.sorted() == ControlRoute.all.map { "\($0.method) \($0.pattern)" }.sorted())
+  }
+}
