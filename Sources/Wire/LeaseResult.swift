@@ -32,6 +32,8 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
   case signalled(signal: UInt8)
   case wallLimit
   case memoryLimit
+  /// It wrote more than its disk allows.
+  case diskLimit
   /// The sandbox could not start it, or an input could not be fetched.
   case startFailed
   /// The provider can't account for it.
@@ -49,6 +51,7 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
     case .memoryLimit: writer.uint8(4)
     case .startFailed: writer.uint8(5)
     case .lost: writer.uint8(6)
+    case .diskLimit: writer.uint8(7)
     }
   }
 
@@ -60,6 +63,7 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
     case 4: self = .memoryLimit
     case 5: self = .startFailed
     case 6: self = .lost
+    case 7: self = .diskLimit
     default: throw .unknownTag(what: "exit status")
     }
   }
