@@ -1,0 +1,163 @@
+import Primitives
+import Wire
+
+// Rules 5 and 6: exchange of tables over links, which links to seek, and the retries of who is down.
+extension MembershipMachine {
+  /// Own news goes at once over at most this many links.
+  static let maximumNewsLinks = 16
+  /// The most members dialled in one connect round.
+  static let maximumDialsPerRound = 8
+
+  mutating func linkUp(
+    _ peer: NodeID, _ address: PeerAddress, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard peer != id else { return counters.add("linkWithSelf") }
+    guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
+      return counters.add("linkIgnored")
+    }
+    links[peer] = MemberLink(address: address)
+    _ = members.modify(peer) { entry in
+      entry.lastSeen = now
+      entry.dialDelay = settings.minimumDialDelay
+    }
+    sendTable(to: peer, now, identity, &effects)
+  }
+
+  mutating func linkDown(
+    _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard links.removeValue(forKey: peer) != nil, let entry = members[peer] else { return }
+    let headStart = id > peer ? settings.minimumDialDelay : .zero
+    _ = members.modify(peer) { $0.nextDial = max($0.nextDial, now + headStart) }
+    // A broken link is the earliest sign of a dead node.
+    if entry.isActive { startProbe(peer, .verdict, now, &identity, &effects) }
+  }
+
+  mutating func receive(
+    _ messages: [Verified<Message>], from sender: NodeID, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard sender != id else { return counters.add("linkWithSelf") }
+    if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
+    for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
+    _ = members.modify(sender) { $0.lastSeen = now }
+    endVerdicts(on: sender)
+    guard isRunning, let link = links[sender] else { return }
+    if messages.isEmpty {
+      guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
+        return counters.add("exchangeTooOften")
+      }
+      _ = links.modify(sender) { $0.recordSent = now }
+      effects.append(.exchange([ownRecord.envelope], to: sender))
+    } else if messages.count > 1 {
+      // One message is news; more is a table, answered by a table unless one was sent lately: no ping-pong.
+      guard link.tableSent.map({ now - $0 >= settings.exchangeInterval / 2 }) ?? true else { return }
+      sendTable(to: sender, now, identity, &effects)
+    }
+  }
+
+  /// Who speaks over its link is not silent.
+  private mutating func endVerdicts(on sender: NodeID) {
+    guard let number = members[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
+    probes.removeValue(forKey: number)
+    deadlines.set(.probe(number), at: nil)
+    _ = members.modify(sender) { $0.probe = nil }
+    counters.add("linkSpokeForMember")
+  }
+
+  mutating func exchangeRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
+    sweep(now, identity, &effects)
+    let peers = links.keys
+    guard !peers.isEmpty else { return }
+    sendTable(to: peers[generator.index(below: peers.count)], now, identity, &effects)
+  }
+
+  /// Sends all records that still mean something of members not down, with what they are accused of, and farewells.
+  private mutating func sendTable(
+    to peer: NodeID, _ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]
+  ) {
+    var table = [ownRecord.envelope]
+    func add(_ entry: MemberEntry) {
+      if let farewell = entry.farewell {
+        table.append(farewell.envelope)
+      } else if entry.isActive, !isExpired(entry.body, identity, now) {
+        table.append(entry.record.envelope)
+        table.append(contentsOf: entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope))
+      }
+    }
+    // A table too long for one message goes in parts, from exchange to exchange.
+    let first = tableCursor ?? NodeID(Bytes32())
+    let reach = LinkMessage.maximumRecords - 1 - settings.maximumAccusersNeeded
+    var next: NodeID?
+    for (member, entry) in members.entries(from: first) {
+      guard table.count < reach else {
+        next = member
+        break
+      }
+      add(entry)
+    }
+    tableCursor = next
+    _ = links.modify(peer) { $0.tableSent = now }
+    effects.append(.exchange(table, to: peer))
+  }
+
+  /// Members whose record has run out unrenewed go down; farewells are forgotten when no old record can come back.
+  private mutating func sweep(_ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]) {
+    for (member, entry) in members {
+      if entry.refuted > 0 { _ = members.modify(member) { $0.refuted /= 2 } }
+      guard isExpired(entry.body, identity, now) else { continue }
+      if entry.state == .left {
+        forget(member)
+      } else if entry.isActive, entry.lastSeen.map({ now - $0 > settings.exchangeInterval * 2 }) ?? true {
+        var expired = entry
+        counters.add("memberExpired")
+        setState(member, &expired, to: .down, now, &effects)
+        members[member] = expired
+      }
+    }
+  }
+
+  mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.connect, at: now + settings.connectInterval)
+    var candidates: [NodeID]
+    var wanted = MembershipMachine.maximumDialsPerRound
+    if activeCount < settings.fullMeshBelow {
+      candidates = members.keys
+    } else {
+      guard links.count < settings.degree, !ring.isEmpty else { return }
+      wanted = min(2, settings.degree - links.count)
+      candidates = (0..<4 * settings.degree).map { _ in ring[generator.index(below: ring.count)] }
+      candidates = OrderedSet(candidates).members
+      generator.shuffle(&candidates)
+    }
+    for peer in candidates where wanted > 0 {
+      guard let entry = members[peer], entry.isActive, entry.nextDial <= now else { continue }
+      if dial(peer, now, &effects) { wanted -= 1 }
+    }
+  }
+
+  private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
+    guard !links.contains(peer), var entry = members[peer] else { return false }
+    guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
+    entry.nextDial = now + jittered(entry.dialDelay)
+    entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)
+    members[peer] = entry
+    effects.append(.dial(address, peer))
+    return true
+  }
+
+  /// Rule 5: probes and dials a down member, and sets the next time. The more are down, the rarer is each tried.
+  mutating func retry(
+    _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard var entry = members[peer], entry.state == .down else { return }
+    let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
+    entry.retryDelay = min(ceiling, entry.retryDelay * 2)
+    deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
+    members[peer] = entry
+    startProbe(peer, .errand, now, &identity, &effects)
+    _ = dial(peer, now, &effects)
+  }
+}

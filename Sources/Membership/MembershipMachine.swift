@@ -1,0 +1,206 @@
+import Primitives
+import Wire
+
+/// Who is here and who is alive: SWIM (Das et al. 2002) with Lifeguard (Dadgar et al. 2017), made accountable.
+///
+/// 1. A member is known by its own signed record; the record with the highest sequence wins. Nothing else makes a
+///    member alive, so nobody can resurrect, move or impersonate a node.
+/// 2. Each interval one member, in shuffled rounds, is pinged. Who does not answer in time is pinged through others.
+///    Who does not answer at all is accused: a signed word that names the node and its incarnation.
+/// 3. An accused member is suspect. It goes down when its suspicion has run out, enough distinct accusers stand and
+///    nothing was heard of it meanwhile. Confirmations shorten the suspicion.
+/// 4. Whoever talks with an accused member tells it so. It refutes with a new record, which clears every accusation.
+/// 5. Down members are retried for ever with backoff. Farewells are signed too.
+/// 6. Records, accusations and farewells ride on pings and acks, and go over links when whole tables are exchanged.
+/// 7. An answer goes to the source of the request and is never longer than it.
+public struct MembershipMachine: Sendable {
+  /// The most links kept in mind; more are ignored.
+  public static let maximumLinks = 4_096
+  /// The most probes that wait for an answer; more are not begun.
+  public static let maximumProbes = 256
+  /// The most probes at once for one node that asks for them by ping-request.
+  public static let maximumRelaysPerMember = 4
+
+  /// The knobs.
+  public let settings: MembershipSettings
+  /// This node's identity.
+  public let id: NodeID
+  /// This node's own record as it last signed it.
+  public internal(set) var ownRecord: Verified<Message>
+  /// What was refused, dropped or decided, by name.
+  public internal(set) var counters = Counters()
+  /// Lifeguard's local health: 0 is well; each point stretches intervals and timeouts by their own length.
+  public internal(set) var healthScore: Int64 = 0
+
+  var members = Table<NodeID, MemberEntry>()
+  var stateCounts = [0, 0, 0, 0]
+  var ownBody: NodeRecord
+  var ownHeight: UInt64 = 0
+  var links = Table<NodeID, MemberLink>()
+  var probes = Table<UInt64, Probe>()
+  var relays = Table<NodeID, Int>()
+  var deadlines = Deadlines()
+  var rumours = RumourQueue()
+  var generator: SeededGenerator
+  /// The order of the running round of probes; members that are not active any more are skipped.
+  var ring: [NodeID] = []
+  var ringIndex = 0
+  var observed = ObservedAddresses()
+  var lastRefutation: Instant?
+  var isRunning = false
+  /// Where the next part of a table too long for one message begins.
+  var tableCursor: NodeID?
+
+  /// A machine with a first record signed by `identity`; its expiry is set by the settings. Nothing happens before
+  /// `.start`.
+  public init(
+    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64
+  ) {
+    self.settings = settings
+    id = identity.id
+    generator = SeededGenerator(seed: seed)
+    ownBody = ownRecord
+    ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
+    self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
+  }
+
+  /// Feeds one input and appends what is to be done.
+  public mutating func step(
+    _ input: MembershipInput, now: Instant, identity: inout Identity, into effects: inout [MembershipEffect]
+  ) {
+    switch input {
+    case .start: start(now)
+    case .tick: tick(now, &identity, &effects)
+    case .datagram(let message, let rumours, let source):
+      guard isRunning else { return counters.add("notRunning") }
+      receive(message, rumours, source, now, &identity, &effects)
+    case .members(let messages, let sender): receive(messages, from: sender, now, &identity, &effects)
+    case .linkUp(let peer, let address): linkUp(peer, address, now, &identity, &effects)
+    case .linkDown(let peer): linkDown(peer, now, &identity, &effects)
+    case .height(let height): ownHeight = height
+    case .updateRecord(let record):
+      ownBody = record
+      renewOwnRecord(now, &identity, &effects)
+    case .leave: leave(now, &identity, &effects)
+    }
+  }
+
+  /// When `.tick` is wanted next; nil when nothing waits.
+  public var nextWake: Instant? { deadlines.next }
+
+  /// Every member but this node, in the order of their ids.
+  public var memberViews: [MemberView] { members.map { view($0.key, $0.value) } }
+
+  /// The member with an id; nil when it is not known.
+  public func member(_ id: NodeID) -> MemberView? { members[id].map { view(id, $0) } }
+
+  /// How many members are in a state, this node not counted.
+  public func count(of state: MemberState) -> Int { stateCounts[Int(state.rawValue)] }
+
+  /// How many nodes are alive, this node counted.
+  public var aliveCount: Int { count(of: .alive) + 1 }
+
+  /// N: the nodes alive or suspect, this node counted.
+  public var activeCount: Int { count(of: .alive) + count(of: .suspect) + 1 }
+
+  private func view(_ id: NodeID, _ entry: MemberEntry) -> MemberView {
+    MemberView(
+      id: id, name: entry.body.name, address: entry.address ?? entry.body.addresses.first, state: entry.state,
+      rtt: entry.roundTrip?.smoothed, roles: entry.body.roles, height: entry.height, incarnation: entry.incarnation,
+      record: entry.body, lastSeen: entry.lastSeen, since: entry.since,
+      accusers: entry.accusations.map { Accuser(id: $0.key, since: $0.value.since) },
+      isLinked: links.contains(id))
+  }
+
+  private mutating func start(_ now: Instant) {
+    guard !isRunning else { return }
+    isRunning = true
+    deadlines.set(.round, at: now + generator.span(upTo: settings.probeInterval))
+    deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
+    deadlines.set(.connect, at: now)
+    deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
+  }
+
+  private mutating func tick(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    guard isRunning else { return }
+    if let due = deadlines.next, now - due > settings.lateTick { forgiveSilence(late: now - due, now) }
+    while let event = deadlines.popDue(now) {
+      switch event {
+      case .round: probeRound(now, &identity, &effects)
+      case .exchange: exchangeRound(now, &identity, &effects)
+      case .connect: connectRound(now, &effects)
+      case .renewal, .refutation: renewOwnRecord(now, &identity, &effects)
+      case .probe(let number): probeTimedOut(number, now, &identity, &effects)
+      case .suspicion(let accused): suspicionTimedOut(accused, now, &identity, &effects)
+      case .retry(let peer): retry(peer, now, &identity, &effects)
+      }
+    }
+  }
+
+  private mutating func leave(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    guard isRunning else { return }
+    let farewell = identity.seal(.leave, now: now)
+    for peer in links.keys { effects.append(.exchange([farewell.envelope], to: peer)) }
+    addRumour(farewell, about: id, by: id)
+    let told = generator.sample(ring.filter { members[$0]?.isActive == true }, count: Rumours.maximumCount)
+    for peer in told { startProbe(peer, .errand, now, &identity, &effects) }
+    isRunning = false
+    deadlines.removeAll()
+    probes.removeAll()
+  }
+
+  static func expiry(_ settings: MembershipSettings, _ identity: Identity, _ now: Instant) -> UInt64 {
+    let lifetime = UInt64(max(0, settings.recordLifetime.count))
+    return (identity.wallClock.unixMicroseconds(at: now) &+ lifetime) / 1_000_000
+  }
+
+  /// A span that varies by the settings' jitter either way.
+  mutating func jittered(_ span: Microseconds) -> Microseconds {
+    let spread = span * settings.jitterPercent / 100
+    return span - spread + generator.span(upTo: spread * 2)
+  }
+
+  mutating func setHealth(_ change: Int64) {
+    healthScore = min(settings.maximumHealthScore, max(0, healthScore + change))
+  }
+
+  mutating func addRumour(_ message: Verified<Message>, about: NodeID, by: NodeID) {
+    if rumours.add(message.envelope, subject: RumourQueue.Subject(about: about, by: by)) {
+      counters.add("rumourDropped")
+    }
+  }
+
+  /// Moves a member to a state: the counts, the timers and the round of probes follow.
+  mutating func setState(
+    _ id: NodeID, _ entry: inout MemberEntry, to state: MemberState, _ now: Instant,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard state != entry.state else { return }
+    let old = entry.state
+    let wasActive = entry.isActive
+    stateCounts[Int(old.rawValue)] -= 1
+    stateCounts[Int(state.rawValue)] += 1
+    entry.state = state
+    entry.since = now
+    if state != .suspect { deadlines.set(.suspicion(id), at: nil) }
+    entry.suspicionOver = false
+    if state == .down {
+      entry.retryDelay = settings.minimumRetry
+      deadlines.set(.retry(id), at: now + jittered(entry.retryDelay))
+    } else {
+      deadlines.set(.retry(id), at: nil)
+    }
+    if entry.isActive, !wasActive { joinRing(id) }
+    counters.add("became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
+    effects.append(.changed(id, from: old, to: state))
+  }
+
+  /// Puts a member at a random place in what is left of the round.
+  mutating func joinRing(_ id: NodeID) {
+    if ring.count > 2 * settings.maximumMembers { ring.removeAll { members[$0]?.isActive != true } }
+    ring.append(id)
+    let start = min(ringIndex, ring.count - 1)
+    let place = start + generator.index(below: ring.count - start)
+    ring.swapAt(place, ring.count - 1)
+  }
+}

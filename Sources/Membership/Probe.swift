@@ -1,0 +1,54 @@
+import Primitives
+import Wire
+
+/// A ping that waits for its answer.
+struct Probe: Sendable {
+  /// What hangs on the answer.
+  enum Purpose: Sendable {
+    /// Silence is held against the target.
+    case verdict
+    /// Nothing: it carries word to the target, or looks whether a down member is back.
+    case errand
+    /// Another member has asked, by its number and from this address.
+    case relay(NodeID, number: UInt64, source: PeerAddress)
+  }
+
+  enum Stage: Sendable { case direct, indirect }
+
+  var target: NodeID
+  var purpose: Purpose
+  var stage = Stage.direct
+  var sentAt: Instant
+  /// The target's incarnation that was probed.
+  var incarnation: UInt64
+  /// The own incarnation that the ping carried; 0 when it carried none.
+  var carried: UInt64
+  /// Who was asked to probe it too.
+  var helpers: [NodeID] = []
+  /// The helpers that answered with a nack.
+  var nacks = OrderedSet<NodeID>()
+}
+
+/// A link with a node, as far as membership cares.
+struct MemberLink: Sendable {
+  var address: PeerAddress
+  /// When the whole table was last sent over it.
+  var tableSent: Instant?
+  /// When the own record was last sent over it for an empty list.
+  var recordSent: Instant?
+}
+
+/// What others say they see this node at: an address that enough of them report may enter the own record.
+struct ObservedAddresses: Sendable {
+  /// The most reporters remembered; the oldest is forgotten.
+  static let maximumReporters = 16
+
+  private var reports = BoundedMap<NodeID, PeerAddress>(capacity: ObservedAddresses.maximumReporters)
+
+  /// Takes a report; the address that now has at least `needed` reporters, if this is one.
+  mutating func report(_ address: PeerAddress, by reporter: NodeID, needed: Int) -> PeerAddress? {
+    reports.insert(address, forKey: reporter)
+    let agreeing = reports.entries.filter { $0.value == address }.count
+    return agreeing >= needed ? address : nil
+  }
+}

@@ -1,0 +1,274 @@
+import Primitives
+import Wire
+
+// Rules 2, 6 and 7: pings, those asked of others, and the answers.
+extension MembershipMachine {
+  mutating func probeRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.round, at: now + jittered(settings.probeInterval) * (1 + healthScore))
+    for _ in 0...1 {
+      while ringIndex < ring.count {
+        let target = ring[ringIndex]
+        ringIndex += 1
+        guard let entry = members[target], entry.isActive, entry.probe == nil else { continue }
+        return startProbe(target, .verdict, now, &identity, &effects)
+      }
+      ring = members.filter { $0.value.isActive }.map(\.key)
+      generator.shuffle(&ring)
+      ringIndex = 0
+    }
+  }
+
+  /// Pings a member unless a probe of it is under way.
+  mutating func startProbe(
+    _ target: NodeID, _ purpose: Probe.Purpose, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard isRunning, var entry = members[target] else { return }
+    if case .relay = purpose {} else { guard entry.probe == nil else { return } }
+    guard probes.count < MembershipMachine.maximumProbes else { return counters.add("probeDropped") }
+    if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
+    guard let address = entry.address else {
+      // Silence of a node without an address proves nothing; its link may still speak for it.
+      members[target] = entry
+      return counters.add("noUsableAddress")
+    }
+    let number = probeNumber()
+    let body = Ping(receiver: target, number: number, height: ownHeight, rumours: [])
+    var words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
+    // A ping is never shorter than its answer, which names an address besides.
+    if words.isEmpty { words = [ownRecord.envelope] }
+    let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
+    var ping = body
+    ping.rumours = words
+    if case .relay = purpose {} else { entry.probe = number }
+    members[target] = entry
+    probes[number] = Probe(
+      target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: carried)
+    deadlines.set(.probe(number), at: now + timeout(entry, purpose))
+    counters.add("pingSent")
+    effects.append(.send(identity.seal(.ping(ping), now: now), to: address, receiver: target))
+  }
+
+  /// Not to be guessed by who has not seen the ping, and nine bytes long on the wire.
+  private mutating func probeNumber() -> UInt64 { generator.next() >> 2 | 1 << 60 }
+
+  private func timeout(_ entry: MemberEntry, _ purpose: Probe.Purpose) -> Microseconds {
+    if case .relay = purpose { return settings.relayTimeout }
+    return directTimeout(entry) * (1 + healthScore)
+  }
+
+  private func directTimeout(_ entry: MemberEntry) -> Microseconds {
+    guard let roundTrip = entry.roundTrip else { return settings.initialProbeTimeout }
+    let estimate = roundTrip.smoothed + roundTrip.variation * 4
+    return min(settings.maximumProbeTimeout, max(settings.minimumProbeTimeout, estimate))
+  }
+
+  /// What a message to a member carries: that it is accused, who this node is, and the news.
+  private mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
+    var picked: [Envelope] = []
+    var room = bytes
+    func take(_ envelope: Envelope) {
+      guard envelope.encodedBytes <= room else { return }
+      room -= envelope.encodedBytes
+      picked.append(envelope)
+    }
+    if let accusation = entry.accusations.first?.value.message.envelope { take(accusation) }
+    if entry.knowsOwn < ownRecord.sequence { take(ownRecord.envelope) }
+    let limit = settings.rumourFactor * Logarithm.digits(activeCount)
+    let already = picked
+    let news = rumours.take(
+      count: Rumours.maximumCount - picked.count, bytes: room, receiver: receiver, limit: limit)
+    return already + news.filter { !already.contains($0) }
+  }
+
+  mutating func probeTimedOut(
+    _ number: UInt64, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard var probe = probes[number] else { return }
+    guard probe.stage == .direct, case .verdict = probe.purpose, let entry = members[probe.target] else {
+      return probeFailed(number, probe, now, &identity, &effects)
+    }
+    probe.stage = .indirect
+    let others = ring.filter { $0 != probe.target && members[$0]?.state == .alive && members[$0]?.address != nil }
+    probe.helpers = Array(OrderedSet(generator.sample(others, count: settings.indirectProbes)))
+    probes[number] = probe
+    for helper in probe.helpers {
+      guard let address = members[helper]?.address else { continue }
+      let request = PingRequest(receiver: helper, number: number, target: probe.target)
+      effects.append(.send(identity.seal(.pingRequest(request), now: now), to: address, receiver: helper))
+    }
+    // The link may still speak for it (the TCP probe of Lifeguard): an empty list asks for its record.
+    if links.contains(probe.target) { effects.append(.exchange([], to: probe.target)) }
+    let direct = directTimeout(entry)
+    let whole = max(settings.probeInterval, direct * 3, direct + settings.relayTimeout * 3 / 2)
+    deadlines.set(.probe(number), at: max(now + direct, probe.sentAt + whole * (1 + healthScore)))
+  }
+
+  private mutating func probeFailed(
+    _ number: UInt64, _ probe: Probe, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    endProbe(number, probe)
+    if case .relay(let asker, let asked, let source) = probe.purpose {
+      let nack = identity.seal(.nack(Nack(receiver: asker, number: asked)), now: now)
+      effects.append(.send(nack, to: source, receiver: asker))
+      return
+    }
+    if var entry = members[probe.target] {
+      // The next try goes to the next address that it names.
+      let candidates = usableAddresses(of: probe.target, entry.body)
+      let place = candidates.firstIndex { $0 == entry.address }.map { $0 + 1 } ?? 0
+      entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
+      members[probe.target] = entry
+    }
+    guard case .verdict = probe.purpose else { return }
+    counters.add("probeFailed")
+    setHealth(probe.helpers.isEmpty ? 1 : Int64(probe.helpers.count - probe.nacks.count))
+    guard members[probe.target]?.incarnation == probe.incarnation else { return }
+    accuse(probe.target, now, &identity, &effects)
+  }
+
+  private mutating func endProbe(_ number: UInt64, _ probe: Probe) {
+    probes.removeValue(forKey: number)
+    deadlines.set(.probe(number), at: nil)
+    if case .relay(let asker, _, _) = probe.purpose {
+      let left = relays[asker, default: 0] - 1
+      relays[asker] = left > 0 ? left : nil
+    } else {
+      _ = members.modify(probe.target) { if $0.probe == number { $0.probe = nil } }
+    }
+  }
+
+  /// This node itself was held up: what seemed silence was its own. Nobody is blamed for it.
+  mutating func forgiveSilence(late: Microseconds, _ now: Instant) {
+    counters.add("lateTick")
+    setHealth(1)
+    for (number, probe) in probes { endProbe(number, probe) }
+    for (member, entry) in members where entry.state == .suspect {
+      if let end = deadlines[.suspicion(member)] { deadlines.set(.suspicion(member), at: end + late) }
+    }
+  }
+
+  mutating func receive(
+    _ message: Verified<Message>, _ words: [Verified<Message>], _ source: PeerAddress, _ now: Instant,
+    _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    let author = message.author
+    guard author != id else { return counters.add("ownDatagram") }
+    guard message.value.body.receiver == id else { return counters.add("wrongReceiver") }
+    guard words.count <= Rumours.maximumCount else { return counters.add("tooManyRumours") }
+    if !members.contains(author) {
+      // A stranger introduces itself by its record.
+      for word in words where word.author == author { apply(word, now, &identity, &effects) }
+    }
+    guard let isNew = members.modify(author, { $0.window.admit(message.sequence) }) else {
+      return counters.add("authorUnknown")
+    }
+    guard isNew else { return counters.add("replayed") }
+    for word in words { apply(word, now, &identity, &effects) }
+    switch message.value.body {
+    case .ping(let ping): answer(ping, message, source, now, &identity, &effects)
+    case .ack(let ack): receive(ack, from: author, source, now, &identity, &effects)
+    case .nack(let nack): receive(nack, from: author)
+    case .pingRequest(let request): relay(request, from: author, source, now, &identity, &effects)
+    default: counters.add("notADatagram")
+    }
+  }
+
+  private mutating func answer(
+    _ ping: Ping, _ message: Verified<Message>, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard source.isUsable else { return counters.add("sourceUnusable") }
+    _ = members.modify(message.author) { $0.height = ping.height }
+    guard let entry = members[message.author] else { return }
+    var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
+    let room = message.envelope.payload.count - ack.encoded.count
+    guard room >= 0 else { return counters.add("ackTooLong") }
+    ack.rumours = pickRumours(for: message.author, entry, bytes: min(room, Rumours.maximumBytes))
+    effects.append(.send(identity.seal(.ack(ack), now: now), to: source, receiver: message.author))
+  }
+
+  private mutating func receive(
+    _ ack: Ack, from author: NodeID, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    _ = members.modify(author) { $0.height = ack.height }
+    guard let probe = probes[ack.number] else { return counters.add("ackUnexpected") }
+    if author == probe.target {
+      let sample = now - probe.sentAt
+      let newAddress = mayBeSentTo(source) ? source : nil
+      _ = members.modify(author) { entry in
+        entry.lastSeen = now
+        entry.knowsOwn = max(entry.knowsOwn, probe.carried)
+        if let newAddress { entry.address = newAddress }
+        if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
+      }
+      consider(ack.observed, by: author, now, &identity, &effects)
+    } else {
+      guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }
+      counters.add("indirectAck")
+    }
+    endProbe(ack.number, probe)
+    switch probe.purpose {
+    case .verdict: setHealth(-1)
+    case .errand: break
+    case .relay(let asker, let number, let address):
+      let answer = Ack(receiver: asker, number: number, height: ownHeight, observed: address, rumours: [])
+      effects.append(.send(identity.seal(.ack(answer), now: now), to: address, receiver: asker))
+    }
+  }
+
+  private mutating func receive(_ nack: Nack, from author: NodeID) {
+    let isExpected = probes.modify(nack.number) { probe in
+      guard probe.helpers.contains(author) else { return false }
+      probe.nacks.insert(author)
+      return true
+    }
+    counters.add(isExpected == true ? "nack" : "nackUnexpected")
+  }
+
+  private mutating func relay(
+    _ request: PingRequest, from asker: NodeID, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    guard source.isUsable else { return counters.add("sourceUnusable") }
+    guard members[asker]?.isActive == true else { return counters.add("relayForInactive") }
+    guard request.target != asker, let target = members[request.target], target.state != .left, target.address != nil
+    else { return counters.add("relayTargetUnknown") }
+    guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember else {
+      return counters.add("relayDropped")
+    }
+    let before = probes.count
+    startProbe(
+      request.target, .relay(asker, number: request.number, source: source), now, &identity, &effects)
+    if probes.count > before { relays[asker, default: 0] += 1 }
+  }
+
+  /// An own record without a usable address takes the one that enough members see this node at.
+  private mutating func consider(
+    _ address: PeerAddress, by reporter: NodeID, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    let needed = min(2, activeCount - 1)
+    guard !ownBody.addresses.contains(where: \.isUsable), address.isUsable,
+      let agreed = observed.report(address, by: reporter, needed: needed)
+    else { return }
+    counters.add("addressLearned")
+    ownBody.addresses = [agreed]
+    renewOwnRecord(now, &identity, &effects)
+  }
+}
+
+extension MessageBody {
+  /// Whom a datagram's body names as its receiver; nil for bodies that name none.
+  var receiver: NodeID? {
+    switch self {
+    case .ping(let ping): ping.receiver
+    case .ack(let ack): ack.receiver
+    case .nack(let nack): nack.receiver
+    case .pingRequest(let request): request.receiver
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import Primitives
+import Wire
+
+// Rules 1 and 5: records and farewells, one's own and the others'.
+extension MembershipMachine {
+  /// Takes in whatever may ride on a datagram or be exchanged over a link.
+  mutating func apply(
+    _ message: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    switch message.value.body {
+    case .nodeRecord(let body): apply(record: message, body, now, &identity, &effects)
+    case .accusation(let body): apply(accusation: message, body, now, &identity, &effects)
+    case .leave: apply(farewell: message, now, &effects)
+    default: counters.add("notARumour")
+    }
+  }
+
+  private mutating func apply(
+    record: Verified<Message>, _ body: NodeRecord, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    let author = record.author
+    guard author != id else { return outbid(record, now, &identity, &effects) }
+    if let known = members[author], record.sequence <= known.latestSequence { return }
+    guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
+    if var entry = members[author] {
+      let knownProbe = entry.probe
+      blameAccusers(of: entry)
+      entry.record = record
+      entry.body = body
+      entry.farewell = nil
+      entry.accusations.removeAll()
+      entry.knowsOwn = 0
+      entry.probe = knownProbe
+      entry.dialDelay = settings.minimumDialDelay
+      entry.nextDial = now
+      let candidates = usableAddresses(of: author, body)
+      if entry.address.map({ !candidates.contains($0) }) ?? true { entry.address = candidates.first }
+      setState(author, &entry, to: .alive, now, &effects)
+      members[author] = entry
+    } else {
+      guard members.count < min(settings.maximumMembers, MembershipSettings.memberBound) || makeRoom(identity, now)
+      else { return counters.add("memberRefused") }
+      var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
+      entry.address = usableAddresses(of: author, body).first
+      // Both ends would dial at once: the higher id gives the lower one a head start.
+      if id > author { entry.nextDial = now + settings.minimumDialDelay }
+      stateCounts[Int(MemberState.alive.rawValue)] += 1
+      members[author] = entry
+      joinRing(author)
+      counters.add("becameAlive")
+      effects.append(.changed(author, from: nil, to: .alive))
+    }
+    rumours.removeAccusations(of: author)
+    addRumour(record, about: author, by: author)
+    effects.append(.learned(record))
+  }
+
+  private mutating func apply(
+    farewell: Verified<Message>, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) {
+    let author = farewell.author
+    guard author != id else { return }
+    guard var entry = members[author] else { return counters.add("farewellOfStranger") }
+    guard farewell.sequence > entry.latestSequence else { return }
+    entry.farewell = farewell
+    entry.accusations.removeAll()
+    setState(author, &entry, to: .left, now, &effects)
+    members[author] = entry
+    rumours.removeAccusations(of: author)
+    addRumour(farewell, about: author, by: author)
+    effects.append(.learned(farewell))
+  }
+
+  /// A refuted accuser is remembered; who was down has come back rather than refuted.
+  private mutating func blameAccusers(of entry: MemberEntry) {
+    guard entry.state == .suspect else { return }
+    counters.add("refuted")
+    for accuser in entry.accusations.keys where accuser != id {
+      _ = members.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
+    }
+  }
+
+  /// Forgets one member that is gone (left or down) and whose record means nothing any more, when there is one.
+  private mutating func makeRoom(_ identity: Identity, _ now: Instant) -> Bool {
+    guard count(of: .down) + count(of: .left) > 0 else { return false }
+    guard let gone = members.first(where: { !$0.value.isActive && isExpired($0.value.body, identity, now) })?.key
+    else { return false }
+    forget(gone)
+    return true
+  }
+
+  mutating func forget(_ gone: NodeID) {
+    guard let entry = members.removeValue(forKey: gone) else { return }
+    stateCounts[Int(entry.state.rawValue)] -= 1
+    deadlines.set(.suspicion(gone), at: nil)
+    deadlines.set(.retry(gone), at: nil)
+    counters.add("memberForgotten")
+  }
+
+  func isExpired(_ body: NodeRecord, _ identity: Identity, _ now: Instant) -> Bool {
+    body.expiresUnixSeconds <= identity.wallClock.unixMicroseconds(at: now) / 1_000_000
+  }
+
+  /// A record under this node's own key that this node did not sign last: from before a restart, or from another
+  /// process with the same key. The next own record must be above it.
+  private mutating func outbid(
+    _ record: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard record.sequence > ownRecord.sequence else { return }
+    counters.add("ownKeyElsewhere")
+    guard record.sequence < UInt64.max / 2 else { return }
+    if record.sequence > identity.sequences.last { identity.sequences = SequenceSource(floor: record.sequence) }
+    scheduleRefutation(now, &identity, &effects)
+  }
+
+  /// Signs the own record anew under a higher sequence and tells it at once over links, and as a rumour.
+  mutating func renewOwnRecord(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    lastRefutation = now
+    ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
+    ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
+    guard isRunning else { return }
+    deadlines.set(.refutation, at: nil)
+    deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
+    addRumour(ownRecord, about: id, by: id)
+    for peer in generator.sample(links.keys, count: MembershipMachine.maximumNewsLinks) {
+      effects.append(.exchange([ownRecord.envelope], to: peer))
+    }
+  }
+
+  /// Rule 4: refutes now, or as soon as the last refutation is old enough.
+  mutating func scheduleRefutation(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard isRunning, deadlines[.refutation] == nil else { return }
+    if let last = lastRefutation, now - last < settings.refutationInterval {
+      deadlines.set(.refutation, at: last + settings.refutationInterval)
+    } else {
+      renewOwnRecord(now, &identity, &effects)
+    }
+  }
+
+  /// Where a member may be sent to: the usable addresses of its record, and the other end of its link with the port
+  /// that it listens on. Loopback means this machine, so it is taken only by a node that is reached there itself.
+  func usableAddresses(of member: NodeID, _ body: NodeRecord) -> [PeerAddress] {
+    var found = body.addresses.filter(mayBeSentTo)
+    if let link = links[member]?.address, let port = body.addresses.first?.port,
+      let guess = PeerAddress(ip: link.ip, port: port), mayBeSentTo(guess), !found.contains(guess)
+    {
+      found.append(guess)
+    }
+    return found
+  }
+
+  func mayBeSentTo(_ address: PeerAddress) -> Bool {
+    guard address.isUsable, !ownBody.addresses.contains(address) else { return false }
+    let own = ownBody.addresses.filter(\.isUsable)
+    return !address.isLoopback || own.isEmpty || own.contains(where: \.isLoopback)
+  }
+}

@@ -1,0 +1,154 @@
+import Primitives
+import Wire
+
+// Rules 3 and 4: accusations, suspicion and its end.
+extension MembershipMachine {
+  mutating func apply(
+    accusation message: Verified<Message>, _ body: Accusation, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    let accuser = message.author
+    if body.accused == id {
+      guard accuser != id else { return }
+      guard body.incarnation <= ownRecord.sequence else { return counters.add("accusationOfUnknownIncarnation") }
+      if body.incarnation == ownRecord.sequence {
+        counters.add("accused")
+        setHealth(1)
+        scheduleRefutation(now, &identity, &effects)
+      } else {
+        addRumour(ownRecord, about: id, by: id)
+      }
+      return
+    }
+    // An own accusation that comes back from before a restart counts for nothing: this node has not probed yet.
+    guard accuser != id else { return }
+    guard members[accuser]?.isActive == true else { return counters.add("accuserUnknown") }
+    guard let entry = members[body.accused], entry.isActive else { return }
+    guard body.incarnation == entry.incarnation else {
+      if body.incarnation > entry.incarnation { counters.add("accusationOfUnknownIncarnation") }
+      return
+    }
+    guard !entry.accusations.contains(accuser) else { return }
+    let isFirst = entry.accusations.isEmpty
+    guard add(message, of: body.accused, now, &effects) else { return }
+    if isFirst, generator.next(below: UInt64(activeCount)) < settings.confirmers {
+      startProbe(body.accused, .verdict, now, &identity, &effects)
+    }
+  }
+
+  /// This node's own probe of a member has failed.
+  mutating func accuse(
+    _ accused: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard let entry = members[accused], entry.isActive, !entry.accusations.contains(id) else { return }
+    let body = Accusation(accused: accused, incarnation: entry.incarnation)
+    guard add(identity.seal(.accusation(body), now: now), of: accused, now, &effects) else { return }
+    // The accused hears it from its accuser first: over the link, and by one more ping.
+    if links.contains(accused), let standing = members[accused]?.accusations[id] {
+      effects.append(.exchange([standing.message.envelope], to: accused))
+    }
+    startProbe(accused, .errand, now, &identity, &effects)
+  }
+
+  private mutating func add(
+    _ message: Verified<Message>, of accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) -> Bool {
+    guard var entry = members[accused] else { return false }
+    guard entry.accusations.count < MemberEntry.maximumAccusers || message.author == id else {
+      counters.add("accusationDropped")
+      return false
+    }
+    entry.accusations[message.author] = StandingAccusation(message: message, since: now)
+    if entry.state == .alive {
+      setState(accused, &entry, to: .suspect, now, &effects)
+      entry.suspectedAt = now
+    }
+    members[accused] = entry
+    addRumour(message, about: accused, by: message.author)
+    reviewSuspicion(of: accused, now, &effects)
+    return true
+  }
+
+  /// Sets the suspicion's end by its confirmations, or ends it.
+  private mutating func reviewSuspicion(of accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) {
+    guard let entry = members[accused], entry.state == .suspect else { return }
+    if entry.suspicionOver {
+      goDownIfAccusedEnough(accused, now, &effects)
+    } else {
+      deadlines.set(.suspicion(accused), at: max(now, entry.suspectedAt + suspicionTime(standing(entry))))
+    }
+  }
+
+  mutating func suspicionTimedOut(
+    _ accused: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard var entry = members[accused], entry.state == .suspect else { return }
+    if let seen = entry.lastSeen, seen >= entry.suspectedAt {
+      // It answered this node since: not dead, only deaf to its accusers. It is told once more.
+      counters.add("suspicionExtended")
+      entry.suspectedAt = now
+      members[accused] = entry
+      deadlines.set(.suspicion(accused), at: now + suspicionTime(standing(entry)))
+      return startProbe(accused, .verdict, now, &identity, &effects)
+    }
+    entry.suspicionOver = true
+    members[accused] = entry
+    goDownIfAccusedEnough(accused, now, &effects)
+  }
+
+  private mutating func goDownIfAccusedEnough(
+    _ accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) {
+    guard var entry = members[accused], standing(entry) >= accusersNeeded() else { return }
+    setState(accused, &entry, to: .down, now, &effects)
+    members[accused] = entry
+  }
+
+  /// How many accusations of a member count: the accuser is active and not known for false accusations, and outside
+  /// private ranges there is one for each address prefix. One's own always counts.
+  func standing(_ entry: MemberEntry) -> Int {
+    var count = 0
+    var prefixes = OrderedSet<Prefix>()
+    for accuser in entry.accusations.keys {
+      if accuser == id {
+        count += 1
+        continue
+      }
+      guard let member = members[accuser], member.isActive, member.refuted < MemberEntry.maximumRefuted else { continue }
+      guard let address = member.address, !address.isPrivate else {
+        count += 1
+        continue
+      }
+      if prefixes.insert(Prefix(bytes: address.prefix)) { count += 1 }
+    }
+    return count
+  }
+
+  /// min(3, (N+2)/3), but never more than those who could still accuse as far as this node can tell: whom it accuses
+  /// itself it does not wait for. Else the last of four could never tell that the others are gone.
+  func accusersNeeded() -> Int {
+    let nodes = activeCount
+    let needed = min(settings.maximumAccusersNeeded, (nodes + 2) / 3)
+    guard needed > 1, count(of: .suspect) > 0 else { return needed }
+    let silent = members.reduce(0) { $0 + ($1.value.state == .suspect && $1.value.accusations.contains(id) ? 1 : 0) }
+    return max(1, min(needed, nodes - silent))
+  }
+
+  /// Lifeguard: from the longest to the shortest time as independent confirmations come in.
+  func suspicionTime(_ accusers: Int) -> Microseconds {
+    let nodes = activeCount
+    let scale = max(1_000, Logarithm.thousandthsOfLog10(nodes))
+    let shortest = settings.suspicionBase * scale / 1_000
+    guard nodes >= 4 else { return shortest }
+    let longest = shortest * settings.suspicionFactor
+    let part = Logarithm.thousandthsOfConfirmation(
+      max(0, accusers - 1), expected: min(settings.maximumAccusersNeeded, nodes - 2))
+    return max(shortest, longest - (longest - shortest) * part / 1_000)
+  }
+
+  private struct Prefix: Comparable {
+    var bytes: [UInt8]
+
+    static func < (left: Prefix, right: Prefix) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+  }
+}
