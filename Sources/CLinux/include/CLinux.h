@@ -2,6 +2,9 @@
 #ifndef LINNET_CLINUX_H
 #define LINNET_CLINUX_H
 
+#include "linnet_descriptors.h"
+#include "linnet_files.h"
+#include "linnet_probe_child.h"
 #include "linnet_system.h"
 
 #endif

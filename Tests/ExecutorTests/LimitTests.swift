@@ -1,0 +1,132 @@
+import Foundation
+import Testing
+
+@testable import Executor
+
+@Suite("Limits hold", .enabled(if: canRunJobs, whyNot))
+struct LimitTests {
+  @Test func wallLimitGivesGraceThenKills() async throws {
+    let bench = try Workbench()
+    let polite = try await bench.shell("trap 'echo bye; exit 3' TERM; sleep 30 & wait") {
+      $0.wallLimitMicroseconds = 300_000
+    }
+    #expect(polite.record.reason == .wallLimit && polite.stdout == "bye\n" && polite.record.exitCode == 3)
+    #expect(polite.record.message.contains("0.300 s"))
+    let deaf = try await bench.shell("trap '' TERM; while :; do :; done") { $0.wallLimitMicroseconds = 300_000 }
+    #expect(deaf.record.reason == .wallLimit)
+    #expect(bench.groups().isEmpty)
+  }
+
+  @Test func memoryBomb() async throws {
+    let bench = try Workbench()
+    let heap = try await bench.python("a = []\nwhile True: a.append(bytearray(1 << 20))") { $0.memoryBytes = 64 << 20 }
+    #expect(heap.record.reason == .memoryLimit, "\(heap.record) \(heap.stderr)")
+    #expect(heap.record.peakMemoryBytes <= 64 << 20)
+    // A tmpfs is limited twice: by its own size, and by the memory of the job.
+    let files = try await bench.shell("head -c 60M /dev/zero > /tmp/a; head -c 60M /dev/zero > /dev/shm/b") {
+      $0.memoryBytes = 64 << 20
+      $0.diskBytes = 1 << 30
+    }
+    #expect(files.record.reason == .memoryLimit || files.stderr.contains("No space left"))
+    let next = try await bench.run(["true"])
+    #expect(next.record.exitCode == 0)
+  }
+
+  @Test func forkBombIsBoundedAndGone() async throws {
+    let bench = try Workbench()
+    let outcome = try await bench.python(
+      """
+      import os, time
+      n = 0
+      while True:
+        try:
+          if os.fork() == 0: time.sleep(60); os._exit(0)
+          n += 1
+        except OSError: break
+      print(n, flush=True)
+      """
+    ) { $0.pidsLimit = 20 }
+    let count = Int(outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
+    #expect((15...21).contains(count), "\(outcome.stdout) \(outcome.stderr)")
+    #expect(bench.groups().isEmpty)
+  }
+
+  @Test func daemonThatIgnoresTermIsGone() async throws {
+    let bench = try Workbench()
+    let outcome = try await bench.python(
+      """
+      import os, signal, time
+      r, w = os.pipe()
+      if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+          for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(s, signal.SIG_IGN)
+          os.write(w, b"x")
+          while True: time.sleep(1)
+        os._exit(0)
+      os.read(r, 1)
+      print("left")
+      """)
+    #expect(outcome.record.reason == .exited && outcome.record.exitCode == 0 && outcome.stdout == "left\n")
+    #expect(bench.groups().isEmpty, "a cgroup can be removed only when no process is in it")
+  }
+
+  @Test func endlessOutputKeepsHeadAndTail() async throws {
+    let bench = try Workbench(logCapBytes: 8192)
+    let outcome = try await bench.shell(
+      "echo first; i=0; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last; yes 1>&2 & sleep 0.3; kill $!")
+    #expect(outcome.record.stdoutTruncated && outcome.record.stdoutBytes == 300_000 + 12)
+    #expect(outcome.stdout.hasPrefix("first\nxxx") && outcome.stdout.hasSuffix("xxx\nlast\n"))
+    #expect(outcome.stdout.contains("[linnet: \(300_012 - 8192) bytes left out here]"))
+    #expect(outcome.record.stderrTruncated && outcome.record.stderrBytes > 8192)
+    #expect(outcome.stderr.utf8.count < 8192 + 100)
+    #expect(outcome.record.reason == .exited)
+  }
+
+  @Test func closedStreamsDoNotEndAJob() async throws {
+    let bench = try Workbench()
+    let outcome = try await bench.shell("exec >&- 2>&-; sleep 0.1; exit 5")
+    #expect(outcome.record.exitCode == 5)
+  }
+
+  @Test func diskLimit() async throws {
+    let bench = try Workbench()
+    let large = try await bench.shell("head -c 20M /dev/zero > big; echo $?; stat -c %s big") {
+      $0.diskBytes = 1 << 20
+    }
+    #expect(large.stdout.hasSuffix("\n1048576\n"), "\(large)")
+    let many = try await bench.shell("for i in 1 2 3 4 5; do head -c 900K /dev/zero > f$i; done; sleep 30") {
+      $0.diskBytes = 1 << 20
+    }
+    #expect(many.record.reason == .diskLimit && many.record.message.contains("/out"))
+    let inodes = try await bench.shell("i=0; while [ $i -lt 2000 ]; do : > f$i; i=$((i+1)); done")
+    #expect(inodes.record.reason == .diskLimit)
+  }
+
+  @Test func withoutCgroups() async throws {
+    let bench = try Workbench(layout: CgroupLayout.none)
+    #expect(bench.supervisor.isolation.limits == .rlimit)
+    try await bench.supervisor.selfTest()
+    let memory = try await bench.python(
+      "import time\na = bytearray(100 << 20)\ntime.sleep(30)"
+    ) { $0.memoryBytes = 64 << 20 }
+    #expect(memory.record.reason == .memoryLimit)
+    let forks = try await bench.python(
+      """
+      import os, time
+      n = 0
+      while True:
+        try:
+          if os.fork() == 0: time.sleep(60); os._exit(0)
+          n += 1
+        except OSError: break
+      print(n, flush=True)
+      """
+    ) { $0.pidsLimit = 10 }
+    #expect(forks.stdout == "9\n" && forks.record.reason == .exited)
+    let wall = try await bench.shell("trap '' TERM; sleep 30 & while :; do :; done") {
+      $0.wallLimitMicroseconds = 200_000
+    }
+    #expect(wall.record.reason == .wallLimit)
+  }
+}
