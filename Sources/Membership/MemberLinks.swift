@@ -17,7 +17,7 @@ extension MembershipMachine {
       return counters.add("linkIgnored")
     }
     links[peer] = MemberLink(address: address)
-    _ = members.modify(peer) { entry in
+    _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
     }
@@ -27,9 +27,9 @@ extension MembershipMachine {
   mutating func linkDown(
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard links.removeValue(forKey: peer) != nil, let entry = members[peer] else { return }
+    guard links.removeValue(forKey: peer) != nil, let entry = entries[peer] else { return }
     let headStart = id > peer ? settings.minimumDialDelay : .zero
-    _ = members.modify(peer) { $0.nextDial = max($0.nextDial, now + headStart) }
+    _ = entries.modify(peer) { $0.nextDial = max($0.nextDial, now + headStart) }
     // A broken link is the earliest sign of a dead node.
     if entry.isActive { startProbe(peer, .verdict, now, &identity, &effects) }
   }
@@ -41,7 +41,7 @@ extension MembershipMachine {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
-    _ = members.modify(sender) { $0.lastSeen = now }
+    _ = entries.modify(sender) { $0.lastSeen = now }
     endVerdicts(on: sender)
     guard isRunning, let link = links[sender] else { return }
     if messages.isEmpty {
@@ -59,10 +59,10 @@ extension MembershipMachine {
 
   /// Who speaks over its link is not silent.
   private mutating func endVerdicts(on sender: NodeID) {
-    guard let number = members[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
+    guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
-    _ = members.modify(sender) { $0.probe = nil }
+    _ = entries.modify(sender) { $0.probe = nil }
     counters.add("linkSpokeForMember")
   }
 
@@ -84,14 +84,15 @@ extension MembershipMachine {
         table.append(farewell.envelope)
       } else if entry.isActive, !isExpired(entry.body, identity, now) {
         table.append(entry.record.envelope)
-        table.append(contentsOf: entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope))
+        table.append(
+          contentsOf: entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope))
       }
     }
     // A table too long for one message goes in parts, from exchange to exchange.
     let first = tableCursor ?? NodeID(Bytes32())
     let reach = LinkMessage.maximumRecords - 1 - settings.maximumAccusersNeeded
     var next: NodeID?
-    for (member, entry) in members.entries(from: first) {
+    for (member, entry) in entries.entries(from: first) {
       guard table.count < reach else {
         next = member
         break
@@ -105,8 +106,8 @@ extension MembershipMachine {
 
   /// Members whose record has run out unrenewed go down; farewells are forgotten when no old record can come back.
   private mutating func sweep(_ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]) {
-    for (member, entry) in members {
-      if entry.refuted > 0 { _ = members.modify(member) { $0.refuted /= 2 } }
+    for (member, entry) in entries {
+      if entry.refuted > 0 { _ = entries.modify(member) { $0.refuted /= 2 } }
       guard isExpired(entry.body, identity, now) else { continue }
       if entry.state == .left {
         forget(member)
@@ -114,7 +115,7 @@ extension MembershipMachine {
         var expired = entry
         counters.add("memberExpired")
         setState(member, &expired, to: .down, now, &effects)
-        members[member] = expired
+        entries[member] = expired
       }
     }
   }
@@ -124,7 +125,7 @@ extension MembershipMachine {
     var candidates: [NodeID]
     var wanted = MembershipMachine.maximumDialsPerRound
     if activeCount < settings.fullMeshBelow {
-      candidates = members.keys
+      candidates = entries.keys
     } else {
       guard links.count < settings.degree, !ring.isEmpty else { return }
       wanted = min(2, settings.degree - links.count)
@@ -133,17 +134,17 @@ extension MembershipMachine {
       generator.shuffle(&candidates)
     }
     for peer in candidates where wanted > 0 {
-      guard let entry = members[peer], entry.isActive, entry.nextDial <= now else { continue }
+      guard let entry = entries[peer], entry.isActive, entry.nextDial <= now else { continue }
       if dial(peer, now, &effects) { wanted -= 1 }
     }
   }
 
   private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
-    guard !links.contains(peer), var entry = members[peer] else { return false }
+    guard !links.contains(peer), var entry = entries[peer] else { return false }
     guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
     entry.nextDial = now + jittered(entry.dialDelay)
     entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)
-    members[peer] = entry
+    entries[peer] = entry
     effects.append(.dial(address, peer))
     return true
   }
@@ -152,11 +153,11 @@ extension MembershipMachine {
   mutating func retry(
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard var entry = members[peer], entry.state == .down else { return }
+    guard var entry = entries[peer], entry.state == .down else { return }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
-    members[peer] = entry
+    entries[peer] = entry
     startProbe(peer, .errand, now, &identity, &effects)
     _ = dial(peer, now, &effects)
   }

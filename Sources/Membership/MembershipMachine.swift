@@ -32,7 +32,7 @@ public struct MembershipMachine: Sendable {
   /// Lifeguard's local health: 0 is well; each point stretches intervals and timeouts by their own length.
   public internal(set) var healthScore: Int64 = 0
 
-  var members = Table<NodeID, MemberEntry>()
+  var entries = Table<NodeID, MemberEntry>()
   var stateCounts = [0, 0, 0, 0]
   var ownBody: NodeRecord
   var ownHeight: UInt64 = 0
@@ -89,10 +89,10 @@ public struct MembershipMachine: Sendable {
   public var nextWake: Instant? { deadlines.next }
 
   /// Every member but this node, in the order of their ids.
-  public var memberViews: [MemberView] { members.map { view($0.key, $0.value) } }
+  public var members: [MemberView] { entries.map { view($0.key, $0.value) } }
 
   /// The member with an id; nil when it is not known.
-  public func member(_ id: NodeID) -> MemberView? { members[id].map { view(id, $0) } }
+  public func member(_ id: NodeID) -> MemberView? { entries[id].map { view(id, $0) } }
 
   /// How many members are in a state, this node not counted.
   public func count(of state: MemberState) -> Int { stateCounts[Int(state.rawValue)] }
@@ -142,7 +142,7 @@ public struct MembershipMachine: Sendable {
     let farewell = identity.seal(.leave, now: now)
     for peer in links.keys { effects.append(.exchange([farewell.envelope], to: peer)) }
     addRumour(farewell, about: id, by: id)
-    let told = generator.sample(ring.filter { members[$0]?.isActive == true }, count: Rumours.maximumCount)
+    let told = generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount)
     for peer in told { startProbe(peer, .errand, now, &identity, &effects) }
     isRunning = false
     deadlines.removeAll()
@@ -191,13 +191,14 @@ public struct MembershipMachine: Sendable {
       deadlines.set(.retry(id), at: nil)
     }
     if entry.isActive, !wasActive { joinRing(id) }
-    counters.add("became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
+    counters.add(
+      "became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
     effects.append(.changed(id, from: old, to: state))
   }
 
   /// Puts a member at a random place in what is left of the round.
   mutating func joinRing(_ id: NodeID) {
-    if ring.count > 2 * settings.maximumMembers { ring.removeAll { members[$0]?.isActive != true } }
+    if ring.count > 2 * settings.maximumMembers { ring.removeAll { entries[$0]?.isActive != true } }
     ring.append(id)
     let start = min(ringIndex, ring.count - 1)
     let place = start + generator.index(below: ring.count - start)

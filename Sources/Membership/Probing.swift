@@ -9,10 +9,10 @@ extension MembershipMachine {
       while ringIndex < ring.count {
         let target = ring[ringIndex]
         ringIndex += 1
-        guard let entry = members[target], entry.isActive, entry.probe == nil else { continue }
+        guard let entry = entries[target], entry.isActive, entry.probe == nil else { continue }
         return startProbe(target, .verdict, now, &identity, &effects)
       }
-      ring = members.filter { $0.value.isActive }.map(\.key)
+      ring = entries.filter { $0.value.isActive }.map(\.key)
       generator.shuffle(&ring)
       ringIndex = 0
     }
@@ -23,13 +23,13 @@ extension MembershipMachine {
     _ target: NodeID, _ purpose: Probe.Purpose, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
   ) {
-    guard isRunning, var entry = members[target] else { return }
+    guard isRunning, var entry = entries[target] else { return }
     if case .relay = purpose {} else { guard entry.probe == nil else { return } }
     guard probes.count < MembershipMachine.maximumProbes else { return counters.add("probeDropped") }
     if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
     guard let address = entry.address else {
       // Silence of a node without an address proves nothing; its link may still speak for it.
-      members[target] = entry
+      entries[target] = entry
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
@@ -41,7 +41,7 @@ extension MembershipMachine {
     var ping = body
     ping.rumours = words
     if case .relay = purpose {} else { entry.probe = number }
-    members[target] = entry
+    entries[target] = entry
     probes[number] = Probe(
       target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: carried)
     deadlines.set(.probe(number), at: now + timeout(entry, purpose))
@@ -85,15 +85,15 @@ extension MembershipMachine {
     _ number: UInt64, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var probe = probes[number] else { return }
-    guard probe.stage == .direct, case .verdict = probe.purpose, let entry = members[probe.target] else {
+    guard probe.stage == .direct, case .verdict = probe.purpose, let entry = entries[probe.target] else {
       return probeFailed(number, probe, now, &identity, &effects)
     }
     probe.stage = .indirect
-    let others = ring.filter { $0 != probe.target && members[$0]?.state == .alive && members[$0]?.address != nil }
+    let others = ring.filter { $0 != probe.target && entries[$0]?.state == .alive && entries[$0]?.address != nil }
     probe.helpers = Array(OrderedSet(generator.sample(others, count: settings.indirectProbes)))
     probes[number] = probe
     for helper in probe.helpers {
-      guard let address = members[helper]?.address else { continue }
+      guard let address = entries[helper]?.address else { continue }
       let request = PingRequest(receiver: helper, number: number, target: probe.target)
       effects.append(.send(identity.seal(.pingRequest(request), now: now), to: address, receiver: helper))
     }
@@ -114,17 +114,17 @@ extension MembershipMachine {
       effects.append(.send(nack, to: source, receiver: asker))
       return
     }
-    if var entry = members[probe.target] {
+    if var entry = entries[probe.target] {
       // The next try goes to the next address that it names.
       let candidates = usableAddresses(of: probe.target, entry.body)
       let place = candidates.firstIndex { $0 == entry.address }.map { $0 + 1 } ?? 0
       entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
-      members[probe.target] = entry
+      entries[probe.target] = entry
     }
     guard case .verdict = probe.purpose else { return }
     counters.add("probeFailed")
     setHealth(probe.helpers.isEmpty ? 1 : Int64(probe.helpers.count - probe.nacks.count))
-    guard members[probe.target]?.incarnation == probe.incarnation else { return }
+    guard entries[probe.target]?.incarnation == probe.incarnation else { return }
     accuse(probe.target, now, &identity, &effects)
   }
 
@@ -135,7 +135,7 @@ extension MembershipMachine {
       let left = relays[asker, default: 0] - 1
       relays[asker] = left > 0 ? left : nil
     } else {
-      _ = members.modify(probe.target) { if $0.probe == number { $0.probe = nil } }
+      _ = entries.modify(probe.target) { if $0.probe == number { $0.probe = nil } }
     }
   }
 
@@ -144,7 +144,7 @@ extension MembershipMachine {
     counters.add("lateTick")
     setHealth(1)
     for (number, probe) in probes { endProbe(number, probe) }
-    for (member, entry) in members where entry.state == .suspect {
+    for (member, entry) in entries where entry.state == .suspect {
       if let end = deadlines[.suspicion(member)] { deadlines.set(.suspicion(member), at: end + late) }
     }
   }
@@ -157,11 +157,11 @@ extension MembershipMachine {
     guard author != id else { return counters.add("ownDatagram") }
     guard message.value.body.receiver == id else { return counters.add("wrongReceiver") }
     guard words.count <= Rumours.maximumCount else { return counters.add("tooManyRumours") }
-    if !members.contains(author) {
+    if !entries.contains(author) {
       // A stranger introduces itself by its record.
       for word in words where word.author == author { apply(word, now, &identity, &effects) }
     }
-    guard let isNew = members.modify(author, { $0.window.admit(message.sequence) }) else {
+    guard let isNew = entries.modify(author, { $0.window.admit(message.sequence) }) else {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
@@ -180,8 +180,8 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     guard source.isUsable else { return counters.add("sourceUnusable") }
-    _ = members.modify(message.author) { $0.height = ping.height }
-    guard let entry = members[message.author] else { return }
+    _ = entries.modify(message.author) { $0.height = ping.height }
+    guard let entry = entries[message.author] else { return }
     var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
     let room = message.envelope.payload.count - ack.encoded.count
     guard room >= 0 else { return counters.add("ackTooLong") }
@@ -193,12 +193,12 @@ extension MembershipMachine {
     _ ack: Ack, from author: NodeID, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
   ) {
-    _ = members.modify(author) { $0.height = ack.height }
+    _ = entries.modify(author) { $0.height = ack.height }
     guard let probe = probes[ack.number] else { return counters.add("ackUnexpected") }
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
-      _ = members.modify(author) { entry in
+      _ = entries.modify(author) { entry in
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
@@ -233,8 +233,8 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     guard source.isUsable else { return counters.add("sourceUnusable") }
-    guard members[asker]?.isActive == true else { return counters.add("relayForInactive") }
-    guard request.target != asker, let target = members[request.target], target.state != .left, target.address != nil
+    guard entries[asker]?.isActive == true else { return counters.add("relayForInactive") }
+    guard request.target != asker, let target = entries[request.target], target.state != .left, target.address != nil
     else { return counters.add("relayTargetUnknown") }
     guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember else {
       return counters.add("relayDropped")

@@ -21,9 +21,9 @@ extension MembershipMachine {
   ) {
     let author = record.author
     guard author != id else { return outbid(record, now, &identity, &effects) }
-    if let known = members[author], record.sequence <= known.latestSequence { return }
+    if let known = entries[author], record.sequence <= known.latestSequence { return }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
-    if var entry = members[author] {
+    if var entry = entries[author] {
       let knownProbe = entry.probe
       blameAccusers(of: entry)
       entry.record = record
@@ -37,16 +37,16 @@ extension MembershipMachine {
       let candidates = usableAddresses(of: author, body)
       if entry.address.map({ !candidates.contains($0) }) ?? true { entry.address = candidates.first }
       setState(author, &entry, to: .alive, now, &effects)
-      members[author] = entry
+      entries[author] = entry
     } else {
-      guard members.count < min(settings.maximumMembers, MembershipSettings.memberBound) || makeRoom(identity, now)
+      guard entries.count < min(settings.maximumMembers, MembershipSettings.memberBound) || makeRoom(identity, now)
       else { return counters.add("memberRefused") }
       var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
       entry.address = usableAddresses(of: author, body).first
       // Both ends would dial at once: the higher id gives the lower one a head start.
       if id > author { entry.nextDial = now + settings.minimumDialDelay }
       stateCounts[Int(MemberState.alive.rawValue)] += 1
-      members[author] = entry
+      entries[author] = entry
       joinRing(author)
       counters.add("becameAlive")
       effects.append(.changed(author, from: nil, to: .alive))
@@ -61,12 +61,12 @@ extension MembershipMachine {
   ) {
     let author = farewell.author
     guard author != id else { return }
-    guard var entry = members[author] else { return counters.add("farewellOfStranger") }
+    guard var entry = entries[author] else { return counters.add("farewellOfStranger") }
     guard farewell.sequence > entry.latestSequence else { return }
     entry.farewell = farewell
     entry.accusations.removeAll()
     setState(author, &entry, to: .left, now, &effects)
-    members[author] = entry
+    entries[author] = entry
     rumours.removeAccusations(of: author)
     addRumour(farewell, about: author, by: author)
     effects.append(.learned(farewell))
@@ -77,21 +77,21 @@ extension MembershipMachine {
     guard entry.state == .suspect else { return }
     counters.add("refuted")
     for accuser in entry.accusations.keys where accuser != id {
-      _ = members.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
+      _ = entries.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
     }
   }
 
   /// Forgets one member that is gone (left or down) and whose record means nothing any more, when there is one.
   private mutating func makeRoom(_ identity: Identity, _ now: Instant) -> Bool {
     guard count(of: .down) + count(of: .left) > 0 else { return false }
-    guard let gone = members.first(where: { !$0.value.isActive && isExpired($0.value.body, identity, now) })?.key
+    guard let gone = entries.first(where: { !$0.value.isActive && isExpired($0.value.body, identity, now) })?.key
     else { return false }
     forget(gone)
     return true
   }
 
   mutating func forget(_ gone: NodeID) {
-    guard let entry = members.removeValue(forKey: gone) else { return }
+    guard let entry = entries.removeValue(forKey: gone) else { return }
     stateCounts[Int(entry.state.rawValue)] -= 1
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)

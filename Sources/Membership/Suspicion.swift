@@ -22,8 +22,8 @@ extension MembershipMachine {
     }
     // An own accusation that comes back from before a restart counts for nothing: this node has not probed yet.
     guard accuser != id else { return }
-    guard members[accuser]?.isActive == true else { return counters.add("accuserUnknown") }
-    guard let entry = members[body.accused], entry.isActive else { return }
+    guard entries[accuser]?.isActive == true else { return counters.add("accuserUnknown") }
+    guard let entry = entries[body.accused], entry.isActive else { return }
     guard body.incarnation == entry.incarnation else {
       if body.incarnation > entry.incarnation { counters.add("accusationOfUnknownIncarnation") }
       return
@@ -40,11 +40,11 @@ extension MembershipMachine {
   mutating func accuse(
     _ accused: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard let entry = members[accused], entry.isActive, !entry.accusations.contains(id) else { return }
+    guard let entry = entries[accused], entry.isActive, !entry.accusations.contains(id) else { return }
     let body = Accusation(accused: accused, incarnation: entry.incarnation)
     guard add(identity.seal(.accusation(body), now: now), of: accused, now, &effects) else { return }
     // The accused hears it from its accuser first: over the link, and by one more ping.
-    if links.contains(accused), let standing = members[accused]?.accusations[id] {
+    if links.contains(accused), let standing = entries[accused]?.accusations[id] {
       effects.append(.exchange([standing.message.envelope], to: accused))
     }
     startProbe(accused, .errand, now, &identity, &effects)
@@ -53,7 +53,7 @@ extension MembershipMachine {
   private mutating func add(
     _ message: Verified<Message>, of accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
   ) -> Bool {
-    guard var entry = members[accused] else { return false }
+    guard var entry = entries[accused] else { return false }
     guard entry.accusations.count < MemberEntry.maximumAccusers || message.author == id else {
       counters.add("accusationDropped")
       return false
@@ -63,7 +63,7 @@ extension MembershipMachine {
       setState(accused, &entry, to: .suspect, now, &effects)
       entry.suspectedAt = now
     }
-    members[accused] = entry
+    entries[accused] = entry
     addRumour(message, about: accused, by: message.author)
     reviewSuspicion(of: accused, now, &effects)
     return true
@@ -71,7 +71,7 @@ extension MembershipMachine {
 
   /// Sets the suspicion's end by its confirmations, or ends it.
   private mutating func reviewSuspicion(of accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) {
-    guard let entry = members[accused], entry.state == .suspect else { return }
+    guard let entry = entries[accused], entry.state == .suspect else { return }
     if entry.suspicionOver {
       goDownIfAccusedEnough(accused, now, &effects)
     } else {
@@ -82,26 +82,26 @@ extension MembershipMachine {
   mutating func suspicionTimedOut(
     _ accused: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard var entry = members[accused], entry.state == .suspect else { return }
+    guard var entry = entries[accused], entry.state == .suspect else { return }
     if let seen = entry.lastSeen, seen >= entry.suspectedAt {
       // It answered this node since: not dead, only deaf to its accusers. It is told once more.
       counters.add("suspicionExtended")
       entry.suspectedAt = now
-      members[accused] = entry
+      entries[accused] = entry
       deadlines.set(.suspicion(accused), at: now + suspicionTime(standing(entry)))
       return startProbe(accused, .verdict, now, &identity, &effects)
     }
     entry.suspicionOver = true
-    members[accused] = entry
+    entries[accused] = entry
     goDownIfAccusedEnough(accused, now, &effects)
   }
 
   private mutating func goDownIfAccusedEnough(
     _ accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
   ) {
-    guard var entry = members[accused], standing(entry) >= accusersNeeded() else { return }
+    guard var entry = entries[accused], standing(entry) >= accusersNeeded() else { return }
     setState(accused, &entry, to: .down, now, &effects)
-    members[accused] = entry
+    entries[accused] = entry
   }
 
   /// How many accusations of a member count: the accuser is active and not known for false accusations, and outside
@@ -114,7 +114,9 @@ extension MembershipMachine {
         count += 1
         continue
       }
-      guard let member = members[accuser], member.isActive, member.refuted < MemberEntry.maximumRefuted else { continue }
+      guard let member = entries[accuser], member.isActive, member.refuted < MemberEntry.maximumRefuted else {
+        continue
+      }
       guard let address = member.address, !address.isPrivate else {
         count += 1
         continue
@@ -130,7 +132,7 @@ extension MembershipMachine {
     let nodes = activeCount
     let needed = min(settings.maximumAccusersNeeded, (nodes + 2) / 3)
     guard needed > 1, count(of: .suspect) > 0 else { return needed }
-    let silent = members.reduce(0) { $0 + ($1.value.state == .suspect && $1.value.accusations.contains(id) ? 1 : 0) }
+    let silent = entries.reduce(0) { $0 + ($1.value.state == .suspect && $1.value.accusations.contains(id) ? 1 : 0) }
     return max(1, min(needed, nodes - silent))
   }
 

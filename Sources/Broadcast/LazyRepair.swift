@@ -1,0 +1,118 @@
+import Primitives
+import Wire
+
+// Rules 2, 3 and 4: announcements, requests and the heartbeat.
+extension BroadcastMachine {
+  mutating func announced(
+    _ ids: [Digest], _ announcer: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]
+  ) {
+    guard isOpen(announcer), let taken = links[announcer]?.announced else { return }
+    let room = max(0, settings.maximumAnnouncedPerHeartbeat - taken)
+    _ = links.modify(announcer) { $0.announced += min(ids.count, room) }
+    if ids.count > room { flooded(announcer, &effects) }
+    for id in ids.prefix(room) {
+      if hasSeen(id) {
+        store.addHolder(announcer, of: id)
+      } else if wants.contains(id) {
+        wants.addAnnouncer(announcer, of: id)
+      } else if wants.count < settings.maximumWanted,
+        wants.count(asked: announcer) < settings.maximumWantedPerPeer
+      {
+        ask(announcer, for: id, others: [], now)
+      } else {
+        counters.add("announcementIgnored")
+      }
+    }
+  }
+
+  mutating func requested(_ ids: [Digest], _ asker: NodeID, _ effects: inout [BroadcastEffect]) {
+    guard isOpen(asker), let taken = links[asker]?.requested else { return }
+    let room = max(0, settings.maximumRequestedPerHeartbeat - taken)
+    _ = links.modify(asker) { $0.requested += min(ids.count, room) }
+    if ids.count > room { flooded(asker, &effects) }
+    for id in OrderedSet(ids.prefix(room)) {
+      guard let message = store[id]?.message else {
+        counters.add("requestUnknown")
+        continue
+      }
+      outbox[asker, default: []].append(message.value.envelope)
+    }
+  }
+
+  private mutating func flooded(_ peer: NodeID, _ effects: inout [BroadcastEffect]) {
+    counters.add("flood")
+    charge(peer, settings.floodCost, &effects)
+  }
+
+  private mutating func ask(_ peer: NodeID, for id: Digest, others: [NodeID], _ now: Instant) {
+    wants.ask(peer, for: id, others: others, deadline: now + settings.requestTimeout)
+    requests[peer, default: []].append(id)
+  }
+
+  /// Rule 3: asks the next announcer that is still linked.
+  mutating func askNext(_ id: Digest, _ others: [NodeID], _ now: Instant) {
+    guard let next = others.firstIndex(where: isOpen) else { return counters.add("wantGivenUp") }
+    ask(others[next], for: id, others: Array(others[(next + 1)...]), now)
+  }
+
+  mutating func tick(_ now: Instant, _ effects: inout [BroadcastEffect]) {
+    while let (id, want) = wants.popDue(now) {
+      counters.add("requestTimedOut")
+      // Once in a heartbeat: what is lost on the way to an honest peer must not close it.
+      if links[want.asked]?.hasBrokenPromise == false {
+        _ = links.modify(want.asked) { $0.hasBrokenPromise = true }
+        charge(want.asked, settings.brokenPromiseCost, &effects)
+      }
+      askNext(id, want.others, now)
+    }
+    guard let due = heartbeatAt, due <= now else { return }
+    heartbeatAt = nil
+    for peer in links.keys {
+      _ = links.modify(peer) { state in
+        state.score -= state.score / 10
+        state.announced = 0
+        state.requested = 0
+        state.hasBrokenPromise = false
+      }
+      catchUp(peer, &effects)
+    }
+    announceFresh(&effects)
+  }
+
+  /// Rule 2: some peers, those outside the mesh first, learn what is new.
+  private mutating func announceFresh(_ effects: inout [BroadcastEffect]) {
+    guard !fresh.isEmpty else { return }
+    let open = links.filter { !$0.value.isClosing }
+    var chosen = generator.sample(open.filter { !$0.value.isEager }.map(\.key), count: settings.announcedPeers)
+    chosen += generator.sample(
+      open.filter { $0.value.isEager }.map(\.key), count: max(1, settings.announcedPeers - chosen.count))
+    for peer in chosen {
+      let ids = fresh.filter { store[$0]?.holders.contains(peer) == false }
+      for start in stride(from: 0, to: ids.count, by: GossipMessage.maximumIDs) {
+        let part = Array(ids[start..<min(ids.count, start + GossipMessage.maximumIDs)])
+        effects.append(.send(.announce(part), to: peer))
+      }
+    }
+    for id in fresh.members where !store.announce(id) { fresh.remove(id) }
+  }
+
+  /// Rule 4.
+  mutating func catchUp(_ peer: NodeID, _ effects: inout [BroadcastEffect]) {
+    guard isOpen(peer), let part = links[peer]?.catchUp else { return }
+    let (ids, next) = store.ids(from: part.next, below: part.end, limit: GossipMessage.maximumIDs)
+    _ = links.modify(peer) { state in state.catchUp = next.map { (next: $0, end: part.end) } }
+    if !ids.isEmpty { effects.append(.send(.announce(ids), to: peer)) }
+  }
+
+  /// The heartbeat runs while it has work, so that an idle node sleeps.
+  mutating func schedule(_ now: Instant) {
+    guard heartbeatAt == nil else { return }
+    let hasWork =
+      (!fresh.isEmpty && !links.isEmpty)
+      || links.contains {
+        $0.value.score.magnitude >= 10 || $0.value.announced + $0.value.requested > 0
+          || $0.value.catchUp != nil
+      }
+    if hasWork { heartbeatAt = now + interval }
+  }
+}
