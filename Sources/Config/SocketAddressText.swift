@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 
 /// A host and a port as a person writes them: `127.0.0.1:7447`, `[::1]:7447`, `node.example:7447`.
 package struct SocketAddressText: Hashable, Sendable, CustomStringConvertible {
@@ -106,7 +107,7 @@ package struct SocketAddressText: Hashable, Sendable, CustomStringConvertible {
 
 /// Where to find a first peer: `host:port`, or `id@host:port` when only that node will do.
 package struct BootstrapAddress: Hashable, Sendable, CustomStringConvertible {
-  /// The node's id in text form (`ln1...`), its checksum not yet verified; nil when any node at the address will do.
+  /// The node's id in text form (`ln1...`), its checksum verified; nil when any node at the address will do.
   package let identity: String?
   /// Where it listens.
   package let address: SocketAddressText
@@ -122,13 +123,11 @@ package struct BootstrapAddress: Hashable, Sendable, CustomStringConvertible {
       return
     }
     let id = text[..<at]
-    let isPlausible =
-      id.hasPrefix("ln1") && (8...120).contains(id.utf8.count)
-      && id.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) }
-    guard isPlausible else {
-      throw AddressTextError(text: text, reason: "\"\(id)\" is no node id: it starts with ln1, in lower case")
+    guard let node = NodeID(text: id) else {
+      throw AddressTextError(
+        text: text, reason: "\"\(id)\" is no node id, or mistyped: copy it from `linnet status` of that node")
     }
-    identity = String(id)
+    identity = node.description
     do {
       address = try SocketAddressText(String(text[text.index(after: at)...]))
     } catch {

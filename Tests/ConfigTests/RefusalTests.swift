@@ -1,3 +1,4 @@
+import Primitives
 import Testing
 
 @testable import Config
@@ -165,6 +166,13 @@ struct AddressTests {
   @Test("an id before the at sign", arguments: ["@a:1", "x@a:1", "LN1QQQQQQQQ@a:1", "ln1qqqqqqqqqq@a", "ln1@a:1"])
   func refusedIdentity(text: String) {
     #expect(throws: AddressTextError.self) { try BootstrapAddress(text) }
+  }
+
+  @Test("an id with one character mistyped is refused, never taken as no id")
+  func mistypedIdentity() {
+    let id = NodeID(Bytes32()).description
+    let last = id.hasSuffix("q") ? "p" : "q"
+    #expect(throws: AddressTextError.self) { try BootstrapAddress(id.dropLast() + last + "@a:1") }
   }
 
   @Test("the unspecified address in its spellings")
