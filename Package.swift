@@ -68,7 +68,9 @@ let rooms: [Room] = [
       ("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log"),
       ("ServiceLifecycle", "swift-service-lifecycle"),
     ]),
-  Room(name: "Testnet", needs: ["Config", "Control", "CLinux", "Sodium", "Primitives", "Wire"]),
+  Room(
+    name: "Testnet", needs: ["Config", "Control", "CLinux", "Executor", "Sodium", "Primitives", "Wire"],
+    products: [("Logging", "swift-log")]),
   Room(
     name: "linnet", kind: .executable,
     needs: [

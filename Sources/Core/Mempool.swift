@@ -89,6 +89,14 @@ public struct Mempool: Sendable {
     return stale
   }
 
+  /// True when no block of this ledger time or later may include the transaction.
+  public func isExpired(_ id: Digest, at ledgerTimeMilliseconds: UInt64) -> Bool {
+    guard let slot = ids[id], case .transaction(let transaction)? = slots[slot]?.message.value.body else {
+      return false
+    }
+    return transaction.expiresMilliseconds <= ledgerTimeMilliseconds
+  }
+
   /// The accounts that have transactions waiting.
   public var accounts: [NodeID] { counts.keys }
 

@@ -72,6 +72,9 @@ public struct Outbox: Sendable {
     return entry
   }
 
+  /// Notes that a transaction was sent again.
+  mutating func touch(nonce: UInt64, at now: Instant) { _ = pending.modify(nonce) { $0.sentAt = now } }
+
   /// The nonce that follows all that is under way.
   func nextNonce(from nonce: UInt64) -> UInt64 {
     guard let last = pending.last else { return nonce }

@@ -1,0 +1,61 @@
+import Consensus
+import Ledger
+import Membership
+import Primitives
+import Wire
+
+/// Everything that a node does to the world, in order. A shell performs it.
+public enum CoreEffect: Sendable {
+  /// Send a datagram. Depends on no persist: a slow disk must not silence probes.
+  case datagram(Verified<Message>, to: PeerAddress, receiver: NodeID)
+  /// Send over a link once the persist `after` is durable (0: at once). Without a link it is dropped.
+  case send(LinkMessage, to: NodeID, after: UInt64)
+  /// A link is wanted.
+  case dial(PeerAddress, NodeID)
+  /// A link is not wanted any more.
+  case close(NodeID, reason: String)
+  /// Append to the journal; answer `.persisted` once it is durable. Sequences increase by one.
+  case persist(sequence: UInt64, ConsensusRecord)
+  /// Blocks are final, in the order of heights; the certificate finalizes the last.
+  case committed([Verified<Block>], finalization: Verified<Certificate>, events: [LedgerEvent])
+  /// Send final blocks from a height on, from the block store.
+  case serveChain(fromHeight: UInt64, to: NodeID)
+  /// Fetch, prepare and run the job of a lease. Repeated after a restart; a lease that runs already is left alone.
+  case startLease(LeaseOrder)
+  /// End a lease's job: nobody wants its result any more.
+  case stopLease(Digest)
+  /// Everything kept for a lease can go: it is settled, or another's.
+  case forgetLease(Digest)
+  /// The answer to `.submit`: the id of the transaction, or why there is none.
+  case submitted(request: UInt64, Submission)
+  /// A member's state changed.
+  case memberChanged(NodeID, MemberState)
+  /// The node can't go on without contradicting what is final. The shell stops it with this message.
+  case halt(reason: String)
+}
+
+/// What became of a transaction of one's own.
+public enum Submission: Hashable, Sendable {
+  /// Signed and spread.
+  case accepted(id: Digest)
+  /// Not signed, with the reason for the person who asked.
+  case refused(reason: String)
+}
+
+/// A lease to be run by this node.
+public struct LeaseOrder: Hashable, Sendable {
+  public var lease: Digest
+  public var job: Digest
+  public var submitter: NodeID
+  public var attempt: UInt64
+  public var terms: JobTerms
+
+  /// An order.
+  public init(lease: Digest, job: Digest, submitter: NodeID, attempt: UInt64, terms: JobTerms) {
+    self.lease = lease
+    self.job = job
+    self.submitter = submitter
+    self.attempt = attempt
+    self.terms = terms
+  }
+}

@@ -1,0 +1,97 @@
+import Ledger
+import Primitives
+import Wire
+
+// The node's own transactions: signing, spreading, sending again, and signing anew when a nonce was taken.
+
+extension NodeCore {
+  /// Signs and spreads a transaction; refuses what could never be included.
+  mutating func submit(
+    _ action: TransactionAction, for purpose: Outbox.Purpose, now: Instant, into effects: inout [CoreEffect]
+  ) -> Submission {
+    guard !outbox.isFull else {
+      counters.add("outboxFull")
+      return .refused(reason: "\(Outbox.maximumPending) transactions of this node are under way; try again later")
+    }
+    let fee = genesis.parameters.minimumFeeMicrocredits
+    let account = finalState.account(id)
+    guard account.balanceMicrocredits >= fee else {
+      return .refused(
+        reason: "the account has \(account.balanceMicrocredits) microcredits and a transaction costs \(fee)")
+    }
+    let nonce = max(outbox.nextNonce(from: account.nonce), mempool.nextNonce(of: id, from: account.nonce))
+    return sign(action, for: purpose, nonce: nonce, fee: fee, now: now, into: &effects)
+  }
+
+  private mutating func sign(
+    _ action: TransactionAction, for purpose: Outbox.Purpose, nonce: UInt64, fee: UInt64, now: Instant,
+    into effects: inout [CoreEffect]
+  ) -> Submission {
+    // Ledger time can lag behind the clock; a transaction must outlive both.
+    let time = max(identity.wallClock.unixMilliseconds(at: now), finalState.ledgerTimeMilliseconds)
+    let transaction = Transaction(
+      nonce: nonce, feeMicrocredits: fee,
+      expiresMilliseconds: time &+ UInt64(max(0, settings.transactionValidity.count)) / 1_000, action: action)
+    guard transaction.encoded.count <= EnvelopeKind.transaction.maximumPayloadBytes else {
+      return .refused(
+        reason: "the transaction is over \(EnvelopeKind.transaction.maximumPayloadBytes) bytes; use fewer labels")
+    }
+    let message = identity.seal(.transaction(transaction), now: now)
+    outbox.add(
+      Outbox.Pending(purpose: purpose, action: action, feeMicrocredits: fee, message: message, sentAt: now),
+      nonce: nonce)
+    admit(message)
+    step(broadcast: .publish(message), now: now, into: &effects)
+    return .accepted(id: message.value.id)
+  }
+
+  /// Puts a transaction that has come in into the mempool, if the account could ever include it.
+  mutating func admit(_ message: Verified<Message>) {
+    guard case .transaction = message.value.body else {
+      counters.add("gossipOfUnknownKind")
+      return
+    }
+    if case .never = ledger.includability(of: message, on: ledger.finalID) {
+      counters.add("transactionStale")
+      return
+    }
+    switch mempool.add(message) {
+    case .added, .known: break
+    case .nonceTaken: counters.add("mempoolNonceTaken")
+    case .accountFull: counters.add("mempoolAccountFull")
+    case .poolFull: counters.add("mempoolFull")
+    }
+  }
+
+  /// After blocks became final: what of the own transactions is done, and what must be signed anew.
+  mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
+    let nonce = finalState.account(id).nonce
+    for entry in outbox.settled(below: nonce) where !included.contains(entry.message.value.id) {
+      counters.add("ownTransactionSignedAnew")
+      _ = submit(entry.action, for: entry.purpose, now: now, into: &effects)
+    }
+  }
+
+  /// Sends own transactions again that are long under way, and replaces those that have expired.
+  mutating func resend(now: Instant, into effects: inout [CoreEffect]) {
+    let time = finalState.ledgerTimeMilliseconds
+    let late = outbox.pending.filter { now - $0.value.sentAt >= settings.resendInterval }
+    for (nonce, entry) in late {
+      guard case .transaction(let transaction) = entry.message.value.body else { continue }
+      if transaction.expiresMilliseconds <= time {
+        mempool.remove(entry.message.value.id)
+        guard outbox.remove(nonce: nonce) != nil else { continue }
+        _ = sign(
+          entry.action, for: entry.purpose, nonce: nonce, fee: entry.feeMicrocredits, now: now, into: &effects)
+        continue
+      }
+      outbox.touch(nonce: nonce, at: now)
+      admit(entry.message)
+      for peer in links {
+        effects.append(.send(.gossip(.publish([entry.message.value.envelope])), to: peer, after: 0))
+      }
+    }
+    let expired = mempool.transactionIDs.filter { mempool.isExpired($0, at: time) }
+    for id in expired { mempool.remove(id) }
+  }
+}

@@ -1,0 +1,54 @@
+import Consensus
+import Ledger
+import Primitives
+import Wire
+
+/// What rule 11 of consensus asks: is there something to do on the block that the next one will follow? The
+/// answer is kept until the parent, the mempool or the time changes it.
+struct WorkWatch: Sendable {
+  var parent: Digest?
+  var mempoolVersion: UInt64 = 0
+  var hasTransactions = false
+  var reported: Bool?
+  /// When a ledger deadline on the parent falls due.
+  var nextDue: Instant?
+}
+
+extension NodeCore {
+  /// Tells consensus whether work is pending, when that has changed.
+  mutating func refreshWork(now: Instant, into effects: inout [CoreEffect]) {
+    // A report can lead to a commit, which changes the parent; each round is caused by a new block.
+    while true {
+      let parent = consensus.workParent
+      if work.parent != parent || work.mempoolVersion != mempool.version {
+        work.parent = parent
+        work.mempoolVersion = mempool.version
+        work.hasTransactions = hasIncludable(on: parent)
+        work.nextDue = ledger.nextDueMilliseconds(on: parent).map { instant(unixMilliseconds: $0) }
+      }
+      let unix = identity.wallClock.unixMilliseconds(at: now)
+      let isDue = ledger.hasDueWork(on: parent, unixMilliseconds: unix)
+      if isDue || (work.nextDue.map { $0 <= now } ?? false) { work.nextDue = nil }
+      let isPending = work.hasTransactions || isDue
+      guard work.reported != isPending else { return }
+      work.reported = isPending
+      step(consensus: .work(isPending: isPending), now: now, into: &effects)
+      if consensus.workParent == parent, work.mempoolVersion == mempool.version { return }
+    }
+  }
+
+  private func hasIncludable(on parent: Digest) -> Bool {
+    guard let state = ledger.state(at: parent) else { return false }
+    for account in mempool.accounts {
+      let nonce = state.account(account).nonce
+      guard let message = mempool.first(of: account, from: nonce) else { continue }
+      if case .now = ledger.includability(of: message, on: parent) { return true }
+    }
+    return false
+  }
+
+  private func instant(unixMilliseconds: UInt64) -> Instant {
+    let microseconds = Int64(min(unixMilliseconds, ChainParameters.maximumValue)) * 1_000
+    return Instant(microseconds: microseconds) - identity.wallClock.offset
+  }
+}

@@ -1,0 +1,95 @@
+import CLinux
+import Foundation
+import Glibc
+import Primitives
+
+/// A node's directory: held by one daemon at a time, and belonging to one network for ever.
+package final class DataDirectory: Sendable {
+  /// The path.
+  package let path: String
+  private let lock: Int32
+
+  /// Makes the directory (0711, so that jobs staged below can be reached by their own users) and locks it.
+  package init(path: String) throws(NodeError) {
+    self.path = path
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
+    } catch {
+      throw NodeError(
+        .dataDirectory, "the data directory \(path) can't be made",
+        suggestion: "make it, or name another with --data-directory", cause: error)
+    }
+    let descriptor = linnet_open(path + "/lock", O_RDWR | O_CREAT, 0o600)
+    guard descriptor >= 0 else {
+      throw NodeError(
+        .dataDirectory, "the data directory \(path) can't be written (\(String(cString: strerror(-descriptor))))",
+        suggestion: "run the daemon as the user that owns it")
+    }
+    guard linnet_lock_file(descriptor) == 0 else {
+      close(descriptor)
+      throw NodeError(
+        .alreadyRunning, "another daemon runs on the data directory \(path)",
+        suggestion: "`linnet status` talks to it; stop it first, or name another directory")
+    }
+    lock = descriptor
+  }
+
+  deinit { close(lock) }
+
+  /// Binds the directory to a network on first use; refuses any other later.
+  package func bind(to networkID: Digest) throws(NodeError) {
+    let file = path + "/network"
+    if let text = try? String(contentsOfFile: file, encoding: .utf8) {
+      let known = text.trimmingCharacters(in: .whitespacesAndNewlines)
+      guard known == networkID.description else {
+        throw NodeError(
+          .wrongNetwork,
+          "the data directory \(path) belongs to the network \(known.prefix(16)), "
+            + "and the genesis is of the network \(networkID.description.prefix(16))",
+          suggestion: "use the genesis of that network, or another data directory")
+      }
+      return
+    }
+    do {
+      try (networkID.description + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+    } catch {
+      throw NodeError(
+        .dataDirectory, "the file \(file) can't be written", suggestion: "check the disk and its permissions",
+        cause: error)
+    }
+  }
+}
+
+/// Keeps on disk a mark above every sequence number that is in use, so that none is used twice even when the clock
+/// is set back between two runs.
+package struct SequenceMark {
+  private let path: String
+  /// How far ahead of use the mark is kept, in microseconds: how often it is written.
+  private static let ahead: UInt64 = 600_000_000
+  private var mark: UInt64
+
+  /// The mark of a data directory; 0 when there is none.
+  package init(directory: String) {
+    path = directory + "/sequence"
+    let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+    mark = UInt64(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+    floor = mark
+  }
+
+  /// No number up to this was left unused by an earlier run.
+  package let floor: UInt64
+
+  /// Makes sure that the mark lies ahead of `last`.
+  package mutating func reserve(after last: UInt64) throws {
+    guard last.addingReportingOverflow(SequenceMark.ahead / 2).partialValue > mark else { return }
+    mark = last &+ SequenceMark.ahead
+    let temporary = path + ".new"
+    let descriptor = linnet_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    guard descriptor >= 0 else { throw POSIXError(.EIO) }
+    defer { close(descriptor) }
+    let bytes = Array("\(mark)\n".utf8)
+    guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0, rename(temporary, path) == 0
+    else { throw POSIXError(.EIO) }
+  }
+}

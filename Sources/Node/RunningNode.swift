@@ -1,0 +1,185 @@
+import Blobs
+import Config
+import Control
+import Core
+import Executor
+import Hardware
+import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import Sodium
+import Synchronization
+import Transport
+import Wire
+
+/// The parts of a running node, and how they are joined.
+final class RunningNode: Sendable {
+  /// Chunks of blobs in one answer to a peer are bounded by the blob store; answers by the service message.
+  private static let sequenceCheckSeconds = 60.0
+
+  let id: NodeID
+  let genesis: Genesis
+  let driver: CoreDriver
+  let shell: NodeShell
+  let store: BlobStore
+  let supervisor: JobSupervisor
+  let hardware: HardwareReport
+  let configuration: NodeConfiguration
+  let logger: Logger
+  let controlCounters = LateBound<ControlCounters>()
+  let startedAt = MonotonicClock.now()
+  let hub: ServiceHub
+  let fetcher: BlobFetcher
+  private let pipeline: InboundPipeline
+  private let directory: DataDirectory
+  private let isStopped = Mutex(false)
+
+  init(
+    id: NodeID, genesis: Genesis, driver: CoreDriver, shell: NodeShell, store: BlobStore, supervisor: JobSupervisor,
+    hardware: HardwareReport, directory: DataDirectory, configuration: NodeConfiguration, logger: Logger
+  ) {
+    self.id = id
+    self.genesis = genesis
+    self.driver = driver
+    self.shell = shell
+    self.store = store
+    self.supervisor = supervisor
+    self.hardware = hardware
+    self.directory = directory
+    self.configuration = configuration
+    self.logger = logger
+    hub = ServiceHub(
+      send: { message, peer in
+        shell.endpoint.value?.send(LinkMessage.service(message).encoded, channel: .services, to: peer) ?? false
+      },
+      answer: { service, body, _ in
+        switch service {
+        case .blob:
+          guard let request = try? BlobRequest(decoding: body) else { return nil }
+          return BlobChunk.encode(store.answer(request))
+        case .log:
+          guard let request = try? LogRequest(decoding: body), let runner = shell.runner.value else { return nil }
+          return await runner.log(request)?.encoded ?? []
+        }
+      })
+    fetcher = BlobFetcher(store: store, hub: hub) { shell.endpoint.value?.links.map(\.id) ?? [] }
+    let cache = VerificationCache()
+    let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
+    let hub = hub
+    pipeline = InboundPipeline(
+      verifier: verifier, validators: genesis.validatorSet,
+      workers: System.coreCount, post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
+  }
+
+  /// Binds the sockets.
+  func connect(key: SigningKey, group: any EventLoopGroup, listen: [PeerAddress]) async throws(NodeError) {
+    do {
+      let endpoint = try LinkEndpoint(
+        identity: key, networkID: genesis.networkID, group: group, logger: logger
+      ) { [self] event in
+        handle(event)
+      }
+      shell.endpoint.bind(endpoint)
+      let datagrams = DatagramEndpoint(
+        id: key.id, networkID: genesis.networkID, group: group, logger: logger
+      ) { [pipeline] bytes, source in
+        pipeline.datagram(bytes, from: source)
+      }
+      shell.datagrams.bind(datagrams)
+      try await endpoint.start(listen: listen)
+      try await datagrams.start(listen: listen)
+    } catch {
+      throw NodeError(
+        .listen, "\(error)", suggestion: "another program may have the port; change [network] listen", cause: nil)
+    }
+    logger.notice("listening on \(listen.map(\.description).joined(separator: ", ")) as \(id)")
+  }
+
+  private func handle(_ event: LinkEvent) {
+    switch event {
+    case .up(let peer, let address, let direction):
+      logger.info("link with \(peer.short) at \(address) is up (\(direction.rawValue))")
+      driver.post(.linkUp(peer, address))
+    case .down(let peer, let reason):
+      logger.info("link with \(peer.short) is down: \(reason)")
+      hub.linkDown(peer)
+      driver.post(.linkDown(peer))
+    case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
+    case .dialFailed(let address, _, let error): logger.debug("no link with \(address): \(error)")
+    }
+  }
+
+  /// What runs beside the core: bootstrap, the executor's events, the sequence mark.
+  func keepRunning() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { [self] in await dialer().run() }
+      group.addTask { [self] in await shell.runner.value?.watch() }
+      group.addTask { [self] in await keepSequenceMark() }
+      await group.waitForAll()
+    }
+  }
+
+  private func dialer() -> Dialer {
+    Dialer(
+      bootstrap: configuration.network.bootstrap, ownID: id, logger: logger,
+      isLinked: { [shell] address, peer in
+        let links = shell.endpoint.value?.links ?? []
+        return links.contains { $0.address == address || $0.id == peer }
+          || PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.memberAddresses())
+      },
+      dial: { [shell] address, peer in shell.endpoint.value?.dial(address, expecting: peer) })
+  }
+
+  private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
+    await driver.read { core, _ in
+      core.membership.members.map { ($0.id, $0.record.addresses) }
+    }
+  }
+
+  private func keepSequenceMark() async {
+    var mark = SequenceMark(directory: configuration.node.dataDirectory)
+    while !Task.isCancelled {
+      let last = await driver.read { core, _ in core.identity.sequences.last }
+      do { try mark.reserve(after: last) } catch { logger.error("the sequence mark can't be written: \(error)") }
+      try? await Task.sleep(for: .seconds(RunningNode.sequenceCheckSeconds))
+    }
+  }
+
+  /// Says farewell, closes the sockets and the journal. Jobs go on under their shims.
+  func stop() async {
+    let wasStopped = isStopped.withLock { stopped in
+      defer { stopped = true }
+      return stopped
+    }
+    guard !wasStopped else { return }
+    driver.post(.leave)
+    // The farewell is sent by the core's loop before this read is answered.
+    _ = await driver.read { _, _ in true }
+    await driver.stop()
+    shell.submissions.end()
+    shell.bell.ring()
+    await shell.datagrams.value?.shutdown()
+    await shell.endpoint.value?.shutdown()
+    shell.storage.close()
+  }
+
+  /// Everything that was refused, by name, of all parts.
+  func refused() async -> Counters {
+    var all = await driver.read { core, _ in core.allCounters }
+    all.merge(await driver.counters)
+    all.merge(pipeline.counters)
+    all.merge(shell.counters)
+    all.merge(hub.counters)
+    for (name, count) in shell.endpoint.value?.counters ?? [] { all.add("link.\(name)", count) }
+    for (name, count) in shell.datagrams.value?.counters ?? [] { all.add("udp.\(name)", count) }
+    return all
+  }
+}
+
+/// Whether a bootstrap address belongs to a node that is linked already, whoever dialled.
+enum PeerDirectory {
+  static func isLinked(_ address: PeerAddress, links: [NodeID], members: [(NodeID, [PeerAddress])]) -> Bool {
+    members.contains { id, addresses in addresses.contains(address) && links.contains(id) }
+  }
+}

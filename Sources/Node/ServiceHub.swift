@@ -1,0 +1,126 @@
+import Foundation
+import Primitives
+import Synchronization
+import Wire
+
+/// The services that nodes ask of each other over links, by their numbers (docs/wire-format.md).
+enum PeerService: UInt8, Sendable {
+  /// Chunks of a blob: `BlobRequest`, answered by `BlobChunk`s; an empty answer says that the blob is not here.
+  case blob = 1
+  /// A part of a job's output stream: `LogRequest`, answered by `LogAnswer`.
+  case log = 2
+}
+
+/// Why a question to a peer has no answer.
+enum ServiceFailure: Error, Sendable, CustomStringConvertible {
+  case noLink(NodeID)
+  case timedOut(NodeID)
+  case tooManyQuestions
+
+  var description: String {
+    switch self {
+    case .noLink(let peer): "there is no link to \(peer.short)"
+    case .timedOut(let peer): "\(peer.short) did not answer in time"
+    case .tooManyQuestions: "too many questions to peers are under way"
+    }
+  }
+}
+
+/// Questions and answers between the services of two nodes.
+final class ServiceHub: Sendable {
+  /// The most own questions under way.
+  private static let maximumQuestions = 1_024
+  /// The most questions of peers that are worked on at once; over it they are dropped and counted.
+  private static let maximumWork = 64
+
+  private struct State {
+    var nextNumber: UInt64 = 1
+    var waiting: [UInt64: (peer: NodeID, service: PeerService, continuation: CheckedContinuation<[UInt8], any Error>)] =
+      [:]
+    var work = 0
+    var counters = Counters()
+  }
+
+  private let state = Mutex(State())
+  private let send: @Sendable (ServiceMessage, NodeID) -> Bool
+  private let answer: @Sendable (PeerService, [UInt8], NodeID) async -> [UInt8]?
+
+  /// - Parameters:
+  ///   - send: puts a message on the services channel of a link; false without a link.
+  ///   - answer: answers a peer's question; nil for one that can't be understood.
+  init(
+    send: @escaping @Sendable (ServiceMessage, NodeID) -> Bool,
+    answer: @escaping @Sendable (PeerService, [UInt8], NodeID) async -> [UInt8]?
+  ) {
+    self.send = send
+    self.answer = answer
+  }
+
+  /// What was refused.
+  var counters: Counters { state.withLock { $0.counters } }
+
+  /// Asks a peer and waits for its answer.
+  func ask(_ service: PeerService, _ body: [UInt8], of peer: NodeID, timeoutSeconds: Double) async throws -> [UInt8] {
+    let number = state.withLock { state in
+      defer { state.nextNumber += 1 }
+      return state.nextNumber
+    }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let isTaken = state.withLock { state in
+          guard state.waiting.count < ServiceHub.maximumQuestions else { return false }
+          state.waiting[number] = (peer, service, continuation)
+          return true
+        }
+        guard isTaken else { return continuation.resume(throwing: ServiceFailure.tooManyQuestions) }
+        let message = ServiceMessage(number: number, isAnswer: false, service: service.rawValue, body: body)
+        guard send(message, peer) else { return finish(number, .failure(ServiceFailure.noLink(peer))) }
+        Task {
+          try? await Task.sleep(for: .seconds(timeoutSeconds))
+          finish(number, .failure(ServiceFailure.timedOut(peer)))
+        }
+        if Task.isCancelled { finish(number, .failure(CancellationError())) }
+      }
+    } onCancel: {
+      finish(number, .failure(CancellationError()))
+    }
+  }
+
+  /// Takes a message that a peer sent.
+  func receive(_ message: ServiceMessage, from peer: NodeID) {
+    if message.isAnswer {
+      let isExpected = state.withLock { $0.waiting[message.number].map { $0.peer == peer } ?? false }
+      guard isExpected else { return count("service.unexpectedAnswer") }
+      return finish(message.number, .success(message.body))
+    }
+    guard let service = PeerService(rawValue: message.service) else { return count("service.unknown") }
+    let mayWork = state.withLock { state in
+      guard state.work < ServiceHub.maximumWork else { return false }
+      state.work += 1
+      return true
+    }
+    guard mayWork else { return count("service.busy") }
+    Task {
+      if let body = await answer(service, message.body, peer) {
+        _ = send(
+          ServiceMessage(number: message.number, isAnswer: true, service: message.service, body: body), peer)
+      } else {
+        count("service.malformed")
+      }
+      state.withLock { $0.work -= 1 }
+    }
+  }
+
+  /// Ends all questions to a peer whose link is gone.
+  func linkDown(_ peer: NodeID) {
+    let numbers = state.withLock { $0.waiting.filter { $0.value.peer == peer }.map(\.key) }
+    for number in numbers { finish(number, .failure(ServiceFailure.noLink(peer))) }
+  }
+
+  private func finish(_ number: UInt64, _ result: Result<[UInt8], any Error>) {
+    let entry = state.withLock { $0.waiting.removeValue(forKey: number) }
+    entry?.continuation.resume(with: result)
+  }
+
+  private func count(_ name: String) { state.withLock { $0.counters.add(name) } }
+}

@@ -1,0 +1,85 @@
+import CLinux
+import Foundation
+import Glibc
+
+/// One daemon of a testnet, as a process of this host. The file `pid` holds the process id and its start time, so
+/// that another process that got the same id later is never taken for it.
+struct NodeProcess: Sendable {
+  let layout: TestnetLayout
+  let number: Int
+
+  private var pidFile: String { layout.file("pid", of: number) }
+
+  /// The process id, while the process runs.
+  var runningID: pid_t? {
+    guard let text = try? String(contentsOfFile: pidFile, encoding: .utf8) else { return nil }
+    let parts = text.split(whereSeparator: \.isWhitespace)
+    guard parts.count == 2, let id = pid_t(parts[0]), NodeProcess.startTime(of: id) == String(parts[1]) else {
+      return nil
+    }
+    return id
+  }
+
+  /// Starts the daemon in a session of its own, its output appended to `log`.
+  func start(binary: String) throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(
+      &actions, 1, layout.file("log", of: number), O_WRONLY | O_CREAT | O_APPEND, 0o640)
+    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
+    let words = [binary, "daemon", "--config", layout.file("node.conf", of: number)]
+    let arguments = words.map { strdup($0) } + [nil]
+    defer { for argument in arguments { free(argument) } }
+    var id: pid_t = 0
+    let status = posix_spawn(&id, binary, &actions, &attributes, arguments, environ)
+    guard status == 0, let start = NodeProcess.startTime(of: id) else {
+      throw TestnetError(
+        "node \(number) could not be started (\(String(cString: strerror(status))))",
+        suggestion: "look at \(layout.file("log", of: number))")
+    }
+    try "\(id) \(start)\n".write(toFile: pidFile, atomically: true, encoding: .utf8)
+  }
+
+  /// Ends the daemon: TERM, and KILL when it has not ended after `graceSeconds`. Returns false when it was not running.
+  func stop(graceSeconds: Double) -> Bool {
+    guard let id = runningID else { return false }
+    let pidfd = linnet_pidfd_open(id)
+    guard pidfd >= 0 else { return false }
+    defer { close(pidfd) }
+    // The id may have been given to another process between reading the file and opening it.
+    guard runningID == id else { return false }
+    _ = linnet_pidfd_send_signal(pidfd, SIGTERM)
+    if !NodeProcess.hasEnded(pidfd, withinSeconds: graceSeconds) {
+      _ = linnet_pidfd_send_signal(pidfd, SIGKILL)
+      _ = NodeProcess.hasEnded(pidfd, withinSeconds: 5)
+    }
+    // A zombie of our own, when this process started it.
+    var status: Int32 = 0
+    waitpid(id, &status, WNOHANG)
+    try? FileManager.default.removeItem(atPath: pidFile)
+    return true
+  }
+
+  private static func hasEnded(_ pidfd: Int32, withinSeconds seconds: Double) -> Bool {
+    var entry = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, Int32(seconds * 1_000)) > 0
+  }
+
+  /// The start time of a process in clock ticks since boot, from /proc; nil when there is no such process or it is a
+  /// zombie.
+  static func startTime(of id: pid_t) -> String? {
+    guard let stat = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
+      let end = stat.lastIndex(of: ")")
+    else { return nil }
+    // Behind the name, which may hold anything: the state is field 3, the start time field 22.
+    let fields = stat[stat.index(after: end)...].split(separator: " ")
+    guard fields.count > 19, fields[0] != "Z" else { return nil }
+    return String(fields[19])
+  }
+}

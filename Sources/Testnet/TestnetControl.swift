@@ -1,0 +1,139 @@
+import Config
+import Control
+import Executor
+import Foundation
+import Logging
+
+/// Several nodes on one machine, each a real process with its own directory, key, address and control socket.
+package struct TestnetControl: Sendable {
+  /// How long `up` waits for the first final block on all nodes, in seconds.
+  package static let readySeconds = 60.0
+  private static let stopSeconds = 8.0
+
+  /// Where it lives.
+  package let layout: TestnetLayout
+
+  /// A testnet in a directory.
+  package init(layout: TestnetLayout) { self.layout = layout }
+
+  /// One line of `linnet testnet status`.
+  package struct NodeState: Codable, Sendable, Equatable {
+    /// Counted from 1.
+    package var node: Int
+    /// The process id; nil when it does not run.
+    package var pid: Int32?
+    /// The rest is nil when the node does not answer.
+    package var id: String?
+    package var address: String
+    package var height: UInt64?
+    package var stateRoot: String?
+    package var view: UInt64?
+    package var peersAlive: Int?
+    package var offersRunning: Int?
+  }
+
+  /// Starts the testnet, making it first when there is none; nodes that run already are left alone.
+  ///
+  /// - Parameters:
+  ///   - count: how many nodes; nil for as many as there are, or four.
+  ///   - binary: the `linnet` to start.
+  ///   - markNeverVoted: writes the mark that a new key has never voted.
+  /// - Returns: the seconds until every node had a final block.
+  package func up(
+    count: Int?, binary: String, markNeverVoted: (String) throws -> Void
+  ) async throws -> Double {
+    let started = ContinuousClock.now
+    let present = layout.nodes
+    if present.isEmpty {
+      try TestnetSetup(layout: layout, count: count ?? 4, markNeverVoted: markNeverVoted).write()
+    } else if let count, count != present.count {
+      throw TestnetError(
+        "the testnet in \(layout.directory) has \(present.count) nodes, not \(count)",
+        suggestion: "remove the directory to begin anew, or name another with --dir")
+    }
+    let numbers = layout.nodes
+    let processes = numbers.map { NodeProcess(layout: layout, number: $0) }
+    for process in processes where process.runningID == nil { try process.start(binary: binary) }
+    for process in processes { try await ready(process) }
+    let passed = ContinuousClock.now - started
+    return Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
+  }
+
+  private func ready(_ process: NodeProcess) async throws {
+    let deadline = ContinuousClock.now + .seconds(TestnetControl.readySeconds)
+    let client = ControlClient(socketPath: layout.socket(of: process.number))
+    while ContinuousClock.now < deadline {
+      if let status = try? await client.status(), status.height > 0 { return }
+      guard process.runningID != nil else {
+        throw TestnetError(
+          "node \(process.number) has ended: \(lastLines(of: process.number))",
+          suggestion: "look at \(layout.file("log", of: process.number))")
+      }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    throw TestnetError(
+      "node \(process.number) has no final block after \(Int(TestnetControl.readySeconds)) s",
+      suggestion: "look at \(layout.file("log", of: process.number))")
+  }
+
+  private func lastLines(of number: Int) -> String {
+    let text = (try? String(contentsOfFile: layout.file("log", of: number), encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").suffix(3).joined(separator: " / ")
+  }
+
+  /// Stops every node, and every job that a node left running.
+  ///
+  /// - Returns: how many nodes were stopped.
+  package func down() async throws -> Int {
+    let numbers = layout.nodes
+    guard !numbers.isEmpty else {
+      throw TestnetError(
+        "there is no testnet in \(layout.directory)", suggestion: "`linnet testnet up` makes one")
+    }
+    let stopped = await withTaskGroup(of: Bool.self) { group in
+      for number in numbers {
+        let process = NodeProcess(layout: layout, number: number)
+        group.addTask { process.stop(graceSeconds: TestnetControl.stopSeconds) }
+      }
+      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    for number in numbers { try await endJobs(of: number) }
+    return stopped
+  }
+
+  /// The daemon leaves its jobs to their shims, so that it can be restarted; a testnet that goes down takes them along.
+  private func endJobs(of number: Int) async throws {
+    let directory = layout.file("jobs", of: number)
+    guard FileManager.default.fileExists(atPath: directory) else { return }
+    var quiet = Logger(label: "linnet.testnet")
+    quiet.logLevel = .error
+    let supervisor = try JobSupervisor(ExecutorConfiguration(directory: directory), log: quiet)
+    _ = await supervisor.adopt()
+    await supervisor.killAll()
+  }
+
+  /// What each node says of itself.
+  package func status() async throws -> [NodeState] {
+    let numbers = layout.nodes
+    guard !numbers.isEmpty else {
+      throw TestnetError(
+        "there is no testnet in \(layout.directory)", suggestion: "`linnet testnet up` makes one")
+    }
+    var states: [NodeState] = []
+    for number in numbers {
+      let process = NodeProcess(layout: layout, number: number)
+      var state = NodeState(
+        node: number, pid: process.runningID, address: "\(layout.address(of: number)):\(TestnetLayout.port)")
+      if let status = try? await ControlClient(socketPath: layout.socket(of: number)).status() {
+        state.id = status.id
+        state.height = status.height
+        state.stateRoot = status.stateRoot
+        state.view = status.view
+        state.peersAlive = status.peersAlive
+        state.offersRunning = status.offersRunning
+      }
+      states.append(state)
+    }
+    return states
+  }
+}
