@@ -3,7 +3,8 @@ struct ConfigurationKey: Sendable {
   /// What holds when no source sets a key.
   enum Fallback: Sendable {
     case fixed(ConfigurationValue)
-    /// A text that depends on the host or on [node] data_directory; `example` and `words` stand for it in node.conf.example.
+    /// A text that depends on the host or on [node] data_directory; `example` and `words` stand for it in
+    /// node.conf.example.
     case derived(
       example: String, words: String, text: @Sendable (ConfigurationContext, NodeConfiguration) -> String)
   }

@@ -90,7 +90,8 @@ package struct SystemReport: Codable, Hashable, Sendable {
   package var kernel: String?
   /// The distribution's name for itself.
   package var distribution: String?
-  /// The hypervisor below: `kvm`, `vmware`, `xen`, ..., `unknown` when there is one without a name, `none` on bare metal.
+  /// The hypervisor below: `kvm`, `vmware`, `xen`, ..., `unknown` when there is one without a name, `none` on bare
+  /// metal.
   package var hypervisor: String?
   /// The machine's maker and model as its firmware tells them.
   package var machine: String?

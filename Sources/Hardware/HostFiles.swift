@@ -44,10 +44,12 @@ struct HostFiles: Sendable {
     return nil
   }
 
-  /// The first line of a file without blanks at its ends; nil when there is none.
+  /// The first line of a file without blanks at its ends or control characters, for firmware tables hold what a
+  /// maker typed; nil when there is none.
   func line(_ path: String) -> String? {
     guard let first = text(path)?.split(whereSeparator: \.isNewline).first else { return nil }
-    let line = first.trimmed
+    let line = String(String.UnicodeScalarView(first.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }))
+      .trimmed
     return line.isEmpty ? nil : line
   }
 

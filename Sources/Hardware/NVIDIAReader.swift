@@ -64,6 +64,7 @@ struct NVMLReader {
     "ecc": "isECCEnabled", "ecc-errors": "uncorrectedECCErrors",
     "ecc-errors-lifetime": "uncorrectedECCErrorsLifetime", "processes": "runningProcesses",
     "mig-mode": "isMIGEnabled", "mig-instances": "migInstances", "minor": "deviceNodes",
+    "remap-pending": "remappedRows", "retired-pending": "retiredPages", "compute-mode": "computeMode",
   ]
 
   private func place(_ card: NVMLProbe.Card, in cards: inout GPUTable) -> Int? {

@@ -113,7 +113,10 @@ enum FakeNVML {
     int nvmlDeviceGetCudaComputeCapability(device d, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
     int nvmlDeviceGetTemperature(device d, unsigned sensor, unsigned *celsius) { *celsius = 31 + d->index; return 0; }
     int nvmlDeviceGetPowerUsage(device d, unsigned *milliwatts) { *milliwatts = 70123; return 0; }
-    int nvmlDeviceGetClockInfo(device d, unsigned clock, unsigned *megahertz) { *megahertz = clock == 1 ? 1980 : 1; return 0; }
+    int nvmlDeviceGetClockInfo(device d, unsigned clock, unsigned *megahertz) {
+      *megahertz = clock == 1 ? 1980 : 1;
+      return 0;
+    }
     struct rates { unsigned gpu, memory; };
     int nvmlDeviceGetUtilizationRates(device d, struct rates *rates) {
       if (d->index == 1) return 3;

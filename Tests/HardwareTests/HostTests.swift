@@ -141,6 +141,9 @@ struct HostTests {
     #expect(try hypervisor(flags: "fpu hypervisor") == "unknown")
     #expect(try hypervisor(flags: "fpu", vendor: "Amazon EC2", product: "m7i.metal-24xl") == "none")
     #expect(try hypervisor(flags: nil) == nil)
+    let odd = try FixtureTree()
+    try odd.write("/sys/class/dmi/id/sys_vendor", " Ma\u{1B}[2Jker\u{7F} \nsecond line\n")
+    #expect(odd.report().system.machine == "Ma[2Jker")
 
     let tree = try FixtureTree()
     try tree.write("/sys/hypervisor/type", "xen\n")
