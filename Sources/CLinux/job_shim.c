@@ -45,7 +45,9 @@ struct shim {
   int sandbox_status;
   uint64_t wall_deadline;
   uint64_t kill_deadline;  // 0: no stop was asked for
-  uint64_t killed_at;      // 0: not killed
+  /// TERM is still to be sent: when the stop was asked for the command did not run yet.
+  bool terminate_later;
+  uint64_t killed_at;  // 0: not killed
   uint64_t next_measure;
 };
 
@@ -221,7 +223,7 @@ static void stop(enum shim_reason reason, uint64_t now, uint64_t grace) {
   }
   if (shim.kill_deadline != 0) return;
   shim.kill_deadline = after(now, grace);
-  shim_group_terminate(&shim.group);
+  shim.terminate_later = shim_group_terminate(&shim.group) == 0;
 }
 
 static void read_signals(uint64_t now) {
@@ -267,6 +269,7 @@ static void check_limits(uint64_t now) {
     if (now - shim.killed_at > rekill_microseconds) shim_group_kill(&shim.group);
     return;
   }
+  if (shim.terminate_later) shim.terminate_later = shim_group_terminate(&shim.group) == 0;
   if (shim.kill_deadline != 0 && now >= shim.kill_deadline) kill_job(now);
   if (now >= shim.wall_deadline) {
     if (shim.record.reason == SHIM_RUNNING) {
@@ -289,7 +292,7 @@ static void check_limits(uint64_t now) {
 
 static int wait_milliseconds(uint64_t now) {
   uint64_t next = now + tick_microseconds;
-  if (shim.killed_at != 0) next = now + 10000;
+  if (shim.killed_at != 0 || shim.terminate_later) next = now + 10000;
   uint64_t deadline = shim.kill_deadline != 0 ? shim.kill_deadline : shim.wall_deadline;
   if (shim.killed_at == 0 && deadline < next) next = deadline;
   if (shim.out.pipe >= 0 && shim.out.resume_at > now && shim.out.resume_at < next) next = shim.out.resume_at;

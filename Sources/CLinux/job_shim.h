@@ -94,8 +94,8 @@ bool shim_group_create(struct shim_group *group, char *message, size_t message_b
 bool shim_group_join(const struct shim_orders *orders);
 bool shim_group_empty(struct shim_group *group);
 void shim_group_kill(struct shim_group *group);
-/// TERM to every process of the job but the sandbox's own two.
-void shim_group_terminate(struct shim_group *group);
+/// TERM to every process of the job but the sandbox's own two. Returns how many there were.
+size_t shim_group_terminate(struct shim_group *group);
 /// How many processes the kernel has killed in the cgroup for lack of memory.
 uint64_t shim_group_oom_kills(const struct shim_group *group);
 uint64_t shim_group_cpu_microseconds(const struct shim_group *group);

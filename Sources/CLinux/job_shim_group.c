@@ -121,10 +121,10 @@ static void signal_member(struct shim_group *group, pid_t pid, int number) {
 }
 
 static void visit_terminate(struct shim_group *group, pid_t pid, void *context) {
-  (void)context;
   // The sandbox's outer process would end at once and take the job with it, without its grace.
   if (pid == group->sandbox || pid == group->first) return;
   signal_member(group, pid, SIGTERM);
+  (*(size_t *)context)++;
 }
 
 static void visit_kill(struct shim_group *group, pid_t pid, void *context) {
@@ -138,7 +138,12 @@ static void visit_count(struct shim_group *group, pid_t pid, void *context) {
   (*(size_t *)context)++;
 }
 
-void shim_group_terminate(struct shim_group *group) { each_process(group, visit_terminate, NULL); }
+size_t shim_group_terminate(struct shim_group *group) {
+  size_t count = 0;
+  // Until the sandbox has told its first process, that one cannot be told from the command.
+  if (group->first != 0) each_process(group, visit_terminate, &count);
+  return count;
+}
 
 void shim_group_kill(struct shim_group *group) {
   if (group->orders->kill_file != NULL && shim_write_value(group->orders->kill_file, "1") == 0) return;

@@ -129,7 +129,7 @@ package actor JobSupervisor {
         layout: layout, cgroup: cgroupPrefix + run.leaseID, filterPath: filterPath)
       pid = try ShimProcess.spawn(configuration.shimExecutable, directory: directory.path, lock: user?.lock)
     } catch {
-      if error.code != .duplicateLease { removeTree(run.leaseID) }
+      if error.code != .duplicateLease { removeTree(run.leaseID, in: jobsDirectory) }
       throw error
     }
     if isQuiet { quiet.insert(run.leaseID) }
@@ -140,7 +140,7 @@ package actor JobSupervisor {
       kill(pid, SIGKILL)
       waitpid(pid, nil, 0)
       cgroup(run.leaseID).destroy()
-      removeTree(run.leaseID)
+      removeTree(run.leaseID, in: jobsDirectory)
       throw error
     }
     if !isQuiet { continuation.yield(.started(leaseID: run.leaseID)) }
@@ -329,6 +329,16 @@ package actor JobSupervisor {
     return LogChunk(bytes: Array(bytes[..<count]), nextOffset: next, isComplete: isComplete)
   }
 
+  /// Deletes what an ended job left in `/out`, once it is stored elsewhere. Record and logs stay.
+  ///
+  /// - Throws: `unknownLease`, `stillRunning`.
+  package func removeOutput(leaseID: String) async throws(ExecutorError) {
+    guard case .ended = try phase(leaseID) else {
+      throw ExecutorError(.stillRunning, "the job \(leaseID) still runs; cancel it first")
+    }
+    await onFiles { [self] in removeTree("out", in: directory(leaseID).path) }
+  }
+
   /// Forgets an ended job and deletes its directory, record included: its lease could then be run again.
   ///
   /// - Throws: `unknownLease`, `stillRunning`.
@@ -336,14 +346,14 @@ package actor JobSupervisor {
     guard case .ended = try phase(leaseID) else {
       throw ExecutorError(.stillRunning, "the job \(leaseID) still runs; cancel it first")
     }
-    await onFiles { [self] in removeTree(leaseID) }
+    await onFiles { [self] in removeTree(leaseID, in: jobsDirectory) }
     jobs[leaseID] = nil
   }
 
-  nonisolated func removeTree(_ leaseID: String) {
-    let parent = linnet_open(jobsDirectory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)
+  nonisolated func removeTree(_ name: String, in directory: String) {
+    let parent = linnet_open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)
     guard parent >= 0 else { return }
-    TreeRemover.remove(DirectoryNames.c(Array(leaseID.utf8)), in: parent)
+    TreeRemover.remove(DirectoryNames.c(Array(name.utf8)), in: parent)
     close(parent)
   }
 

@@ -8,10 +8,9 @@ struct JobUser {
   /// Open on the locked file; the owner closes it once the shim has it.
   let lock: Int32
 
-  static let lockDirectory = "/run/linnet/job-users"
+  static let lockDirectory = "/run/linnet-job-users"
 
   static func take(_ configuration: ExecutorConfiguration) throws(ExecutorError) -> JobUser {
-    try FileAccess.makeDirectory("/run/linnet", mode: 0o755)
     try FileAccess.makeDirectory(lockDirectory, mode: 0o700)
     for offset in 0..<configuration.jobUserCount {
       let id = configuration.firstJobUserID + UInt32(offset)

@@ -51,6 +51,42 @@ struct LimitTests {
     #expect(bench.groups().isEmpty)
   }
 
+  @Test func withoutCgroupKill() async throws {
+    var layout = CgroupLayout.detect()
+    try #require(layout.kind != .rlimit)
+    guard layout.kind == .cgroup1 else { return }
+    layout.parents["unified"] = nil
+    let bench = try Workbench(layout: layout)
+    // Every child forks on, so that a list of processes is old when it is read.
+    let outcome = try await bench.python(
+      """
+      import os, signal
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
+      os.setsid() if os.fork() == 0 else None
+      while True:
+        try: os._exit(0) if os.fork() > 0 and os.getpid() > 3 else None
+        except OSError: pass
+      """
+    ) {
+      $0.wallLimitMicroseconds = 400_000
+      $0.pidsLimit = 100
+    }
+    #expect(outcome.record.reason == .wallLimit)
+    #expect(bench.groups().isEmpty)
+  }
+
+  @Test func cpuIsLimited() async throws {
+    let bench = try Workbench()
+    let outcome = try await bench.shell("while :; do :; done") {
+      $0.cpuMilli = 100
+      $0.wallLimitMicroseconds = 500_000
+    }
+    let elapsed = outcome.record.endedMicroseconds - outcome.record.startedMicroseconds
+    #expect(outcome.record.reason == .wallLimit && outcome.record.cpuMicroseconds > 0)
+    // A tenth, and twice that for the period in which it starts.
+    #expect(outcome.record.cpuMicroseconds < elapsed * 3 / 10, "\(outcome.record)")
+  }
+
   @Test func daemonThatIgnoresTermIsGone() async throws {
     let bench = try Workbench()
     let outcome = try await bench.python(

@@ -57,6 +57,8 @@ struct OutputTests {
       ])
     #expect(manifest.refusedCount == 8 && manifest.refusals.count == 8)
     #expect(Set(FileAccess.names(in: manifest.directory)).count == 3)
+    try await bench.supervisor.removeOutput(leaseID: outcome.lease)
+    #expect(access(manifest.directory, F_OK) != 0)
     #expect(FileAccess.text("\(bench.jobPath(outcome.lease))/exit.json") != nil)
   }
 

@@ -20,11 +20,13 @@ struct SupervisorTests {
   }
 
   @Test func cancelBeforeTheShimRuns() async throws {
-    let bench = try Workbench()
-    let run = bench.job(["sleep", "60"])
+    // With a grace longer than the job: it must end by TERM, although it was asked to before it could take one.
+    let bench = try Workbench(grace: 300_000_000)
+    let run = bench.job(["sleep", "200"]) { $0.wallLimitMicroseconds = 600_000_000 }
     try await bench.supervisor.start(run)
     try await bench.supervisor.cancel(leaseID: run.leaseID)
-    #expect(try await bench.supervisor.wait(leaseID: run.leaseID).reason == .cancelled)
+    let record = try await bench.supervisor.wait(leaseID: run.leaseID)
+    #expect(record.reason == .cancelled && record.endedMicroseconds - record.startedMicroseconds < 200_000_000)
   }
 
   @Test func eventsTellStartAndEnd() async throws {
