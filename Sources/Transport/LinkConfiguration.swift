@@ -1,0 +1,44 @@
+import Primitives
+
+/// The limits and timers of an endpoint's links. Every one has a default that suits a node on the internet.
+package struct LinkConfiguration: Sendable {
+  /// Bytes in the longest frame, a constant of the protocol: a longer one is refused on sending and ends the link on
+  /// receiving.
+  package static let maximumFrameByteCount = 8 * 1_024 * 1_024
+
+  /// The most links at once. A further one is refused once its handshake is done, unless it replaces one.
+  package var maximumLinks = 256
+  /// The most handshakes under way at once, dialled and accepted; further connections are closed unread.
+  package var maximumHandshakes = 64
+  /// Accepted connections a second from one /24 or /56; further ones are closed unread.
+  package var handshakesPerSecondPerPrefix = 20
+  /// Accepted connections at once from one /24 or /56 after a pause.
+  package var handshakeBurstPerPrefix = 64
+  /// How long connecting may take, and then how long the handshake.
+  package var handshakeTimeout = Microseconds.seconds(5)
+  /// A ping is sent when nothing was heard for so long, and in any case every sixth interval.
+  package var pingInterval = Microseconds.seconds(5)
+  /// A link is closed when nothing was heard for so long.
+  package var silenceLimit = Microseconds.seconds(15)
+  /// Messages that one key seals at most.
+  package var rekeyMessages: UInt64 = 1 << 20
+  /// How long one key is used at most, when there is anything to seal.
+  package var rekeyInterval = Microseconds.seconds(3_600)
+  /// Bytes that may wait on one link's consensus channel; then the oldest frames are dropped for new ones.
+  package var consensusQueueByteCount = 16 * 1_024 * 1_024
+  /// Bytes that may wait on one link's broadcast channel; then new frames are refused.
+  package var broadcastQueueByteCount = 16 * 1_024 * 1_024
+  /// Bytes that may wait on one link's sync channel; then new frames are refused.
+  package var syncQueueByteCount = 32 * 1_024 * 1_024
+  /// Bytes that may wait on one link's services channel; then new frames are refused.
+  package var servicesQueueByteCount = 32 * 1_024 * 1_024
+  /// Bytes of incomplete frames held for all links together; the link that brings one more is closed.
+  package var reassemblyByteCount = 128 * 1_024 * 1_024
+
+  /// The defaults.
+  package init() {}
+
+  var queueLimits: [Int] {
+    [consensusQueueByteCount, broadcastQueueByteCount, syncQueueByteCount, servicesQueueByteCount]
+  }
+}

@@ -1,0 +1,74 @@
+import Primitives
+import Wire
+
+/// Who dialled a link.
+package enum LinkDirection: String, Sendable {
+  /// The other node.
+  case inbound
+  /// This node.
+  case outbound
+}
+
+/// What happens on an endpoint's links, in order for each link.
+package enum LinkEvent: Sendable {
+  /// A link is up: the node, where it is connected from or to, and who dialled.
+  case up(NodeID, PeerAddress, LinkDirection)
+  /// A link is gone. Frames that were accepted for sending may not have arrived.
+  case down(NodeID, LinkCloseReason)
+  /// A frame arrived. The link proves who sent it.
+  case received(NodeID, LinkChannel, [UInt8])
+  /// A dial came to nothing: the address, the node that was expected there, and why.
+  case dialFailed(PeerAddress, NodeID?, TransportError)
+}
+
+/// Why a link is gone.
+package enum LinkCloseReason: Sendable, Equatable, CustomStringConvertible {
+  /// `close` was called here, with this reason.
+  case requested(String)
+  /// This endpoint is shut down.
+  case shutdown
+  /// Another link to the same node takes its place.
+  case replaced
+  /// Nothing was heard for the silence limit.
+  case silent
+  /// The connection broke; the text says how.
+  case lost(String)
+  /// The other side said that it closes the link.
+  case closedByPeer(LinkNotice)
+  /// The other side broke the protocol; the text says how. The name is that of the counter.
+  case violation(String)
+  /// Something failed here, such as memory for a key.
+  case failed(String)
+
+  /// For people.
+  package var description: String {
+    switch self {
+    case .requested(let reason): reason
+    case .shutdown: "this node shuts down"
+    case .replaced: "another link to the same node takes its place"
+    case .silent: "nothing heard from the other node"
+    case .lost(let how): "the connection broke: \(how)"
+    case .closedByPeer(let notice): "closed by the other node (\(notice))"
+    case .violation(let how): "the other node broke the protocol (\(how))"
+    case .failed(let how): "failed here: \(how)"
+    }
+  }
+}
+
+/// What is known about a link.
+package struct LinkInfo: Sendable, Equatable {
+  /// The other node.
+  package var id: NodeID
+  /// Where it is connected from or to.
+  package var address: PeerAddress
+  /// Who dialled.
+  package var direction: LinkDirection
+  /// Since when the link is up, in microseconds since 1970.
+  package var sinceUnixMicroseconds: UInt64
+  /// Bytes received on the connection since then.
+  package var bytesIn: UInt64
+  /// Bytes sent on the connection since then.
+  package var bytesOut: UInt64
+  /// The smoothed round-trip time of pings, in microseconds; nil before the first answer.
+  package var roundTripMicroseconds: UInt64?
+}

@@ -1,0 +1,182 @@
+import Logging
+import NIOCore
+import Primitives
+import Sodium
+import Wire
+
+// Which link stays when there are two to one node, by the rules:
+// 1. A node that dials learns whom it reached before the other side learns anything. If it has a link to that node
+//    already, it gives the new connection up.
+// 2. So two links meet only when both nodes dialled each other at once, or when one of them has lost the old link
+//    without the other knowing. Of two links dialled by different nodes, the one that the lower id dialled stays.
+// 3. Of two links dialled by the same node, the newer stays: by rule 1 the dialling side has no other.
+// 4. A link made by another process of the same node (its static key is another) replaces the old one in any case: the
+//    old process is gone.
+
+/// The links and handshakes of one endpoint. Lives on the endpoint's event loop.
+final class LinkRegistry {
+  let identity: SigningKey
+  let networkID: Digest
+  let staticKey: KeyAgreementKey
+  let configuration: LinkConfiguration
+  private let counters: TransportCounters
+  private let logger: Logger
+  private let onEvent: @Sendable (LinkEvent) -> Void
+  private let onRoute: @Sendable (NodeID, LinkPort?) -> Void
+
+  private var links: [NodeID: LinkHandler] = [:]
+  private var handshakes: [ObjectIdentifier: LinkHandler] = [:]
+  private var limiter: PrefixLimiter
+  /// Bytes of incomplete frames of all links.
+  var reassemblyByteCount = 0
+
+  /// - Parameter onRoute: told of each link that comes up, and of each that goes, before the event.
+  init(
+    identity: SigningKey, networkID: Digest, staticKey: KeyAgreementKey, configuration: LinkConfiguration,
+    counters: TransportCounters, logger: Logger, onEvent: @escaping @Sendable (LinkEvent) -> Void,
+    onRoute: @escaping @Sendable (NodeID, LinkPort?) -> Void
+  ) {
+    self.identity = identity
+    self.networkID = networkID
+    self.staticKey = staticKey
+    self.configuration = configuration
+    self.counters = counters
+    self.logger = logger
+    self.onEvent = onEvent
+    self.onRoute = onRoute
+    limiter = PrefixLimiter(
+      TokenBucket.Allowance(
+        ratePerSecond: configuration.handshakesPerSecondPerPrefix, burst: configuration.handshakeBurstPerPrefix),
+      now: .current())
+  }
+
+  func emit(_ event: LinkEvent) { onEvent(event) }
+
+  /// The handler of a connection that was accepted; nil when the limits have no room for it.
+  func accept(from address: PeerAddress) -> LinkHandler? {
+    guard handshakes.count < configuration.maximumHandshakes, limiter.take(address, now: .current()) else {
+      counters.add(TransportError.Code.tooManyHandshakes.rawValue)
+      return nil
+    }
+    let handler = LinkHandler(registry: self, dial: nil)
+    handshakes[ObjectIdentifier(handler)] = handler
+    return handler
+  }
+
+  /// The handler of a connection to be made.
+  ///
+  /// - Throws: `TransportError` with code `unusableAddress`, `ownIdentity`, `alreadyLinked` or `tooManyDials`.
+  func prepare(_ dial: LinkHandler.Dial) throws(TransportError) -> LinkHandler {
+    guard dial.address.isUsable else {
+      throw TransportError(.unusableAddress, "\(dial.address) is not an address that can be connected to.")
+    }
+    if let id = dial.expecting { try check(dial, reached: id) }
+    guard handshakes.count < configuration.maximumHandshakes else {
+      throw TransportError(.tooManyDials, "\(handshakes.count) connections are being made already: try later.")
+    }
+    let handler = LinkHandler(registry: self, dial: dial)
+    handshakes[ObjectIdentifier(handler)] = handler
+    return handler
+  }
+
+  /// Judges whom a dial reached, or is to reach.
+  ///
+  /// - Throws: `TransportError` with code `unexpectedIdentity`, `ownIdentity` or `alreadyLinked`.
+  func check(_ dial: LinkHandler.Dial, reached id: NodeID) throws(TransportError) {
+    guard dial.expecting == nil || dial.expecting == id else {
+      throw TransportError(.unexpectedIdentity, "\(dial.address) is node \(id), not the one expected there.")
+    }
+    guard id != identity.id else {
+      throw TransportError(.ownIdentity, "\(dial.address) leads back to this node itself.")
+    }
+    // Rule 1.
+    guard links[id] == nil else {
+      throw TransportError(.alreadyLinked, "There is a link to node \(id) already.")
+    }
+  }
+
+  /// A handshake is done: the link is up, or gives way.
+  func established(_ handler: LinkHandler, port: LinkPort) {
+    handshakes.removeValue(forKey: ObjectIdentifier(handler))
+    if let old = links[port.id] {
+      guard isPreferred(handler, over: old, other: port.id) else {
+        counters.add("duplicateLink")
+        return handler.close(.replaced, notice: .replaced)
+      }
+      counters.add("replacedLink")
+      old.close(.replaced, notice: .replaced)
+    }
+    guard links.count < configuration.maximumLinks else {
+      counters.add(TransportError.Code.tooManyLinks.rawValue)
+      return handler.close(.requested("too many links"), notice: .tooManyLinks)
+    }
+    links[port.id] = handler
+    onRoute(port.id, port)
+    logger.debug("link up", metadata: ["node": "\(port.id.short)", "address": "\(port.address)"])
+    onEvent(.up(port.id, port.address, port.direction))
+  }
+
+  private func isPreferred(_ new: LinkHandler, over old: LinkHandler, other: NodeID) -> Bool {
+    // Rule 4.
+    if new.remoteStatic != old.remoteStatic { return true }
+    // Rule 3.
+    if new.direction == old.direction { return true }
+    // Rule 2.
+    return new.direction == (identity.id < other ? .outbound : .inbound)
+  }
+
+  /// A connection ended before its handshake was done.
+  func handshakeFailed(_ handler: LinkHandler, remote: PeerAddress?, _ error: TransportError) {
+    handshakes.removeValue(forKey: ObjectIdentifier(handler))
+    if let dial = handler.dial {
+      dialFailed(dial, error)
+    } else {
+      counters.add(error.code.rawValue)
+      logger.debug("handshake refused", metadata: ["from": "\(remote.map { "\($0)" } ?? "?")", "why": "\(error)"])
+    }
+  }
+
+  /// A dial came to nothing.
+  func dialFailed(_ dial: LinkHandler.Dial, _ error: TransportError) {
+    counters.add("dial." + error.code.rawValue)
+    logger.debug("dial failed", metadata: ["address": "\(dial.address)", "why": "\(error)"])
+    onEvent(.dialFailed(dial.address, dial.expecting, error))
+  }
+
+  /// A link ended.
+  func closed(_ handler: LinkHandler, _ reason: LinkCloseReason) {
+    if case .violation(let name) = reason { counters.add(name) }
+    guard let port = handler.port, links[port.id] === handler else {
+      // It gave way before it was up. Who dialled hears of it all the same.
+      if let dial = handler.dial {
+        dialFailed(
+          dial, TransportError(.alreadyLinked, "The link to \(dial.address) was given up.", cause: "\(reason)"))
+      }
+      return
+    }
+    links.removeValue(forKey: port.id)
+    onRoute(port.id, nil)
+    logger.debug("link down", metadata: ["node": "\(port.id.short)", "why": "\(reason)"])
+    onEvent(.down(port.id, reason))
+  }
+
+  /// Closes one link; nothing when there is none.
+  func close(_ id: NodeID, _ reason: LinkCloseReason, notice: LinkNotice) { links[id]?.close(reason, notice: notice) }
+
+  /// Stops or resumes reading from one link.
+  func setReading(_ isEnabled: Bool, from id: NodeID) { links[id]?.setReading(isEnabled) }
+
+  /// Looks at the clock for all links.
+  func tick() {
+    let now = Instant.current()
+    for handler in links.values { handler.tick(now) }
+  }
+
+  /// Ends everything.
+  func shutdown() {
+    for handler in handshakes.values {
+      handler.fail(TransportError(.notRunning, "This node shuts down."))
+    }
+    for handler in links.values { handler.close(.shutdown, notice: .shutdown) }
+  }
+}
