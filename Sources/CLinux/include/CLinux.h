@@ -5,7 +5,6 @@
 #include "linnet_descriptors.h"
 #include "linnet_files.h"
 #include "linnet_probe_child.h"
-#include "linnet_probe_child.h"
 #include "linnet_system.h"
 
 #endif
