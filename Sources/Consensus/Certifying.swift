@@ -1,0 +1,190 @@
+import Primitives
+import Wire
+
+// Rules 4 and 6: certificates, and certifying what they notarize.
+extension SimplexMachine {
+  /// Takes a certificate: keeps it, writes it down, forwards it once, and notes what follows from it.
+  mutating func accept(_ certificate: Verified<Certificate>, from peer: NodeID?, isForwarded: Bool) {
+    let subject = certificate.value.subject
+    guard subject.epoch == epoch else {
+      counters.add("certificateOfOtherEpoch")
+      return
+    }
+    guard subject.view <= SimplexMachine.maximumView else {
+      counters.add("certificateViewOutOfRange")
+      return
+    }
+    guard subject.view > tip.view else {
+      counters.add("certificateOfFinalView")
+      return
+    }
+    if subject.kind == .finalize, let peer { notePeerAhead(peer) }
+    if let known = views[subject.view]?[certificate: subject.kind] {
+      if known.value.subject != subject { counters.add("conflictingCertificates") }
+      return
+    }
+    note(certificate)
+    // A follower keeps no more than finality.
+    if ownIndex != nil || subject.kind == .finalize { persist(.certificate(certificate.value)) }
+    if isForwarded {
+      send(.certificate(certificate.value), to: subject.kind == .finalize ? .everyone : .validators)
+    }
+    // Far behind: what is missing is not on its way.
+    if subject.kind == .finalize, subject.view > view + 1 { fetchAt = now }
+  }
+
+  /// Enters a certificate of a view above the tip into what is known.
+  mutating func note(_ certificate: Verified<Certificate>) {
+    let subject = certificate.value.subject
+    let leader = schedule.leader(of: subject.view)
+    views[subject.view, default: ViewState()][certificate: subject.kind] = certificate
+    switch subject.kind {
+    case .notarize:
+      if certificate.value.signers.contains(leader) {
+        views[subject.view, default: ViewState()].noteProposal(subject)
+      }
+      if certifiedAt[subject.view] == nil { awaiting[subject.view] = subject.blockID }
+    case .nullify: highestPassed = max(highestPassed, subject.view)
+    case .finalize:
+      highestPassed = max(highestPassed, subject.view)
+      if subject.view > target?.value.subject.view ?? 0 { target = certificate }
+    }
+  }
+
+  /// What a block's parent is to this node.
+  enum Parent {
+    /// The last finalized block, or certified above it.
+    case ready(height: UInt64, timestampMilliseconds: UInt64, receivedAt: Instant?)
+    /// Not certified here yet.
+    case missing
+    /// Below the last finalized block, or beside it, or beside a certified one.
+    case impossible
+  }
+
+  /// Looks up the parent that a header names.
+  func parent(of header: BlockHeader) -> Parent {
+    if header.parentView == tip.view {
+      guard header.parentID == tip.blockID else { return .impossible }
+      return .ready(height: tip.height, timestampMilliseconds: tip.timestampMilliseconds, receivedAt: nil)
+    }
+    guard header.parentView > tip.view else { return .impossible }
+    guard let id = certifiedAt[header.parentView], let entry = tree[id] else { return .missing }
+    guard id == header.parentID else { return .impossible }
+    return .ready(
+      height: entry.header.height, timestampMilliseconds: entry.header.timestampMilliseconds,
+      receivedAt: entry.receivedAt)
+  }
+
+  /// The form of a block on its parent: one higher, and later (rule 12).
+  func fits(_ header: BlockHeader, height: UInt64, timestampMilliseconds: UInt64) -> Bool {
+    header.epoch == epoch && header.height > height && header.height - height == 1
+      && header.timestampMilliseconds > timestampMilliseconds
+  }
+
+  /// Rule 4: brings notarized blocks to being certified, oldest first. True when something changed.
+  mutating func certifyNotarized() -> Bool {
+    var hasProgressed = false
+    for (view, id) in awaiting {
+      guard let entry = tree[id] else { continue }
+      let header = entry.header
+      guard header.view == view, entry.status != .invalid else {
+        giveUp(view, "notarizedInvalid")
+        continue
+      }
+      switch parent(of: header) {
+      case .impossible: giveUp(view, "notarizedOrphan")
+      case .missing:
+        // A quorum notarized this block, so honest validators had certified its parent.
+        if awaiting[header.parentView] == nil {
+          awaiting[header.parentView] = header.parentID
+          hasProgressed = true
+        }
+      case .ready(let height, let timestamp, _):
+        guard fits(header, height: height, timestampMilliseconds: timestamp) else {
+          tree.setStatus(id, .invalid)
+          giveUp(view, "notarizedInvalid")
+          continue
+        }
+        if entry.status == .executed {
+          certify(id, view: view)
+          hasProgressed = true
+        } else {
+          execute(id)
+        }
+      }
+    }
+    return hasProgressed
+  }
+
+  private mutating func giveUp(_ view: UInt64, _ counter: String) {
+    awaiting.removeValue(forKey: view)
+    counters.add(counter)
+  }
+
+  /// Rules 1 and 4: the block of a view is certified; the view may be left, and a finalize is due.
+  private mutating func certify(_ id: Digest, view certified: UInt64) {
+    guard let entry = tree[id] else { return }
+    tree.setStatus(id, .certified)
+    awaiting.removeValue(forKey: certified)
+    certifiedAt[certified] = id
+    highestPassed = max(highestPassed, certified)
+    if !entry.isRecorded, ownIndex != nil {
+      tree.setRecorded(id)
+      persist(.certified(entry.block.value))
+    }
+    finalize(certified)
+  }
+
+  /// Rule 4: votes to finalize a view whose notarized block is certified.
+  private mutating func finalize(_ certified: UInt64) {
+    guard isVoting, let state = views[certified], let notarization = state.notarization,
+      notarization.value.subject.blockID == certifiedAt[certified],
+      // Where a nullification exists no finalization can, and where one exists no vote is needed.
+      state.nullification == nil, state.finalization == nil
+    else { return }
+    let subject = notarization.value.subject
+    guard !state.hasLeaderEquivocated, state.ownVote(.nullify) == nil, state.ownVote(.finalize) == nil,
+      state.ownVote(.notarize).map({ $0.value.subject == subject }) ?? true
+    else { return }
+    cast(
+      .finalize(
+        epoch: epoch, view: certified, parentView: subject.parentView, blockID: subject.blockID))
+  }
+
+  /// Asks the caller to execute a block that was not executed yet.
+  mutating func execute(_ id: Digest) {
+    if let executionRetryAt, now < executionRetryAt { return }
+    guard let entry = tree[id], entry.status == .present else { return }
+    executionRetryAt = nil
+    tree.setStatus(id, .executing)
+    effects.append(.execute(entry.block))
+  }
+
+  /// The caller's answer to `execute`.
+  mutating func noteExecution(of id: Digest, _ outcome: ExecutionOutcome) {
+    guard let entry = tree[id], entry.status == .executing else {
+      counters.add("executionUnasked")
+      return
+    }
+    switch outcome {
+    case .valid: tree.setStatus(id, .executed)
+    case .invalid:
+      tree.setStatus(id, .invalid)
+      counters.add("blockInvalid")
+    case .missingParent:
+      counters.add("executionMissingParent")
+      tree.setStatus(id, .present)
+      // The parent's state was lost: it is executed again first. Its record and certificates stand.
+      let parentID = entry.header.parentID
+      if let parent = tree[parentID], parent.status == .certified || parent.status == .executed {
+        tree.setStatus(parentID, .present)
+        if certifiedAt[parent.header.view] == parentID {
+          certifiedAt.removeValue(forKey: parent.header.view)
+          awaiting[parent.header.view] = parentID
+        }
+      } else {
+        executionRetryAt = now + settings.fetchInterval
+      }
+    }
+  }
+}

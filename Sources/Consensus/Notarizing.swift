@@ -1,0 +1,80 @@
+import Primitives
+import Wire
+
+// Rules 3 and 12: judging the leader's proposal.
+extension SimplexMachine {
+  private enum Judgement {
+    case valid, pending, invalid
+  }
+
+  /// A leader's block with its notarize.
+  mutating func receive(_ block: Verified<Block>, proposedBy vote: Verified<Vote>, from peer: NodeID) {
+    let subject = vote.value.subject
+    guard subject.epoch == epoch, vote.value.voter == schedule.leader(of: subject.view) else {
+      counters.add("proposalNotByLeader")
+      return
+    }
+    guard subject.view > tip.view, subject.view <= view + 1 else {
+      counters.add("proposalOutOfWindow")
+      return
+    }
+    receive(vote, from: peer)
+    // Only the first proposal of a view is judged; another is admitted when a quorum wants it.
+    if views[subject.view]?.proposal == subject { admit(block) } else { takeAskedFor(block) }
+  }
+
+  /// Keeps a live block if there is room.
+  mutating func admit(_ block: Verified<Block>) {
+    guard !tree.contains(block.value.id) else { return }
+    guard !tree.isFull else {
+      counters.add("blocksFull")
+      return
+    }
+    tree.insert(block, status: .present, at: now)
+  }
+
+  /// Rule 3: notarizes the proposal of the current view once nothing speaks against it.
+  mutating func notarizeProposal() {
+    clockWakeAt = nil
+    guard isVoting, let state = views[view], state.ownVotes.isEmpty, !state.isProposalInvalid,
+      let proposal = state.proposal, let entry = tree[proposal.blockID]
+    else { return }
+    switch judge(entry, proposal) {
+    case .pending: break
+    case .valid: cast(proposal)
+    case .invalid:
+      views[view, default: ViewState()].isProposalInvalid = true
+      counters.add("proposalInvalid")
+    }
+  }
+
+  private mutating func judge(_ entry: BlockTree.Entry, _ proposal: VoteSubject) -> Judgement {
+    let header = entry.header
+    guard header.view == view, header.epoch == epoch, header.parentView == proposal.parentView else { return .invalid }
+    switch parent(of: header) {
+    case .impossible: return .invalid
+    case .missing: return .pending
+    case .ready(let height, let timestamp, _):
+      guard fits(header, height: height, timestampMilliseconds: timestamp) else { return .invalid }
+    }
+    guard areNullified(after: header.parentView, before: view), isTimely(header) else { return .pending }
+    switch entry.status {
+    case .present:
+      execute(proposal.blockID)
+      return .pending
+    case .executing: return .pending
+    case .executed, .certified: return .valid
+    case .invalid: return .invalid
+    }
+  }
+
+  /// Rule 12: false while the timestamp is too far ahead of the own clock.
+  private mutating func isTimely(_ header: BlockHeader) -> Bool {
+    let limit = wallClock.unixMilliseconds(at: now + settings.maximumClockLead)
+    guard header.timestampMilliseconds > limit else { return true }
+    let wait = header.timestampMilliseconds - limit
+    // Longer than any timer of a view: it is nullified first.
+    if wait <= ChainParameters.maximumValue { clockWakeAt = now + .milliseconds(Int64(wait)) }
+    return false
+  }
+}

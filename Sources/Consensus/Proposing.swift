@@ -1,0 +1,87 @@
+import Primitives
+import Wire
+
+// Rules 2 and 11: the leader's turn.
+extension SimplexMachine {
+  /// Rule 2: the highest certified or final view below the current one, if every view between is nullified here.
+  func proposalParent() -> (block: CertifiedTip, receivedAt: Instant?)? {
+    var below = view - 1
+    while below > tip.view {
+      if let id = certifiedAt[below], let entry = tree[id] {
+        let block = CertifiedTip(
+          blockID: id, height: entry.header.height, view: below,
+          timestampMilliseconds: entry.header.timestampMilliseconds)
+        return (block, entry.receivedAt)
+      }
+      guard views[below]?.nullification != nil else { return nil }
+      below -= 1
+    }
+    // A finalization above the tip means that the tip is not what to build on.
+    guard target == nil else { return nil }
+    return (
+      CertifiedTip(
+        blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds), nil
+    )
+  }
+
+  /// True when this node leads the view and has signed nothing in it yet.
+  private var isProposalDue: Bool {
+    guard isVoting, isLeading, buildAskedForView < view else { return false }
+    return views[view].map { $0.ownVotes.isEmpty } ?? true
+  }
+
+  /// Rule 11: when the leader proposes; nil when it does not, or cannot yet.
+  var proposeDue: Instant? {
+    guard isProposalDue, let parent = proposalParent() else { return nil }
+    let earliest = max(enteredAt, parent.receivedAt.map { $0 + settings.blockIntervalMinimum } ?? enteredAt)
+    let due = isWorkPending ? earliest : max(earliest, enteredAt + settings.blockIntervalIdle)
+    return buildRetryAt.map { max($0, due) } ?? due
+  }
+
+  /// Rules 2 and 11: asks the caller for a block when it is time.
+  mutating func propose() {
+    guard let due = proposeDue, now >= due, let parent = proposalParent()?.block else { return }
+    buildAskedForView = view
+    effects.append(
+      .build(
+        BuildRequest(
+          view: view, epoch: epoch, height: parent.height + 1, parentID: parent.blockID, parentView: parent.view,
+          minimumTimestampMilliseconds: parent.timestampMilliseconds &+ 1)))
+  }
+
+  /// The caller's answer to `build`: the leader's notarize is its proposal (rule 2).
+  mutating func takeBuilt(_ block: Verified<Block>?, for built: UInt64) {
+    guard built == view, buildAskedForView == view, views[view]?.ownVotes.isEmpty ?? true else {
+      counters.add("builtTooLate")
+      return
+    }
+    guard let block else {
+      buildAskedForView = view - 1
+      buildRetryAt = now + settings.fetchInterval
+      return
+    }
+    let header = block.value.header
+    guard header.view == view, case .ready(let height, let timestamp, _) = parent(of: header),
+      fits(header, height: height, timestampMilliseconds: timestamp),
+      areNullified(after: header.parentView, before: view)
+    else {
+      counters.add("builtUnfit")
+      return
+    }
+    let subject = VoteSubject.notarize(
+      epoch: epoch, view: view, parentView: header.parentView, blockID: block.value.id)
+    tree.insert(block, status: .executed, at: now)
+    guard cast(subject, proposing: block) else { return }
+    views[view, default: ViewState()].noteProposal(subject)
+  }
+
+  /// True when a nullification is held for every view between two.
+  func areNullified(after low: UInt64, before high: UInt64) -> Bool {
+    var next = low + 1
+    while next < high {
+      guard views[next]?.nullification != nil else { return false }
+      next += 1
+    }
+    return true
+  }
+}

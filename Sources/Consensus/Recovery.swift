@@ -1,0 +1,111 @@
+import Primitives
+import Wire
+
+// The journal: what a restarted node knows, and what it must not forget.
+extension SimplexMachine {
+  /// Enters the journal's records. Own votes bind whatever becomes of the rest.
+  mutating func recover(_ records: [ConsensusRecord], verifier: Verifier) {
+    for record in records {
+      switch record {
+      case .ownVote(let vote): recover(vote)
+      case .certificate(let certificate): recover(certificate, verifier)
+      case .certified(let block): recover(block, verifier)
+      }
+    }
+    view = max(view, highestPassed + 1)
+  }
+
+  private mutating func recover(_ vote: Vote) {
+    let subject = vote.subject
+    guard subject.epoch == epoch, subject.view > tip.view, let ownIndex else { return }
+    guard subject.view <= SimplexMachine.maximumView, vote.voter == ownIndex else {
+      counters.add("recoveredVoteUnfit")
+      return
+    }
+    guard views[subject.view]?.ownVotes.contains(where: { $0.value.subject == subject }) != true else { return }
+    // Signing the same subject again says nothing new.
+    views[subject.view, default: ViewState()].ownVotes.append(signer.vote(subject, as: ownIndex))
+  }
+
+  private mutating func recover(_ certificate: Certificate, _ verifier: Verifier) {
+    let subject = certificate.subject
+    guard subject.epoch == epoch, subject.view <= SimplexMachine.maximumView else { return }
+    guard let verified = try? verifier.verify(certificate, validators: validators) else {
+      counters.add("recoveredCertificateUnfit")
+      return
+    }
+    if subject.kind == .finalize, subject.blockID == tip.blockID { tip.finalization = verified }
+    guard subject.view > tip.view, views[subject.view]?[certificate: subject.kind] == nil else { return }
+    note(verified)
+  }
+
+  private mutating func recover(_ block: Block, _ verifier: Verifier) {
+    let header = block.header
+    guard header.epoch == epoch, header.view > tip.view, header.view <= SimplexMachine.maximumView else { return }
+    guard let verified = (try? verifier.verify(.blocks([block]), validators: validators))?.blocks.first else {
+      counters.add("recoveredBlockUnfit")
+      return
+    }
+    tree.insert(verified, status: .present, at: now, isRecorded: true)
+    if certifiedAt[header.view] == nil, awaiting[header.view] == nil { awaiting[header.view] = block.id }
+    // It was certified before: rule 1 had let the view be left.
+    highestPassed = max(highestPassed, header.view)
+  }
+
+  /// The first step: has the certified blocks executed again, arms the timers and says again what was said.
+  mutating func start() {
+    isStarted = true
+    enteredAt = now
+    standstillAt = now + settings.standstill
+    let parent = workParent
+    for vote in views.entries(from: tip.view + 1).flatMap(\.value.ownVotes) {
+      if vote.value.subject.kind == .notarize, schedule.leader(of: vote.value.subject.view) == ownIndex {
+        views[vote.value.subject.view, default: ViewState()].noteProposal(vote.value.subject)
+      }
+      count(vote)
+    }
+    if ownIndex != nil {
+      for message in sharedMessages() { send(message, to: .validators) }
+    }
+    settle(workParent: parent)
+  }
+
+  /// The records that replace all earlier ones: what is needed above the last finalized block. The caller must have
+  /// the finalized blocks in a durable store before it drops the old records.
+  public func checkpoint() -> [ConsensusRecord] {
+    var records: [ConsensusRecord] = []
+    if let finalization = tip.finalization { records.append(.certificate(finalization.value)) }
+    for (_, state) in views.entries(from: tip.view + 1) {
+      records += state.ownVotes.map { .ownVote($0.value) }
+      records += state.certificates.map { .certificate($0.value) }
+    }
+    records += tree.byView.filter(\.isRecorded).map { .certified($0.block.value) }
+    return records
+  }
+
+  /// How full a bounded collection is.
+  public struct Occupancy: Sendable, Hashable {
+    /// What it holds.
+    public let name: String
+    /// The entries now.
+    public let count: Int
+    /// The most there may be.
+    public let limit: Int
+  }
+
+  /// How full every bounded collection is.
+  public var occupancy: [Occupancy] {
+    let viewLimit = SimplexMachine.maximumOpenViews + Int(clamping: settings.retentionViews) + 2
+    let blockLimit = BlockTree.maximumBlocks + ConsensusMessage.maximumChainBlocks
+    return [
+      Occupancy(name: "views", count: views.count, limit: viewLimit),
+      Occupancy(name: "blocks", count: tree.count, limit: blockLimit),
+      Occupancy(name: "certifiedBlocks", count: certifiedAt.count, limit: blockLimit),
+      Occupancy(name: "awaitedBlocks", count: awaiting.count, limit: viewLimit),
+      Occupancy(name: "undurableVotes", count: undurableVotes.count, limit: SimplexMachine.maximumUndurableVotes),
+      Occupancy(name: "links", count: links.count, limit: SimplexMachine.maximumLinks),
+      Occupancy(name: "aheadPeers", count: aheadPeers.count, limit: SimplexMachine.maximumAheadPeers),
+      Occupancy(name: "staleAnswers", count: staleAnswers.count, limit: validators.count),
+    ]
+  }
+}

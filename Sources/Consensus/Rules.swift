@@ -1,0 +1,229 @@
+import Primitives
+import Wire
+
+// The rules, as docs/consensus.md explains and proves them. Functions cite them by number.
+//
+// n validators, f = (n-1)/3 rounded down of them faulty, a quorum is q = n-f. A view is one leader's turn. A
+// certificate is q votes on one subject: a notarization, a nullification, a finalization.
+//
+//  1. Enter v+1 on a certified notarization of v, a nullification of v, or a finalization of v or a later view. Views
+//     never go back. Certified: the block is here, executed to its state root, and written to the journal.
+//  2. The leader proposes once a view, on the highest certified or final view p for which a nullification is held for
+//     every view between p and v.
+//  3. Notarize the leader's first proposal of the current view if it is valid and nothing contrary was signed: its
+//     parent is certified and not below the last final view, every view between is nullified, it executes. What is
+//     merely missing is asked for, and the proposal judged again until the timer.
+//  4. On q notarizes assemble the certificate, forward it once; when its block is certified, enter v+1 and finalize v,
+//     unless this node nullified v or saw its leader equivocate.
+//  5. Nullify v when there is no proposal after 2Δ, no certified block after 3Δ, the proposal is invalid, or the leader
+//     itself nullified; never after a finalize of v. While stuck, say so again every retry interval.
+//  6. On q nullifies assemble, forward, enter v+1.
+//  7. On q finalizes, of any view at any time, commit the block and its ancestors.
+//  8. With nothing finalized for the standstill time, send everything since the last finalization again.
+//  9. Δ grows by half with each view since the last finalized one, up to a cap. A leader that has not been heard of in
+//     the last views while a quorum has is nullified as soon as the view's timers start.
+// 10. The leader is place (epoch + view) mod n of a shuffle of the validators.
+// 11. A leader with work proposes at once, without work after the idle interval. The timers of rule 5 start when this
+//     node itself has work, or has the proposal, or the idle interval is over: an idle network is quiet.
+// 12. A timestamp is above the parent's; one too far ahead of the own clock waits. Certification ignores the clock.
+// 13. Links to all validators are kept by the shell; finalizations go to every link, all else to validators.
+
+/// Simplex for one epoch, as a pure state machine: messages and time go in, votes, blocks and finality come out.
+///
+/// The caller performs the effects in order, answers `execute` and `build` by further steps at once, holds back each
+/// send until its persist is durable, and calls `step(.tick)` at `nextWake`.
+public struct SimplexMachine: Sendable {
+  /// Views above this are refused: no honest network gets there, and sums of views cannot overflow below it.
+  public static let maximumView: UInt64 = 1 << 62
+  /// The most views between the last finalized and the current one about which anything is kept. What is known about
+  /// the lowest is dropped first.
+  public static let maximumOpenViews = 16_384
+  /// The most own votes whose persist is not durable yet. When the disk is that slow, nothing more is signed.
+  public static let maximumUndurableVotes = 1_024
+  /// The most links remembered; further ones are not used to ask for what is missing.
+  public static let maximumLinks = 4_096
+  /// The most peers remembered as having shown a finalization above what is here.
+  public static let maximumAheadPeers = 8
+  /// The most messages with which one peer, or all, are brought level (rule 8); the highest views are kept.
+  public static let maximumSharedMessages = 256
+
+  // What it was given.
+  let settings: ConsensusSettings
+  let validators: ValidatorSet
+  let schedule: LeaderSchedule
+  let signer: Signer
+  /// The own voter number; nil for an observer.
+  let ownIndex: UInt16?
+  let mayVote: Bool
+  var wallClock: WallClock
+  var generator: SeededGenerator
+
+  /// The last finalized block.
+  public internal(set) var tip: FinalTip
+  /// The current view, from 1.
+  public internal(set) var view: UInt64
+  /// What was refused, dropped or noticed, by name.
+  public internal(set) var counters = Counters()
+  /// True after `ConsensusEffect.diverged`: every further input is ignored.
+  public internal(set) var isHalted = false
+
+  // What is known.
+  var views = Table<UInt64, ViewState>()
+  var tree = BlockTree()
+  /// The certified blocks above the tip, by view.
+  var certifiedAt = Table<UInt64, Digest>()
+  /// The notarized blocks above the tip that are not certified yet, by view.
+  var awaiting = Table<UInt64, Digest>()
+  /// The highest finalization above the tip.
+  var target: Verified<Certificate>?
+  /// The finalization of the last chain answer, until it is committed.
+  var chainTarget: Verified<Certificate>?
+  /// The highest view that rule 1 lets pass.
+  var highestPassed: UInt64
+  /// For each voter number the highest view it was heard in (rule 9).
+  var lastHeard: [UInt64]
+  var links = OrderedSet<NodeID>()
+  /// Peers that showed a finalization above the tip, the latest first.
+  var aheadPeers: [NodeID] = []
+  var staleAnswers = Table<UInt16, Instant>()
+
+  // Durability.
+  var persistSequence: UInt64 = 0
+  var undurableVotes: [(sequence: UInt64, vote: Verified<Vote>)] = []
+
+  // Time.
+  var now = Instant.zero
+  var isStarted = false
+  var enteredAt = Instant.zero
+  var timersStartedAt: Instant?
+  var retryAt: Instant?
+  var buildAskedForView: UInt64 = 0
+  var buildRetryAt: Instant?
+  var fetchAt: Instant?
+  var fetchRound = 0
+  var standstillAt = Instant.zero
+  var executionRetryAt: Instant?
+  var clockWakeAt: Instant?
+  var isWorkPending = false
+
+  /// The effects of the step under way.
+  var effects: [ConsensusEffect] = []
+
+  /// A machine of the epoch of `validators`, at `tip`, with the journal's `records` in order.
+  ///
+  /// - Parameters:
+  ///   - verifier: checks the recovered records, once; a certificate or block that fails is dropped and counted, an own
+  ///     vote binds in any case.
+  ///   - mayVote: false for a node whose journal cannot be trusted to hold all its votes: it follows and signs nothing.
+  ///   - seed: for the choice of peers to ask.
+  public init(
+    settings: ConsensusSettings, validators: ValidatorSet, signer: Signer, verifier: Verifier, tip: FinalTip,
+    records: [ConsensusRecord], mayVote: Bool, wallClock: WallClock, seed: UInt64
+  ) {
+    self.settings = settings
+    self.validators = validators
+    self.signer = signer
+    self.tip = tip
+    self.mayVote = mayVote
+    self.wallClock = wallClock
+    schedule = LeaderSchedule(validators: validators, networkID: signer.networkID)
+    ownIndex = validators.index(of: signer.id)
+    generator = SeededGenerator(seed: seed)
+    view = tip.view + 1
+    highestPassed = tip.view
+    lastHeard = []
+    recover(records, verifier: verifier)
+    // A restart makes nobody silent.
+    lastHeard = [UInt64](repeating: view, count: validators.count)
+  }
+
+  /// The epoch of the validators.
+  public var epoch: UInt64 { validators.epoch }
+
+  /// True when this node signs votes.
+  public var isVoting: Bool { ownIndex != nil && mayVote }
+
+  /// The leader of a view (rule 10).
+  public func leader(of view: UInt64) -> NodeID {
+    validators.members[Int(schedule.leader(of: view))]
+  }
+
+  /// True when the current view is this node's turn.
+  public var isLeading: Bool { schedule.leader(of: view) == ownIndex }
+
+  /// The highest certified block, or the tip.
+  public var certifiedTip: CertifiedTip {
+    if let id = certifiedAt.last?.value, let header = tree[id]?.header {
+      return CertifiedTip(
+        blockID: id, height: header.height, view: header.view, timestampMilliseconds: header.timestampMilliseconds)
+    }
+    return CertifiedTip(
+      blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds)
+  }
+
+  /// The block that the next is built on: what `ConsensusInput.work` is about.
+  public var workParent: Digest { certifiedTip.blockID }
+
+  /// True when a finalization is held whose blocks are not all here.
+  public var isCatchingUp: Bool { target != nil }
+
+  /// Takes an input at a time and appends what is to be done, in order.
+  public mutating func step(_ input: ConsensusInput, now: Instant, into effects: inout [ConsensusEffect]) {
+    guard !isHalted else { return }
+    self.now = max(self.now, now)
+    swap(&self.effects, &effects)
+    defer { swap(&self.effects, &effects) }
+    guard isStarted else {
+      if case .start = input { start() } else { counters.add("inputBeforeStart") }
+      return
+    }
+    let parent = workParent
+    switch input {
+    case .start: counters.add("startedTwice")
+    case .message(let message, let peer): receive(message, from: peer)
+    case .persisted(let sequence): countDurableVotes(through: sequence)
+    case .tick: break
+    case .linkUp(let peer):
+      if links.count < SimplexMachine.maximumLinks { links.insert(peer) } else { counters.add("linksFull") }
+      share(with: peer)
+    case .linkDown(let peer): links.remove(peer)
+    case .work(let isPending): isWorkPending = isPending
+    case .executed(let id, let outcome): noteExecution(of: id, outcome)
+    case .built(let view, let block): takeBuilt(block, for: view)
+    case .wallClock(let clock): wallClock = clock
+    }
+    settle(workParent: parent)
+  }
+
+  /// Applies the rules until nothing more follows from what is known at this time.
+  mutating func settle(workParent before: Digest) {
+    while !isHalted, commitFinal() || certifyNotarized() || enterNextView() {}
+    guard !isHalted else { return }
+    // Work was judged on another parent; the caller judges anew.
+    if workParent != before { isWorkPending = false }
+    startTimers()
+    propose()
+    notarizeProposal()
+    nullifyIfDue()
+    sayAgainIfStuck()
+    sayAgainAtStandstill()
+    fetchMissing()
+  }
+
+  /// Gives the journal a record and returns the sequence of its persist.
+  @discardableResult mutating func persist(_ record: ConsensusRecord) -> UInt64 {
+    persistSequence += 1
+    effects.append(.persist(sequence: persistSequence, record))
+    return persistSequence
+  }
+
+  /// Sends a message after the latest persist.
+  mutating func send(_ message: ConsensusMessage, to recipient: ConsensusRecipient) {
+    effects.append(.send(message, to: recipient, after: persistSequence))
+  }
+
+  /// Sends what promises nothing, such as blocks and requests, without waiting for the disk.
+  mutating func sendAtOnce(_ message: ConsensusMessage, to recipient: ConsensusRecipient) {
+    effects.append(.send(message, to: recipient, after: 0))
+  }
+}

@@ -1,0 +1,75 @@
+import Primitives
+import Wire
+
+// Rule 1, and the timers of a view.
+extension SimplexMachine {
+  /// Rule 1: goes to the view after the highest one that may be passed. True when the view changed.
+  mutating func enterNextView() -> Bool {
+    guard highestPassed >= view else { return false }
+    leaveViews(below: highestPassed + 1)
+    view = highestPassed + 1
+    enteredAt = now
+    timersStartedAt = nil
+    retryAt = nil
+    buildRetryAt = nil
+    clockWakeAt = nil
+    return true
+  }
+
+  /// Keeps only what can still matter of the views that were left, and bounds their number.
+  private mutating func leaveViews(below next: UInt64) {
+    while views.count > SimplexMachine.maximumOpenViews, let lowest = views.first {
+      views.removeValue(forKey: lowest.key)
+      counters.add("openViewDropped")
+    }
+    // Votes of views far behind cannot become certificates that anyone still lacks.
+    guard next > settings.retentionViews + 1 else { return }
+    let old = next - settings.retentionViews - 1
+    for left in max(view, settings.retentionViews + 1) - settings.retentionViews - 1..<max(old, 1)
+    where left > tip.view {
+      _ = views.modify(left) { $0.keepCertificatesOnly() }
+    }
+  }
+
+  /// Rule 11: the timers of rule 5 run from the moment this node has a reason to expect a block.
+  mutating func startTimers() {
+    guard timersStartedAt == nil else { return }
+    let idleOver = enteredAt + settings.blockIntervalIdle
+    if isWorkPending || hasProposal {
+      timersStartedAt = now
+    } else if now >= idleOver {
+      timersStartedAt = idleOver
+    }
+  }
+
+  /// True when the leader's proposal of the current view is here.
+  var hasProposal: Bool {
+    guard let proposal = views[view]?.proposal else { return false }
+    return tree.contains(proposal.blockID)
+  }
+
+  /// Rule 9: Δ of the current view.
+  var currentDelta: Microseconds {
+    settings.delta(distance: view - tip.view)
+  }
+
+  /// Rule 9: the leader has not been heard of for a while, but a quorum has.
+  var isLeaderSilent: Bool {
+    let leader = schedule.leader(of: view)
+    guard leader != ownIndex, view > settings.silentViews else { return false }
+    let recent = view - settings.silentViews
+    guard lastHeard[Int(leader)] < recent else { return false }
+    return lastHeard.count(where: { $0 >= recent }) >= validators.quorum
+  }
+
+  /// The next time at which `step(.tick)` has something to do; nil when only an input can change anything.
+  public var nextWake: Instant? {
+    guard isStarted, !isHalted else { return nil }
+    var wakes: [Instant?] = [standstillAt, fetchAt, executionRetryAt]
+    if isVoting {
+      wakes += [nullifyDue, retryAt, proposeDue, clockWakeAt]
+      if timersStartedAt == nil { wakes.append(enteredAt + settings.blockIntervalIdle) }
+    }
+    return wakes.compactMap { $0 }.min()
+  }
+}

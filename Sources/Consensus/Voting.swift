@@ -1,0 +1,99 @@
+import Primitives
+import Wire
+
+// Own votes: signed once, durable before they are sent and before they count.
+extension SimplexMachine {
+  /// Signs a vote, has it written down, and sends it after that; with the block when it is a proposal. False when
+  /// it may not be signed.
+  @discardableResult mutating func cast(_ subject: VoteSubject, proposing block: Verified<Block>? = nil) -> Bool {
+    guard let ownIndex, mayVote else { return false }
+    guard undurableVotes.count < SimplexMachine.maximumUndurableVotes else {
+      counters.add("voteWithheldDiskSlow")
+      return false
+    }
+    guard views[subject.view, default: ViewState()].permits(subject) else {
+      counters.add("voteWithheldConflict")
+      return false
+    }
+    let vote = signer.vote(subject, as: ownIndex)
+    views[subject.view, default: ViewState()].ownVotes.append(vote)
+    let sequence = persist(.ownVote(vote.value))
+    undurableVotes.append((sequence, vote))
+    let message: ConsensusMessage = block.map { .proposal($0.value, vote.value) } ?? .vote(vote.value)
+    effects.append(.send(message, to: .validators, after: sequence))
+    return true
+  }
+
+  /// Counts the own votes that the disk now holds.
+  mutating func countDurableVotes(through sequence: UInt64) {
+    var durable = 0
+    while durable < undurableVotes.count, undurableVotes[durable].sequence <= sequence { durable += 1 }
+    guard durable > 0 else { return }
+    let votes = undurableVotes.prefix(durable).map(\.vote)
+    undurableVotes.removeFirst(durable)
+    for vote in votes where vote.value.subject.view > tip.view { count(vote) }
+  }
+
+  /// Takes a vote of a view above the tip; assembles the certificate when it completes a quorum (rules 4, 6, 7).
+  mutating func count(_ vote: Verified<Vote>) {
+    let subject = vote.value.subject
+    let leader = schedule.leader(of: subject.view)
+    lastHeard[Int(vote.value.voter)] = max(lastHeard[Int(vote.value.voter)], subject.view)
+    switch views[subject.view, default: ViewState()].record(vote, leader: leader) {
+    case .new: break
+    case .duplicate: return
+    case .conflicting:
+      counters.add("conflictingVote")
+      return
+    }
+    guard let state = views[subject.view], state[certificate: subject.kind] == nil,
+      let votes = state.quorum(for: subject, of: validators.quorum),
+      let certificate = Certificate.assemble(votes)
+    else { return }
+    accept(certificate, from: nil, isForwarded: true)
+  }
+
+  /// A vote from a peer.
+  mutating func receive(_ vote: Verified<Vote>, from peer: NodeID) {
+    let subject = vote.value.subject
+    let voter = vote.value.voter
+    guard subject.epoch == epoch, Int(voter) < validators.count else {
+      counters.add("voteOfOtherEpoch")
+      return
+    }
+    guard voter != ownIndex else {
+      // Relayed back, or signed by a second instance with this key: neither may count as this node's.
+      counters.add("voteOfOwnKey")
+      return
+    }
+    guard subject.view <= view + 1 else {
+      counters.add("voteTooFarAhead")
+      return
+    }
+    if subject.kind == .nullify, subject.view < view { answerStale(vote, from: peer) }
+    guard subject.view > tip.view else {
+      counters.add("voteOfFinalView")
+      return
+    }
+    count(vote)
+  }
+
+  /// Rule 5: a peer that says again that it is stuck in a view which was left here gets what lets it leave.
+  private mutating func answerStale(_ vote: Verified<Vote>, from peer: NodeID) {
+    let stuck = vote.value.subject.view
+    guard validators.member(vote.value.voter) == peer else { return }
+    // Above the tip the first such vote may just be late; only a repetition says that the peer is stuck.
+    if stuck > tip.view, views[stuck]?.nullifies.contains(vote.value.voter) != true { return }
+    if let last = staleAnswers[vote.value.voter], now < last + settings.delta { return }
+    guard let certificate = stuck <= tip.view ? tip.finalization : passage(through: stuck) else { return }
+    staleAnswers[vote.value.voter] = now
+    send(.certificate(certificate.value), to: .node(peer))
+  }
+
+  /// The certificate that lets a view be left, if one is held.
+  func passage(through view: UInt64) -> Verified<Certificate>? {
+    if view <= tip.view { return tip.finalization }
+    guard let state = views[view] else { return nil }
+    return state.finalization ?? state.notarization ?? state.nullification
+  }
+}
