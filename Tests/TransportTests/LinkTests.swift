@@ -1,0 +1,266 @@
+import Primitives
+import Sodium
+import Testing
+import Wire
+
+@testable import Transport
+
+/// Endpoints against each other over real sockets.
+@Suite(.timeLimit(.minutes(1))) struct LinkTests {
+  @Test func bothDirectionsAndAllChannels() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    await one.link(to: two)
+    for channel in LinkChannel.allCases {
+      #expect(one.endpoint.send([1, channel.rawValue], channel: channel, to: two.id))
+      #expect(two.endpoint.send([2, channel.rawValue], channel: channel, to: one.id))
+    }
+    await eventually { one.log.received.count == 4 && two.log.received.count == 4 }
+    for channel in LinkChannel.allCases {
+      #expect(two.log.received.contains { $0.channel == channel && $0.bytes == [1, channel.rawValue] })
+      #expect(one.log.received.contains { $0.channel == channel && $0.bytes == [2, channel.rawValue] })
+    }
+    let info = try #require(one.endpoint.links.first)
+    #expect(info.id == two.id && info.direction == .outbound && info.address == two.address)
+    #expect(info.bytesIn > 0 && info.bytesOut > 0 && info.sinceUnixMicroseconds > 0)
+    await eventually { one.endpoint.links.first?.roundTripMicroseconds != nil }
+    #expect(two.endpoint.links.first?.direction == .inbound)
+    await one.endpoint.shutdown()
+    await eventually { two.log.downs.count == 1 }
+    #expect(one.log.downs == [.shutdown])
+    #expect(two.log.downs == [.closedByPeer(.shutdown)])
+    #expect(!two.endpoint.send([1], channel: .consensus, to: one.id))
+    #expect(two.endpoint.counters.count("send.noLink") == 1)
+    await two.endpoint.shutdown()
+  }
+
+  @Test func framesOfEverySizeArriveWholeAndInOrder() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode { $0.rekeyMessages = 7 })
+    await one.link(to: two)
+    let limit = LinkFormat.maximumFragmentByteCount
+    let sizes = [0, 1, 1_000, limit - 1, limit, limit + 1, 3 * limit, 1 << 20, LinkConfiguration.maximumFrameByteCount]
+    for (node, other) in [(one, two), (two, one)] {
+      for (index, size) in sizes.enumerated() {
+        var generator = SeededGenerator(seed: UInt64(index))
+        let frame = (0..<size).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        #expect(node.endpoint.send(frame, channel: .sync, to: other.id))
+      }
+      #expect(
+        !node.endpoint.send(
+          [UInt8](repeating: 0, count: LinkConfiguration.maximumFrameByteCount + 1), channel: .sync, to: other.id))
+      #expect(node.endpoint.counters.count("send.oversizedFrame") == 1)
+    }
+    await eventually { one.log.received.count == sizes.count && two.log.received.count == sizes.count }
+    for node in [one, two] {
+      for (index, received) in node.log.received.enumerated() {
+        var generator = SeededGenerator(seed: UInt64(index))
+        let isEqual = received.bytes == (0..<sizes[index]).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        #expect(isEqual, "frame of \(sizes[index]) bytes")
+      }
+    }
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func aVoteOvertakesQueuedBlocks() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    await one.link(to: two)
+    await two.endpoint.setReading(false, from: one.id)
+    // More than the kernel's buffers hold.
+    let block = [UInt8](repeating: 7, count: LinkConfiguration.maximumFrameByteCount - 1_000)
+    for _ in 0..<3 { #expect(one.endpoint.send(block, channel: .sync, to: two.id)) }
+    #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
+    #expect(one.endpoint.send([2], channel: .broadcast, to: two.id))
+    await two.endpoint.setReading(true, from: one.id)
+    await eventually { two.log.received.count == 5 }
+    let order = two.log.received.map(\.channel)
+    let vote = try #require(order.firstIndex(of: .consensus))
+    let gossip = try #require(order.firstIndex(of: .broadcast))
+    #expect(vote < gossip && gossip < order.lastIndex(of: .sync)!, "\(order)")
+    #expect(two.log.received.filter { $0.channel == .sync }.allSatisfy { $0.bytes == block })
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func aPausedReaderFillsTheSendersQueueAndNothingElse() async throws {
+    let (one, two) = (
+      try await TestNode {
+        $0.servicesQueueByteCount = 4 << 20
+        $0.consensusQueueByteCount = 4 << 20
+      }, try await TestNode()
+    )
+    await one.link(to: two)
+    await two.endpoint.setReading(false, from: one.id)
+    let frame = [UInt8](repeating: 3, count: 1 << 20)
+    var accepted = 0
+    while one.endpoint.send(frame, channel: .services, to: two.id) {
+      accepted += 1
+      // Until the loop has moved what the kernel takes, the queue alone may be full.
+      if accepted > 100 { break }
+    }
+    #expect(accepted >= 3 && accepted <= 100)
+    #expect(one.endpoint.counters.count("send.full.services") == 1)
+    // The consensus channel takes the newest for the oldest.
+    for number in 0..<200 {
+      #expect(one.endpoint.send([UInt8(number)] + frame, channel: .consensus, to: two.id))
+    }
+    #expect(one.endpoint.counters.count("send.dropped.consensus") > 0)
+    await two.endpoint.setReading(true, from: one.id)
+    await eventually { two.log.received.contains { $0.channel == .consensus && $0.bytes[0] == 199 } }
+    let votes = two.log.received.filter { $0.channel == .consensus }.map { $0.bytes[0] }
+    #expect(votes == votes.sorted())
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func aWrongNetworkIsRefusedOnBothSides() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode(network: Digest(hashing: [2])))
+    one.endpoint.dial(two.address, expecting: nil)
+    await eventually { one.log.failures.count == 1 }
+    #expect(one.log.failures == [.wrongNetwork])
+    #expect(one.endpoint.counters.count("dial.wrongNetwork") == 1)
+    #expect(two.endpoint.counters.count("wrongNetwork") == 1)
+    #expect(one.endpoint.links.isEmpty && two.endpoint.links.isEmpty)
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func anotherIdThanExpectedIsRefused() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    one.endpoint.dial(two.address, expecting: try SigningKey.generate().id)
+    await eventually { one.log.failures.count == 1 }
+    #expect(one.log.failures == [.unexpectedIdentity])
+    await eventually { two.endpoint.counters.count("closedDuringHandshake") == 1 }
+    #expect(two.log.all.isEmpty)
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func dialsThatCannotSucceedSayWhy() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    let unused = RawListener().address
+    one.endpoint.dial(unused, expecting: nil)
+    await eventually { one.log.failures.count == 1 }
+    for text in ["127.0.0.1:0", "0.0.0.0:80", "255.255.255.255:80", "239.1.1.1:80", "[ff02::1]:80", "[::]:80"] {
+      one.endpoint.dial(try #require(PeerAddress(text: text)), expecting: nil)
+    }
+    await eventually { one.log.failures.count == 7 }
+    one.endpoint.dial(one.address, expecting: nil)
+    await eventually { one.log.failures.count == 8 }
+    one.endpoint.dial(two.address, expecting: one.id)
+    await eventually { one.log.failures.count == 9 }
+    await one.link(to: two)
+    one.endpoint.dial(two.address, expecting: two.id)
+    one.endpoint.dial(two.address, expecting: nil)
+    await eventually { one.log.failures.count == 11 }
+    #expect(
+      one.log.failures
+        == [.connectFailed] + [TransportError.Code](repeating: .unusableAddress, count: 6)
+        + [.ownIdentity, .ownIdentity, .alreadyLinked, .alreadyLinked])
+    #expect(one.endpoint.links.count == 1)
+    await one.endpoint.shutdown()
+    one.endpoint.dial(two.address, expecting: nil)
+    await eventually { one.log.failures.count == 12 }
+    #expect(one.log.failures.last == .notRunning)
+    await two.endpoint.shutdown()
+  }
+
+  @Test func aTakenPortIsNamed() async throws {
+    let one = try await TestNode()
+    let other = try LinkEndpoint(
+      identity: one.key, networkID: testNetwork, group: .singletonMultiThreadedEventLoopGroup, logger: quiet
+    ) { _ in }
+    let error = await #expect(throws: TransportError.self) { try await other.start(listen: [one.address]) }
+    #expect(error?.code == .addressInUse)
+    #expect(error?.message.contains("\(one.address)") == true)
+    let foreign = await #expect(throws: TransportError.self) {
+      try await other.start(listen: [PeerAddress(text: "192.0.2.1:0")!])
+    }
+    #expect(foreign?.code == .cannotListen)
+    // A failure leaves nothing behind: another address can be tried.
+    try await other.start(listen: [PeerAddress(text: "127.0.0.1:0")!, PeerAddress(text: "[::1]:0")!])
+    #expect(other.listening.count == 2)
+    await #expect(throws: TransportError.self) { try await other.start(listen: []) }
+    await other.shutdown()
+    await one.endpoint.shutdown()
+  }
+
+  @Test func linksOverIPv6() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    let six = try LinkEndpoint(
+      identity: .generate(), networkID: testNetwork, group: .singletonMultiThreadedEventLoopGroup, logger: quiet
+    ) { [log = two.log] in log.add($0) }
+    try await six.start(listen: [PeerAddress(text: "[::1]:0")!])
+    one.endpoint.dial(six.listening[0], expecting: nil)
+    await eventually { one.endpoint.links.count == 1 }
+    #expect(one.endpoint.links[0].address == six.listening[0])
+    await six.shutdown()
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func closingTellsBothSides() async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    await one.link(to: two)
+    one.endpoint.close(two.id, reason: "it is over", notice: .misbehaviour)
+    await eventually { one.log.downs.count == 1 && two.log.downs.count == 1 }
+    #expect(one.log.downs == [.requested("it is over")])
+    #expect(two.log.downs == [.closedByPeer(.misbehaviour)])
+    // And the way is free for another.
+    await two.link(to: one)
+    #expect(one.log.ups.map(\.direction) == [.outbound, .inbound])
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test func theLimitOfLinksHolds() async throws {
+    let (one, two, three) = (try await TestNode { $0.maximumLinks = 1 }, try await TestNode(), try await TestNode())
+    await two.link(to: one)
+    three.endpoint.dial(one.address, expecting: one.id)
+    await eventually { three.log.downs.count == 1 }
+    #expect(three.log.downs == [.closedByPeer(.tooManyLinks)])
+    #expect(one.endpoint.counters.count("tooManyLinks") == 1)
+    #expect(one.endpoint.links.map(\.id) == [two.id])
+    for node in [one, two, three] { await node.endpoint.shutdown() }
+  }
+
+  @Test func pingsKeepAnIdleLinkAndMeasureIt() async throws {
+    let (one, two) = (
+      try await TestNode {
+        $0.pingInterval = .milliseconds(20); $0.silenceLimit = .seconds(30)
+      },
+      try await TestNode()
+    )
+    await one.link(to: two)
+    await eventually { one.endpoint.links.first?.roundTripMicroseconds != nil }
+    let before = try #require(one.endpoint.links.first).bytesOut
+    // Nobody sends anything but the timer.
+    await eventually { one.endpoint.links.first.map { $0.bytesOut > before + 100 } ?? true }
+    #expect(one.log.downs.isEmpty && one.endpoint.links.count == 1)
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+
+  @Test(arguments: 0..<20) func dialsAtOnceLeaveOneLink(round: Int) async throws {
+    let (one, two) = (try await TestNode(), try await TestNode())
+    one.endpoint.dial(two.address, expecting: two.id)
+    two.endpoint.dial(one.address, expecting: one.id)
+    // Both dials are over when each side saw its own come up or fail; and one link is left when ups exceed downs by one.
+    func isSettled(_ node: TestNode) -> Bool {
+      let outbound = node.log.ups.filter { $0.direction == .outbound }.count + node.log.failures.count
+      return outbound == 1 && node.log.ups.count - node.log.downs.count == 1 && node.endpoint.links.count == 1
+    }
+    await eventually {
+      isSettled(one) && isSettled(two) && one.endpoint.links[0].direction != two.endpoint.links[0].direction
+    }
+    // Each link dialled has one outcome, and the last one standing carries both ways.
+    #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
+    #expect(two.endpoint.send([2], channel: .consensus, to: one.id))
+    await eventually { one.log.received.count == 1 && two.log.received.count == 1 }
+    for node in [one, two] {
+      #expect(node.log.failures.allSatisfy { $0 == .alreadyLinked })
+      #expect(node.log.downs.allSatisfy { $0 == .replaced || $0 == .closedByPeer(.replaced) })
+    }
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+  }
+}

@@ -1,0 +1,212 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import Sodium
+import Synchronization
+import Testing
+import Wire
+
+@testable import Transport
+
+let testNetwork = Digest(hashing: Array("the network of these tests".utf8))
+let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+/// Looks again and again until `condition` holds; the time limit of the suite ends it if it never does.
+func eventually(_ condition: () -> Bool) async {
+  while !condition() { try? await Task.sleep(for: .milliseconds(2)) }
+}
+
+extension Sequence where Element == (String, UInt64) {
+  func count(_ name: String) -> UInt64 { first { $0.0 == name }?.1 ?? 0 }
+}
+
+/// Everything that happened on an endpoint.
+final class EventLog: Sendable {
+  private let events = Mutex<[LinkEvent]>([])
+
+  func add(_ event: LinkEvent) { events.withLock { $0.append(event) } }
+  var all: [LinkEvent] { events.withLock { $0 } }
+
+  var ups: [(id: NodeID, direction: LinkDirection)] {
+    all.compactMap { if case .up(let id, _, let direction) = $0 { (id, direction) } else { nil } }
+  }
+  var downs: [LinkCloseReason] {
+    all.compactMap { if case .down(_, let reason) = $0 { reason } else { nil } }
+  }
+  var failures: [TransportError.Code] {
+    all.compactMap { if case .dialFailed(_, _, let error) = $0 { error.code } else { nil } }
+  }
+  var received: [(channel: LinkChannel, bytes: [UInt8])] {
+    all.compactMap { if case .received(_, let channel, let bytes) = $0 { (channel, bytes) } else { nil } }
+  }
+}
+
+/// An endpoint on a loopback port of its own.
+struct TestNode {
+  let key: SigningKey
+  let endpoint: LinkEndpoint
+  let log = EventLog()
+
+  var id: NodeID { key.id }
+  var address: PeerAddress { endpoint.listening[0] }
+
+  init(
+    key: SigningKey? = nil, network: Digest = testNetwork, _ change: (inout LinkConfiguration) -> Void = { _ in }
+  ) async throws {
+    let key = try key ?? SigningKey.generate()
+    self.key = key
+    var configuration = LinkConfiguration()
+    change(&configuration)
+    endpoint = try LinkEndpoint(
+      identity: key, networkID: network, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
+      logger: quiet, onEvent: { [log] in log.add($0) })
+    try await endpoint.start(listen: [PeerAddress(text: "127.0.0.1:0")!])
+  }
+
+  /// Dials and waits until both sides have the link.
+  func link(to other: TestNode) async {
+    endpoint.dial(other.address, expecting: other.id)
+    await eventually { endpoint.links.contains { $0.id == other.id } && other.endpoint.links.contains { $0.id == id } }
+  }
+}
+
+/// Two keys, the one with the lower id first.
+func orderedKeys() throws -> (SigningKey, SigningKey) {
+  let (one, two) = (try SigningKey.generate(), try SigningKey.generate())
+  return one.id < two.id ? (one, two) : (two, one)
+}
+
+/// The other end of a connection, made by hand on a blocking socket: it can send what no endpoint would.
+final class RawPeer {
+  let descriptor: CInt
+  var session: NoiseHandshake.Session?
+
+  init(descriptor: CInt) {
+    self.descriptor = descriptor
+    // No test waits as long; a hang becomes a failure.
+    var limit = timeval(tv_sec: 30, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+  }
+
+  convenience init(connectingTo address: PeerAddress) {
+    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+    _ = withLoopback(port: address.port) { connect(descriptor, $0, $1) }
+    self.init(descriptor: descriptor)
+  }
+
+  deinit { close(descriptor) }
+
+  func send(_ bytes: [UInt8]) {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, CInt(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { return }
+      sent += count
+    }
+  }
+
+  /// A frame of the connection without its length; nil at its end.
+  func read() -> [UInt8]? {
+    guard let length = read(count: 2) else { return nil }
+    return read(count: Int(length[0]) << 8 | Int(length[1]))
+  }
+
+  private func read(count: Int) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      var part = [UInt8](repeating: 0, count: count - bytes.count)
+      let got = recv(descriptor, &part, part.count, 0)
+      guard got > 0 else { return nil }
+      bytes += part[..<got]
+    }
+    return bytes
+  }
+
+  func sendFramed(_ message: [UInt8]) { send([UInt8(message.count >> 8), UInt8(message.count & 255)] + message) }
+
+  /// Does the handshake, up to but not including this side's message number `stop` (of 1 to 3).
+  @discardableResult
+  func shake(
+    _ role: NoiseHandshake.Role, key: SigningKey, network: Digest = testNetwork,
+    staticKey: KeyAgreementKey? = nil, before stop: Int = 4
+  ) throws -> NoiseHandshake {
+    var handshake = try NoiseHandshake(
+      role: role, identity: key, networkID: network, staticKey: staticKey ?? .generate())
+    var number = 1
+    while !handshake.isComplete {
+      if handshake.isToWrite {
+        if number == stop { return handshake }
+        sendFramed(try handshake.write())
+      } else {
+        try handshake.read(try #require(read()))
+      }
+      number += 1
+    }
+    session = try handshake.finish()
+    return handshake
+  }
+
+  func finish(_ handshake: inout NoiseHandshake) throws {
+    sendFramed(try handshake.write())
+    session = try handshake.finish()
+  }
+
+  /// The bytes on the wire of one Noise message.
+  func message(_ header: UInt8, _ body: [UInt8]) -> [UInt8] {
+    let message = sealed([header] + body, &session!.sending)
+    return [UInt8(message.count >> 8), UInt8(message.count & 255)] + message
+  }
+
+  /// The plaintext of the next message that is no ping; nil at the end of the connection.
+  func next() -> [UInt8]? {
+    while let message = read() {
+      guard let plaintext = opened(message, &session!.receiving) else {
+        Issue.record("a message does not open")
+        return nil
+      }
+      if plaintext[0] != LinkFormat.ping { return plaintext }
+    }
+    return nil
+  }
+}
+
+/// A socket that listens, for endpoints to dial.
+final class RawListener {
+  let descriptor: CInt
+  let address: PeerAddress
+
+  init() {
+    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+    self.descriptor = descriptor
+    _ = withLoopback(port: 0) { bind(descriptor, $0, $1) }
+    listen(descriptor, 16)
+    address = boundAddress(descriptor)
+  }
+
+  deinit { close(descriptor) }
+
+  func accept() -> RawPeer { RawPeer(descriptor: Glibc.accept(descriptor, nil, nil)) }
+}
+
+func withLoopback<Answer>(port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Answer) -> Answer {
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_port = port.bigEndian
+  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  return withUnsafePointer(to: address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+  }
+}
+
+func boundAddress(_ descriptor: CInt) -> PeerAddress {
+  var address = sockaddr_in()
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  withUnsafeMutablePointer(to: &address) {
+    _ = $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+  }
+  return PeerAddress(ip: [127, 0, 0, 1], port: UInt16(bigEndian: address.sin_port))!
+}
