@@ -50,7 +50,7 @@ let rooms: [Room] = [
   Room(name: "Executor", needs: ["CLinux", "CSeccomp"], products: [("Logging", "swift-log")]),
 
   // Shells and what users touch
-  Room(name: "Config", needs: ["CLinux", "Wire", "Primitives"], products: [("TOMLKit", "TOMLKit")]),
+  Room(name: "Config", needs: ["CLinux", "Wire", "Primitives"]),
   Room(
     name: "Control", needs: ["CLinux"],
     products: [
@@ -121,7 +121,6 @@ let allPackages: [(name: String, dependency: Package.Dependency)] = [
   ("swift-argument-parser", .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")),
   ("swift-service-lifecycle", .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0")),
   ("hummingbird", .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: [])),
-  ("TOMLKit", .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0")),
 ]
 let usedPackages = Set(kept().flatMap { $0.products.map(\.package) })
 
