@@ -24,8 +24,12 @@ import Testing
   @Test func aTailOfZerosIsCutOff() throws {
     let disk = try diskHolding([record(0)])
     disk.change(first) { $0 += [UInt8](repeating: 0, count: 4096) }
-    let recovered = try openMemory(disk).recovered
+    let (journal, recovered) = try openMemory(disk)
     #expect(recovered.records == [record(0)] && recovered.truncatedBytes == 4096 && recovered.damage == nil)
+    try journal.append([record(1)]) { _ in }
+    journal.close()
+    let again = try openMemory(disk.afterCrash(losing: true)).recovered
+    #expect(again == RecoveredJournal(records: [record(0), record(1)]))
   }
 
   @Test func anyFlippedBitOfTheLastRecordIsATornTail() throws {
