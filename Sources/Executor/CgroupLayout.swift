@@ -146,7 +146,7 @@ extension CgroupLayout {
 
   /// Tried, not read from modes: a read-only mount and a missing privilege show only so.
   private static func isWritable(_ parent: String, file: String? = nil) -> Bool {
-    let probe = "\(parent)/linnet-probe-\(getpid())"
+    let probe = "\(parent)/linnet-probe-\(getpid())-\(UInt32.random(in: .min ... .max))"
     guard mkdir(probe, 0o755) == 0 else { return false }
     defer { rmdir(probe) }
     guard let file else { return true }

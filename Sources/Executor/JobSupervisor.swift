@@ -96,8 +96,11 @@ package actor JobSupervisor {
 
   nonisolated func directory(_ leaseID: String) -> JobDirectory { JobDirectory(path: "\(jobsDirectory)/\(leaseID)") }
 
+  /// Where the job's cgroup would be made now, and where its shim said that it is.
   nonisolated func cgroup(_ leaseID: String) -> JobCgroup {
-    JobCgroup(directories: layout.directories(cgroupPrefix + leaseID))
+    let name = cgroupPrefix + leaseID
+    let recorded = ShimIdentity.read(directory(leaseID))?.cgroups.filter { $0.hasSuffix("/" + name) } ?? []
+    return JobCgroup(directories: Set(layout.directories(name) + recorded).sorted())
   }
 
   // MARK: - Start

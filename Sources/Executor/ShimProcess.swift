@@ -8,6 +8,8 @@ struct ShimIdentity: Codable, Equatable {
   /// Clock ticks since boot, from `/proc/<pid>/stat`.
   var startTime: UInt64
   var bootID: String
+  /// The job's cgroup in each hierarchy. A daemon that comes back may itself be in another group by then.
+  var cgroups: [String]
 
   static func read(_ directory: JobDirectory) -> ShimIdentity? {
     guard let bytes = FileAccess.read("\(directory.path)/shim.json") else { return nil }
