@@ -14,6 +14,10 @@ package struct LinkConfiguration: Sendable {
   package var handshakesPerSecondPerPrefix = 20
   /// Accepted connections at once from one /24 or /56 after a pause.
   package var handshakeBurstPerPrefix = 64
+  /// Accepted connections a second from everywhere; further ones are closed unread.
+  package var handshakesPerSecond = 200
+  /// Accepted connections at once from everywhere after a pause.
+  package var handshakeBurst = 400
   /// How long connecting may take, and then how long the handshake.
   package var handshakeTimeout = Microseconds.seconds(5)
   /// A ping is sent when nothing was heard for so long, and in any case every sixth interval.
@@ -32,6 +36,8 @@ package struct LinkConfiguration: Sendable {
   package var syncQueueByteCount = 32 * 1_024 * 1_024
   /// Bytes that may wait on one link's services channel; then new frames are refused.
   package var servicesQueueByteCount = 32 * 1_024 * 1_024
+  /// Bytes that may wait on all links together; then new frames are refused on every channel but consensus.
+  package var queueByteCount = 512 * 1_024 * 1_024
   /// Bytes of incomplete frames held for all links together; the link that brings one more is closed.
   package var reassemblyByteCount = 128 * 1_024 * 1_024
 

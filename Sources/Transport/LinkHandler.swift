@@ -194,7 +194,7 @@ final class LinkHandler: ChannelInboundHandler {
     keyed = heard
     let port = LinkPort(
       id: session.remoteID, address: remote, direction: direction, queueLimits: registry.configuration.queueLimits,
-      loop: context.eventLoop, handler: self)
+      budget: registry.budget, loop: context.eventLoop, handler: self)
     self.port = port
     registry.established(self, port: port)
     if !isClosed { sendPing(heard) }
@@ -388,6 +388,7 @@ final class LinkHandler: ChannelInboundHandler {
     guard !isClosed else { return }
     isClosed = true
     registry.reassemblyByteCount -= assembler.byteCount
+    port?.discard()
     registry.closed(self, reason)
     port = nil
     context?.close(promise: nil)

@@ -13,8 +13,17 @@ final class LinkPort: Sendable {
   private let loop: EventLoop
   private let handler: NIOLoopBound<LinkHandler>
 
+  /// What waits on all links of an endpoint together.
+  final class Budget: Sendable {
+    let limit: Int
+    let byteCount = Atomic<Int>(0)
+    init(limit: Int) { self.limit = limit }
+  }
+  private let budget: Budget
+
   private struct Waiting {
-    var queue: LinkQueue
+    /// Nil once the link is gone.
+    var queue: LinkQueue?
     /// True while a turn of the loop is on its way that will look into the queue.
     var isScheduled = false
   }
@@ -27,9 +36,10 @@ final class LinkPort: Sendable {
 
   /// Called on `loop`.
   init(
-    id: NodeID, address: PeerAddress, direction: LinkDirection, queueLimits: [Int], loop: EventLoop,
-    handler: LinkHandler
+    id: NodeID, address: PeerAddress, direction: LinkDirection, queueLimits: [Int], budget: Budget,
+    loop: EventLoop, handler: LinkHandler
   ) {
+    self.budget = budget
     self.id = id
     self.address = address
     self.direction = direction
@@ -43,8 +53,17 @@ final class LinkPort: Sendable {
 
   /// Queues a frame and sees to it that the loop sends it.
   func send(_ frame: [UInt8], on channel: LinkChannel) -> LinkQueue.Outcome {
-    let (outcome, isToSchedule) = waiting.withLock { waiting in
-      let outcome = waiting.queue.push(frame, on: channel)
+    let (outcome, isToSchedule) = waiting.withLock { waiting -> (LinkQueue.Outcome, Bool) in
+      guard var queue = waiting.queue.take() else { return (.refused, false) }
+      defer { waiting.queue = queue }
+      let before = queue.byteCount
+      // Votes are never refused for what waits for others.
+      let isWithinBudget =
+        channel == .consensus
+        || budget.byteCount.load(ordering: .relaxed) + LinkQueue.cost(of: frame) <= budget.limit
+      guard isWithinBudget else { return (.refused, false) }
+      let outcome = queue.push(frame, on: channel)
+      budget.byteCount.add(queue.byteCount - before, ordering: .relaxed)
       let isToSchedule = outcome != .refused && !waiting.isScheduled
       if isToSchedule { waiting.isScheduled = true }
       return (outcome, isToSchedule)
@@ -56,9 +75,21 @@ final class LinkPort: Sendable {
   /// The next fragment. When there is none, the next `send` schedules a turn of the loop again.
   func next() -> LinkQueue.Fragment? {
     waiting.withLock { waiting in
-      let fragment = waiting.queue.next()
+      guard var queue = waiting.queue.take() else { return nil }
+      defer { waiting.queue = queue }
+      let before = queue.byteCount
+      let fragment = queue.next()
+      budget.byteCount.subtract(before - queue.byteCount, ordering: .relaxed)
       waiting.isScheduled = fragment != nil
       return fragment
+    }
+  }
+
+  /// Lets go of everything that waits: the link is gone.
+  func discard() {
+    waiting.withLock { waiting in
+      guard let queue = waiting.queue.take() else { return }
+      budget.byteCount.subtract(queue.byteCount, ordering: .relaxed)
     }
   }
 

@@ -30,12 +30,40 @@ struct LinkQueue {
   }
 
   private struct Lane {
-    var frames = CircularBuffer<[UInt8]>()
-    /// Bytes of the first frame that were taken.
+    /// The frame of which a part was taken (rule 4), apart from those that may still be dropped.
+    var current: [UInt8]?
+    /// Bytes of `current` that were taken.
     var taken = 0
-    /// What the frames count together.
+    var frames = CircularBuffer<[UInt8]>()
+    /// What the frames count together, `current` as a whole included.
     var byteCount = 0
     var limit: Int
+
+    mutating func push(_ frame: [UInt8], isDroppingOldest: Bool) -> Outcome {
+      let cost = LinkQueue.cost(of: frame)
+      let kept = isDroppingOldest ? current.map(LinkQueue.cost) ?? 0 : byteCount
+      // Judged first: nothing is dropped for a frame that does not fit all the same.
+      guard kept + cost <= limit else { return .refused }
+      var dropped = 0
+      while byteCount + cost > limit, let oldest = frames.popFirst() {
+        byteCount -= LinkQueue.cost(of: oldest)
+        dropped += 1
+      }
+      frames.append(frame)
+      byteCount += cost
+      return dropped == 0 ? .accepted : .acceptedDropping(dropped)
+    }
+
+    mutating func next(_ channel: LinkChannel, maximumByteCount: Int) -> Fragment? {
+      guard let frame = current ?? frames.popFirst() else { return nil }
+      let start = taken
+      let end = min(frame.count, start + maximumByteCount)
+      let isFollowed = end < frame.count
+      current = isFollowed ? frame : nil
+      taken = isFollowed ? end : 0
+      if !isFollowed { byteCount -= LinkQueue.cost(of: frame) }
+      return Fragment(channel: channel, isFollowed: isFollowed, frame: frame, range: start..<end)
+    }
   }
 
   private var lanes: [Lane]
@@ -49,49 +77,25 @@ struct LinkQueue {
   }
 
   /// True when nothing waits.
-  var isEmpty: Bool { lanes.allSatisfy(\.frames.isEmpty) }
+  var isEmpty: Bool { byteCount == 0 }
+
+  /// What all channels count together.
+  var byteCount: Int { lanes.reduce(0) { $0 + $1.byteCount } }
 
   /// Takes a frame in, by the rules above.
   mutating func push(_ frame: [UInt8], on channel: LinkChannel) -> Outcome {
-    let index = Int(channel.rawValue)
-    let cost = frame.count + LinkQueue.overheadByteCount
-    // Rule 4: the first frame stays when a part of it is sent.
-    let kept = lanes[index].taken > 0 ? 1 : 0
-    var droppable = 0
-    if channel == .consensus {
-      let keptCost = kept == 0 ? 0 : (lanes[index].frames.first?.count ?? 0) + LinkQueue.overheadByteCount
-      droppable = lanes[index].byteCount - keptCost
-    }
-    // Judged first: nothing is dropped for a frame that does not fit all the same.
-    guard lanes[index].byteCount - droppable + cost <= lanes[index].limit else { return .refused }
-    var dropped = 0
-    while lanes[index].byteCount + cost > lanes[index].limit {
-      let oldest = lanes[index].frames.index(lanes[index].frames.startIndex, offsetBy: kept)
-      let removed = lanes[index].frames.remove(at: oldest)
-      lanes[index].byteCount -= removed.count + LinkQueue.overheadByteCount
-      dropped += 1
-    }
-    lanes[index].frames.append(frame)
-    lanes[index].byteCount += cost
-    return dropped == 0 ? .accepted : .acceptedDropping(dropped)
+    lanes[Int(channel.rawValue)].push(frame, isDroppingOldest: channel == .consensus)
   }
 
   /// The next fragment to send: of the most urgent channel that has anything.
   mutating func next(maximumByteCount: Int = LinkFormat.maximumFragmentByteCount) -> Fragment? {
     for channel in LinkChannel.allCases {
-      let index = Int(channel.rawValue)
-      guard let frame = lanes[index].frames.first else { continue }
-      let start = lanes[index].taken
-      let end = min(frame.count, start + maximumByteCount)
-      if end == frame.count {
-        lanes[index].frames.removeFirst()
-        lanes[index].taken = 0
-        lanes[index].byteCount -= frame.count + LinkQueue.overheadByteCount
-      } else {
-        lanes[index].taken = end
+      if let fragment = lanes[Int(channel.rawValue)].next(channel, maximumByteCount: maximumByteCount) {
+        return fragment
       }
-      return Fragment(channel: channel, isFollowed: end < frame.count, frame: frame, range: start..<end)
     }
     return nil
   }
+
+  static func cost(of frame: [UInt8]) -> Int { frame.count + overheadByteCount }
 }

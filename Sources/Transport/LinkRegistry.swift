@@ -27,6 +27,11 @@ final class LinkRegistry {
   private var links: [NodeID: LinkHandler] = [:]
   private var handshakes: [ObjectIdentifier: LinkHandler] = [:]
   private var limiter: PrefixLimiter
+  private let allowance: TokenBucket.Allowance
+  private var everyone: TokenBucket
+  private var isStopped = false
+  /// What may wait to be sent on all links.
+  let budget: LinkPort.Budget
   /// Bytes of incomplete frames of all links.
   var reassemblyByteCount = 0
 
@@ -48,13 +53,20 @@ final class LinkRegistry {
       TokenBucket.Allowance(
         ratePerSecond: configuration.handshakesPerSecondPerPrefix, burst: configuration.handshakeBurstPerPrefix),
       now: .current())
+    allowance = TokenBucket.Allowance(
+      ratePerSecond: configuration.handshakesPerSecond, burst: configuration.handshakeBurst)
+    everyone = TokenBucket(allowance, now: .current())
+    budget = LinkPort.Budget(limit: configuration.queueByteCount)
   }
 
   func emit(_ event: LinkEvent) { onEvent(event) }
 
   /// The handler of a connection that was accepted; nil when the limits have no room for it.
   func accept(from address: PeerAddress) -> LinkHandler? {
-    guard handshakes.count < configuration.maximumHandshakes, limiter.take(address, now: .current()) else {
+    let now = Instant.current()
+    guard !isStopped, handshakes.count < configuration.maximumHandshakes, limiter.take(address, now: now),
+      everyone.take(allowance, now: now)
+    else {
       counters.add(TransportError.Code.tooManyHandshakes.rawValue)
       return nil
     }
@@ -174,6 +186,7 @@ final class LinkRegistry {
 
   /// Ends everything.
   func shutdown() {
+    isStopped = true
     for handler in handshakes.values {
       handler.fail(TransportError(.notRunning, "This node shuts down."))
     }

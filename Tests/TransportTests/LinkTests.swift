@@ -38,12 +38,9 @@ import Wire
     await one.link(to: two)
     let limit = LinkFormat.maximumFragmentByteCount
     let sizes = [0, 1, 1_000, limit - 1, limit, limit + 1, 3 * limit, 1 << 20, LinkConfiguration.maximumFrameByteCount]
+    let frames = sizes.map { randomBytes($0) }
     for (node, other) in [(one, two), (two, one)] {
-      for (index, size) in sizes.enumerated() {
-        var generator = SeededGenerator(seed: UInt64(index))
-        let frame = (0..<size).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-        #expect(node.endpoint.send(frame, channel: .sync, to: other.id))
-      }
+      for frame in frames { #expect(node.endpoint.send(frame, channel: .sync, to: other.id)) }
       #expect(
         !node.endpoint.send(
           [UInt8](repeating: 0, count: LinkConfiguration.maximumFrameByteCount + 1), channel: .sync, to: other.id))
@@ -51,11 +48,8 @@ import Wire
     }
     await eventually { one.log.received.count == sizes.count && two.log.received.count == sizes.count }
     for node in [one, two] {
-      for (index, received) in node.log.received.enumerated() {
-        var generator = SeededGenerator(seed: UInt64(index))
-        let isEqual = received.bytes == (0..<sizes[index]).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-        #expect(isEqual, "frame of \(sizes[index]) bytes")
-      }
+      let areEqual = node.log.received.map(\.bytes) == frames
+      #expect(areEqual)
     }
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()
@@ -110,6 +104,30 @@ import Wire
     #expect(votes == votes.sorted())
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()
+  }
+
+  @Test func whatWaitsOnAllLinksIsBounded() async throws {
+    let one = try await TestNode { $0.queueByteCount = 3 << 20 }
+    let (two, three) = (try await TestNode(), try await TestNode())
+    await one.link(to: two)
+    await one.link(to: three)
+    await two.endpoint.setReading(false, from: one.id)
+    let frame = [UInt8](repeating: 3, count: 1 << 20)
+    // The kernel takes some; then two's queue is all there is.
+    await eventually { !one.endpoint.send(frame, channel: .services, to: two.id) }
+    await eventually {
+      _ = one.endpoint.send(frame, channel: .services, to: two.id)
+      return !one.endpoint.send(frame, channel: .sync, to: three.id)
+    }
+    #expect(one.endpoint.send(frame, channel: .consensus, to: three.id))
+    await eventually { three.log.received.contains { $0.channel == .consensus } }
+    // A link that goes takes with it what waited.
+    one.endpoint.close(two.id, reason: "test")
+    await eventually { one.log.downs.count == 1 }
+    await eventually { one.endpoint.send(frame, channel: .sync, to: three.id) }
+    await one.endpoint.shutdown()
+    await two.endpoint.shutdown()
+    await three.endpoint.shutdown()
   }
 
   @Test func aWrongNetworkIsRefusedOnBothSides() async throws {

@@ -41,7 +41,7 @@ import Wire
   }
 
   @Test func silenceInTheHandshakeIsNotWaitedForLong() async throws {
-    let node = try await TestNode { $0.handshakeTimeout = .milliseconds(30) }
+    let node = try await TestNode { $0.handshakeTimeout = .milliseconds(200) }
     let raw = RawPeer(connectingTo: node.address)
     #expect(raw.read() == nil)
     #expect(node.endpoint.counters.count("handshakeTimeout") == 1)
