@@ -247,7 +247,7 @@ static void read_signals(uint64_t now) {
 
 static void check_output(uint64_t now) {
   uint64_t bytes, entries;
-  bool within = shim_measure_output(shim.directory, shim.orders.output_entries, &bytes, &entries);
+  bool within = shim_measure_output(shim.directory, &shim.group, shim.orders.output_entries, &bytes, &entries);
   if (!within) {
     stop(SHIM_DISK_LIMIT, now, 0);
     describe("the job's output has directories nested deeper than %d", (int)SHIM_MAXIMUM_OUTPUT_DEPTH);

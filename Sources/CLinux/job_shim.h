@@ -89,6 +89,10 @@ struct shim_group {
   uint64_t measured_peak_bytes;
 };
 
+typedef void shim_visit(struct shim_group *group, pid_t pid, void *context);
+
+/// Visits each process that is in the group now.
+void shim_group_each(struct shim_group *group, shim_visit *visit, void *context);
 bool shim_group_create(struct shim_group *group, char *message, size_t message_bytes);
 /// Called by the child between fork and exec: joins every cgroup. Returns false when one refused.
 bool shim_group_join(const struct shim_orders *orders);
@@ -106,8 +110,10 @@ void shim_group_remove(const struct shim_group *group);
 /// Learns the job's pid namespace once its first process is known.
 void shim_group_set_first(struct shim_group *group, pid_t first);
 
-/// Allocated bytes and entries below `out`. Returns false when the tree is deeper than the bound.
-bool shim_measure_output(int directory, uint64_t entry_limit, uint64_t *bytes, uint64_t *entries);
+/// Allocated bytes and entries below `out`, with the files that the group holds open there although they are
+/// deleted. Returns false when the tree is deeper than the bound.
+bool shim_measure_output(
+    int directory, struct shim_group *group, uint64_t entry_limit, uint64_t *bytes, uint64_t *entries);
 
 enum shim_reason {
   SHIM_RUNNING,

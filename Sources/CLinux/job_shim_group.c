@@ -73,9 +73,7 @@ void shim_group_set_first(struct shim_group *group, pid_t first) {
   if (inode != pid_namespace(getpid())) group->namespace_inode = inode;
 }
 
-typedef void visit_process(struct shim_group *group, pid_t pid, void *context);
-
-static void each_process(struct shim_group *group, visit_process *visit, void *context) {
+void shim_group_each(struct shim_group *group, shim_visit *visit, void *context) {
   if (group->orders->procs_file != NULL) {
     FILE *file = fopen(group->orders->procs_file, "re");
     if (file == NULL) return;
@@ -141,7 +139,7 @@ static void visit_count(struct shim_group *group, pid_t pid, void *context) {
 size_t shim_group_terminate(struct shim_group *group) {
   size_t count = 0;
   // Until the sandbox has told its first process, that one cannot be told from the command.
-  if (group->first != 0) each_process(group, visit_terminate, &count);
+  if (group->first != 0) shim_group_each(group, visit_terminate, &count);
   return count;
 }
 
@@ -149,7 +147,7 @@ void shim_group_kill(struct shim_group *group) {
   if (group->orders->kill_file != NULL && shim_write_value(group->orders->kill_file, "1") == 0) return;
   // Without cgroup.kill a fork bomb outruns a list of pids, unless it may no longer fork.
   if (group->orders->pids_file != NULL) shim_write_value(group->orders->pids_file, "0");
-  each_process(group, visit_kill, NULL);
+  shim_group_each(group, visit_kill, NULL);
 }
 
 bool shim_group_empty(struct shim_group *group) {
@@ -157,7 +155,7 @@ bool shim_group_empty(struct shim_group *group) {
     return control_number(group->orders->events_file, "populated") == 0;
   }
   size_t count = 0;
-  each_process(group, visit_count, &count);
+  shim_group_each(group, visit_count, &count);
   return count == 0;
 }
 
@@ -201,7 +199,7 @@ static void visit_measure(struct shim_group *group, pid_t pid, void *context) {
 
 void shim_group_measure(struct shim_group *group, uint64_t *resident_bytes, uint64_t *processes) {
   struct measure measure = {0, 0};
-  each_process(group, visit_measure, &measure);
+  shim_group_each(group, visit_measure, &measure);
   *resident_bytes = measure.pages * (uint64_t)sysconf(_SC_PAGESIZE);
   *processes = measure.processes;
   if (*resident_bytes > group->measured_peak_bytes) group->measured_peak_bytes = *resident_bytes;
@@ -215,39 +213,4 @@ void shim_group_remove(const struct shim_group *group) {
       usleep(2000);
     }
   }
-}
-
-static bool measure_below(
-    int directory, int depth, uint64_t entry_limit, uint64_t *bytes, uint64_t *entries) {
-  DIR *stream = fdopendir(directory);
-  if (stream == NULL) {
-    close(directory);
-    return true;
-  }
-  bool within = true;
-  struct dirent *entry;
-  while (within && *entries <= entry_limit && (entry = readdir(stream)) != NULL) {
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    struct stat status;
-    if (fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0) continue;
-    (*entries)++;
-    *bytes += (uint64_t)status.st_blocks * 512;
-    if (!S_ISDIR(status.st_mode)) continue;
-    if (depth == SHIM_MAXIMUM_OUTPUT_DEPTH) {
-      within = false;
-      break;
-    }
-    int below = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (below >= 0) within = measure_below(below, depth + 1, entry_limit, bytes, entries);
-  }
-  closedir(stream);
-  return within;
-}
-
-bool shim_measure_output(int directory, uint64_t entry_limit, uint64_t *bytes, uint64_t *entries) {
-  *bytes = 0;
-  *entries = 0;
-  int out = openat(directory, "out", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (out < 0) return true;
-  return measure_below(out, 1, entry_limit, bytes, entries);
 }

@@ -135,6 +135,16 @@ struct LimitTests {
       $0.diskBytes = 1 << 20
     }
     #expect(many.record.reason == .diskLimit && many.record.message.contains("/out"))
+    let deleted = try await bench.python(
+      """
+      import os, time
+      kept = []
+      for i in range(5):
+        kept.append(open("f", "wb")); os.unlink("f"); kept[-1].write(b"x" * 900_000); kept[-1].flush()
+      time.sleep(30)
+      """
+    ) { $0.diskBytes = 1 << 20 }
+    #expect(deleted.record.reason == .diskLimit)
     let inodes = try await bench.shell("i=0; while [ $i -lt 2000 ]; do : > f$i; i=$((i+1)); done")
     #expect(inodes.record.reason == .diskLimit)
   }
