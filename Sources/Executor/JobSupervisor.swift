@@ -194,7 +194,6 @@ package actor JobSupervisor {
 
   private func shimEnded(_ leaseID: String) async {
     guard case .running(let shim) = jobs[leaseID] else { return }
-    close(shim.pidfd)
     if shim.isChild { waitpid(shim.pid, nil, WNOHANG) }
     let directory = directory(leaseID)
     let record: ExitRecord
@@ -203,6 +202,8 @@ package actor JobSupervisor {
     } else {
       record = await declareLost(leaseID, started: shim.startedMicroseconds)
     }
+    // Not before: until the phase changes a cancellation uses the descriptor, whose number must not be another's.
+    close(shim.pidfd)
     jobs[leaseID] = .ended(record)
     runningCount -= 1
     if quiet.remove(leaseID) == nil { continuation.yield(.ended(record)) }
