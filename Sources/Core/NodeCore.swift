@@ -48,7 +48,10 @@ public struct CoreRecovery: Sendable {
 
   /// What a node finds that has never run.
   public static func fresh(_ genesis: Genesis) -> CoreRecovery {
-    CoreRecovery(ledger: LedgerMachine(genesis: genesis), tip: FinalTip(genesis: genesis), records: [], sequenceFloor: 0)
+    CoreRecovery(
+      ledger: LedgerMachine(genesis: genesis),
+      tip: .genesis(networkID: genesis.networkID, createdMilliseconds: genesis.createdMilliseconds), records: [],
+      sequenceFloor: 0)
   }
 }
 
@@ -197,7 +200,9 @@ public struct NodeCore: Sendable {
       case .dial(let address, let peer): effects.append(.dial(address, peer))
       case .changed(let member, _, let state):
         effects.append(.memberChanged(member, state))
+        step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         needsHousekeeping = true
+      case .learned: break
       }
     }
   }
@@ -227,10 +232,8 @@ public struct NodeCore: Sendable {
         case .persist(let sequence, let record): effects.append(.persist(sequence: sequence, record))
         case .send(let message, let recipient, let sequence):
           send(message, to: recipient, after: sequence, into: &effects)
-        case .build(let view, let epoch, let parent, let parentView, let minimum):
-          let block = build(
-            view: view, epoch: epoch, parent: parent, parentView: parentView, minimumTimestamp: minimum, now: now)
-          inputs.append(.built(view: view, block))
+        case .build(let request):
+          inputs.append(.built(view: request.view, build(request, now: now)))
         case .execute(let block):
           let leader = consensus.leader(of: block.value.header.view)
           switch ledger.execute(block, leader: leader) {
@@ -251,7 +254,7 @@ public struct NodeCore: Sendable {
   }
 
   private func send(
-    _ message: ConsensusMessage, to recipient: Recipient, after sequence: UInt64, into effects: inout [CoreEffect]
+    _ message: ConsensusMessage, to recipient: ConsensusRecipient, after sequence: UInt64, into effects: inout [CoreEffect]
   ) {
     func append(_ peer: NodeID) { effects.append(.send(.consensus(message), to: peer, after: sequence)) }
     switch recipient {
@@ -261,16 +264,14 @@ public struct NodeCore: Sendable {
     }
   }
 
-  private mutating func build(
-    view: UInt64, epoch: UInt64, parent: Digest, parentView: UInt64, minimumTimestamp: UInt64, now: Instant
-  ) -> Verified<Block>? {
-    let timestamp = max(minimumTimestamp, identity.wallClock.unixMilliseconds(at: now))
+  private mutating func build(_ request: BuildRequest, now: Instant) -> Verified<Block>? {
+    let timestamp = max(request.minimumTimestampMilliseconds, identity.wallClock.unixMilliseconds(at: now))
     let draft = BlockDraft(
-      epoch: epoch, view: view, parentView: parentView, timestampMilliseconds: timestamp)
+      epoch: request.epoch, view: request.view, parentView: request.parentView, timestampMilliseconds: timestamp)
     guard
       let outcome = ledger.build(
-        on: parent, candidates: mempool.candidates(limit: Block.maximumTransactions), draft: draft, leader: id,
-        maximumBytes: Block.maximumBytes)
+        on: request.parentID, candidates: mempool.candidates(limit: Block.maximumTransactions), draft: draft,
+        leader: id, maximumBytes: Block.maximumBytes)
     else {
       counters.add("buildOnUnknownParent")
       return nil
@@ -308,6 +309,17 @@ public struct NodeCore: Sendable {
     effects.append(.committed(blocks, finalization: finalization, events: events))
     settleOutbox(included: included, now: now, into: &effects)
     needsHousekeeping = true
+  }
+
+  /// What was refused or dropped by every part.
+  public var allCounters: Counters {
+    var all = counters
+    for (prefix, part) in [
+      ("membership", membership.counters), ("broadcast", broadcast.counters), ("consensus", consensus.counters),
+    ] {
+      for (name, count) in part.all { all.add("\(prefix).\(name)", count) }
+    }
+    return all
   }
 
   /// The ledger at the last final block.

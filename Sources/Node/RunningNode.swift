@@ -68,8 +68,7 @@ final class RunningNode: Sendable {
     let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      verifier: verifier, validators: genesis.validatorSet,
-      workers: System.coreCount, post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
+      Inbound(verifier: verifier, validators: genesis.validatorSet), workers: System.coreCount, post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
   }
 
   /// Binds the sockets.

@@ -1,0 +1,106 @@
+import Primitives
+import Wire
+
+/// What became of bytes that came in.
+public struct Received: Sendable {
+  /// What the core is to be told, in order.
+  public var inputs: [CoreInput] = []
+  /// What a service of the shell is to be told.
+  public var service: ServiceMessage?
+  /// The names of what was refused.
+  public var refused: [String] = []
+}
+
+/// Decodes and verifies what comes in. Both shells use it, so that what the simulator breaks is what ships.
+public struct Inbound: Sendable {
+  private let verifier: Verifier
+  private let validators: ValidatorSet
+
+  /// A decoder for one network.
+  public init(verifier: Verifier, validators: ValidatorSet) {
+    self.verifier = verifier
+    self.validators = validators
+  }
+
+  /// Takes a datagram's payload.
+  public func datagram(_ bytes: [UInt8], from source: PeerAddress) -> Received {
+    var received = Received()
+    let message: Verified<Message>
+    do { message = try verifier.open(bytes) } catch {
+      received.refused.append("datagram.\(error.counter)")
+      return received
+    }
+    guard let carried = message.value.body.rumours else {
+      received.refused.append("datagram.notAProbe")
+      return received
+    }
+    var rumours: [Verified<Message>] = []
+    for rumour in carried {
+      do { rumours.append(try verifier.verify(rumour)) } catch { received.refused.append("rumour.\(error.counter)") }
+    }
+    received.inputs.append(.datagram(message, rumours: rumours, from: source))
+    return received
+  }
+
+  /// Takes a frame of a link. A peer that sends what is refused is named to the core.
+  public func frame(_ bytes: [UInt8], from peer: NodeID) -> Received {
+    var received = Received()
+    let message: LinkMessage
+    do { message = try LinkMessage(decoding: bytes) } catch {
+      refuse("frame.\(error.counter)", peer, &received)
+      return received
+    }
+    switch message {
+    case .consensus(let consensus):
+      do {
+        received.inputs.append(.consensus(try verifier.verify(consensus, validators: validators), from: peer))
+      } catch {
+        refuse("consensus.\(error.counter)", peer, &received)
+      }
+    case .gossip(.publish(let envelopes)):
+      let verified = verify(envelopes, kinds: [.transaction], counter: "gossip", from: peer, &received)
+      if !verified.isEmpty { received.inputs.append(.gossip(verified, from: peer)) }
+    case .gossip(.announce(let ids)): received.inputs.append(.announced(ids, from: peer))
+    case .gossip(.request(let ids)): received.inputs.append(.requested(ids, from: peer))
+    case .members(let records):
+      let kinds: [EnvelopeKind] = [.nodeRecord, .accusation, .leave]
+      let verified = verify(records, kinds: kinds, counter: "members", from: peer, &received)
+      received.inputs.append(.members(verified, from: peer))
+    case .service(let request): received.service = request
+    }
+    return received
+  }
+
+  private func verify(
+    _ envelopes: [Envelope], kinds: [EnvelopeKind], counter: String, from peer: NodeID, _ received: inout Received
+  ) -> [Verified<Message>] {
+    var verified: [Verified<Message>] = []
+    for envelope in envelopes {
+      guard kinds.contains(envelope.kind) else {
+        refuse("\(counter).wrongKind", peer, &received)
+        continue
+      }
+      do { verified.append(try verifier.verify(envelope)) } catch {
+        refuse("\(counter).\(error.counter)", peer, &received)
+      }
+    }
+    return verified
+  }
+
+  private func refuse(_ name: String, _ peer: NodeID, _ received: inout Received) {
+    received.refused.append(name)
+    received.inputs.append(.invalidGossip(from: peer))
+  }
+}
+
+extension MessageBody {
+  /// The rumours that ride on a probe message; nil for what is no probe message.
+  fileprivate var rumours: [Envelope]? {
+    switch self {
+    case .ping(let ping): ping.rumours
+    case .ack(let ack): ack.rumours
+    case .nack, .pingRequest: []
+    case .nodeRecord, .accusation, .leave, .transaction: nil
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import Config
+import Control
+import Foundation
+import Glibc
+import Logging
+
+/// The daemon's log on stderr: a line an event, as text for people or as JSON for programs.
+struct DaemonLog: LogHandler {
+  var metadata: Logger.Metadata = [:]
+  var logLevel: Logger.Level = .info
+  private let label: String
+  private let format: NodeConfiguration.LogFormat
+
+  /// The daemon's logger.
+  static func logger(_ section: NodeConfiguration.LogSection) -> Logger {
+    var logger = Logger(label: "linnet") { DaemonLog(label: $0, format: section.format) }
+    logger.logLevel = Logger.Level(rawValue: section.level.rawValue) ?? .info
+    return logger
+  }
+
+  private init(label: String, format: NodeConfiguration.LogFormat) {
+    self.label = label
+    self.format = format
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    write(level: event.level, message: "\(event.message)", extra: event.metadata ?? [:])
+  }
+
+  private func write(level: Logger.Level, message: String, extra: Logger.Metadata) {
+    let all = metadata.merging(extra) { $1 }.sorted { $0.key < $1.key }
+    let time = WallTime(microsecondsSinceEpoch: Int64(Date().timeIntervalSince1970 * 1_000_000)).description
+    var line: String
+    switch format {
+    case .text:
+      // A peer's text may be in a message: it must not move the cursor or add lines.
+      line = "\(time) \(level.rawValue) \(TextTable.printable(message))"
+      for (key, value) in all { line += " \(key)=\(TextTable.printable("\(value)"))" }
+    case .json:
+      var fields = ["time": time, "level": level.rawValue, "message": message, "label": label]
+      for (key, value) in all { fields[key] = "\(value)" }
+      let encoded = (try? JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys])) ?? Data()
+      line = String(decoding: encoded, as: UTF8.self)
+    }
+    line += "\n"
+    // One write a line, so that lines of several threads do not mix.
+    let bytes = Array(line.utf8)
+    _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
+  }
+}
