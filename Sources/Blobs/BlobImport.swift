@@ -151,3 +151,27 @@ private struct DirectoryImport {
     return target
   }
 }
+
+extension BlobStore {
+  /// Makes a directory of blobs that are in the store already: what a client does that uploads file by file.
+  ///
+  /// - Throws: `.missing` for an entry that is not here with that kind and size, `.badManifest`, `.tooLarge`, `.full`,
+  ///   `.system`.
+  package func importDirectory(
+    entries: [BlobEntry], pinnedBy owner: String? = nil
+  ) throws(BlobError) -> BlobSummary {
+    for entry in entries {
+      let expected: BlobSummary
+      switch entry.content {
+      case .file(let root, let size): expected = BlobSummary(root: root, size: size, kind: .file)
+      case .directory(let root, let size): expected = BlobSummary(root: root, size: size, kind: .directory)
+      case .link: continue
+      }
+      guard summary(of: expected.root) == expected else { throw .missing(expected.root) }
+    }
+    let bytes = try DirectoryManifest.encode(entries)
+    let writer = try BlobWriter(self)
+    try writer.write(bytes)
+    return try writer.finish(.directory, hold: false, pinnedBy: owner)
+  }
+}

@@ -16,6 +16,7 @@ final class NodeShell: CoreShell {
   let storage: ChainStorage
   let submissions = Submissions()
   let bell = CommitBell()
+  let inclusions = Inclusions()
   let logger: Logger
   /// Called once when the node must stop, with the reason.
   let onHalt: @Sendable (NodeError) -> Void
@@ -90,6 +91,7 @@ final class NodeShell: CoreShell {
 
   private func commit(_ blocks: [Verified<Block>], _ finalization: Certificate, _ events: [LedgerEvent]) {
     storage.commit(blocks, finalization: finalization)
+    inclusions.add(blocks)
     for block in blocks {
       logger.debug(
         "block \(block.value.header.height) is final: \(block.value.transactions.count) transactions",

@@ -30,6 +30,7 @@ final class RunningNode: Sendable {
   let controlCounters = LateBound<ControlCounters>()
   let startedAt = MonotonicClock.now()
   let hub: ServiceHub
+  let jobs = SubmittedJobs()
   let fetcher: BlobFetcher
   private let pipeline: InboundPipeline
   private let directory: DataDirectory

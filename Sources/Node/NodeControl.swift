@@ -1,0 +1,128 @@
+import Config
+import Control
+import Core
+import Executor
+import Foundation
+import Ledger
+import Membership
+import Primitives
+import Transport
+import Wire
+
+/// Answers the control API from the running node.
+struct NodeControl: ControlService {
+  let node: RunningNode
+  let configurationInForce: NodeConfiguration
+  let version: String
+
+  init(node: RunningNode, configuration: NodeConfiguration, version: String) {
+    self.node = node
+    configurationInForce = configuration
+    self.version = version
+  }
+
+  func status() async throws -> StatusAnswer {
+    let core = await node.driver.read { core, _ in
+      let state = core.finalState
+      return (
+        record: core.membership.ownRecord.value.body, height: core.ledger.finalHeight,
+        root: core.ledger.finalStateRoot, view: core.consensus.view,
+        alive: core.membership.members.count { $0.state == .alive && $0.id != core.id },
+        leases: state.leases(of: core.id).count { $0.state == .active || $0.state == .committed },
+        balance: state.account(core.id).balanceMicrocredits, voting: core.consensus.isVoting,
+        isValidator: core.genesis.validators.contains(core.id)
+      )
+    }
+    var roles: [String] = []
+    if case .nodeRecord(let record) = core.record { roles = record.roles.names }
+    var warnings: [String] = []
+    if node.genesis.validators.count <= 3 {
+      warnings.append("a committee of \(node.genesis.validators.count) tolerates no fault")
+    }
+    if core.isValidator, !core.voting { warnings.append("this node does not vote: its journal is lost or damaged") }
+    var refused: [String: UInt64] = [:]
+    for (name, count) in await node.refused().all { refused[name] = count }
+    return StatusAnswer(
+      id: "\(node.id)", name: configurationInForce.node.name, version: version, network: node.genesis.name,
+      networkId: "\(node.genesis.networkID)", roles: roles, height: core.height, stateRoot: "\(core.root)",
+      view: core.view, peersAlive: core.alive, offersRunning: core.leases,
+      uptimeSeconds: UInt64(max(0, (MonotonicClock.now() - node.startedAt).count / 1_000_000)),
+      balanceMicrocredits: core.balance, isolation: "\(node.supervisor.isolation)", warnings: warnings,
+      refused: refused)
+  }
+
+  func peers() async throws -> [PeerAnswer] {
+    let links = node.shell.endpoint.value?.links ?? []
+    return await node.driver.read { core, now in
+      core.membership.members.filter { $0.id != core.id }.map {
+        NodeControl.answer($0, core: core, now: now, direction: Self.direction(of: $0.id, in: links))
+      }
+    }
+  }
+
+  func peer(id: String) async throws -> PeerDetailAnswer {
+    let found = try await resolveMember(id)
+    let links = (node.shell.endpoint.value?.links ?? []).filter { $0.id == found }
+    let detail = await node.driver.read { core, now -> PeerDetailAnswer? in
+      guard let member = core.membership.member(found) else { return nil }
+      return PeerDetailAnswer(
+        peer: NodeControl.answer(member, core: core, now: now, direction: Self.direction(of: found, in: links)),
+        incarnation: member.incarnation,
+        suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.at, core)) },
+        links: links.map {
+          LinkAnswer(
+            direction: $0.direction.rawValue, address: "\($0.address)",
+            since: WallTime(microsecondsSinceEpoch: Int64(clamping: $0.sinceUnixMicroseconds)),
+            receivedBytes: $0.bytesIn, sentBytes: $0.bytesOut)
+        })
+    }
+    guard let detail else { throw ControlError.unknown("peer", id) }
+    return detail
+  }
+
+  private func resolveMember(_ text: String) async throws -> NodeID {
+    let ids = await node.driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
+    let found = try Abbreviation.resolve(text, among: ids.map(\.description), kind: "peer")
+    guard let id = NodeID(text: found) else { throw ControlError.unknown("peer", text) }
+    return id
+  }
+
+  private static func direction(of id: NodeID, in links: [LinkInfo]) -> String? {
+    links.first { $0.id == id }.map { "tcp \($0.direction.rawValue)" }
+  }
+
+  private static func wall(_ instant: Instant, _ core: NodeCore) -> WallTime {
+    WallTime(microsecondsSinceEpoch: Int64(clamping: core.identity.wallClock.unixMicroseconds(at: instant)))
+  }
+
+  private static func answer(
+    _ member: MemberView, core: NodeCore, now: Instant, direction: String?
+  ) -> PeerAnswer {
+    let state: PeerState =
+      switch member.state {
+      case .alive: .alive
+      case .suspect: .suspect
+      case .down: .down
+      case .left: .left
+      }
+    let score = core.broadcast.peers.first { $0.id == member.id }?.score ?? 0
+    return PeerAnswer(
+      id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown", state: state,
+      path: direction ?? "udp", rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) },
+      roles: member.roles.names, height: member.height,
+      gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0, score: Int(score),
+      lastSeen: member.lastSeen.map { wall($0, core) })
+  }
+
+  func hardware() async throws -> RawJSON {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    return RawJSON(bytes: Array(try encoder.encode(node.hardware)))
+  }
+
+  func configuration() async throws -> [ConfigurationEntryAnswer] {
+    configurationInForce.entries.map {
+      ConfigurationEntryAnswer(key: $0.key, value: $0.value, source: "\($0.source)")
+    }
+  }
+}

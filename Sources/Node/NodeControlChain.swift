@@ -1,0 +1,147 @@
+import Control
+import Core
+import Ledger
+import Membership
+import Primitives
+import Wire
+
+// Accounts and the chain.
+
+extension NodeControl {
+  /// How long a transfer waits for its block.
+  private static let transferSeconds = 15
+
+  func account(id: String?) async throws -> AccountAnswer {
+    var account = node.id
+    if let id {
+      guard let parsed = NodeID(text: id) else {
+        throw ControlError.invalid("'\(id)' is not an account id", suggestion: "ids begin with ln1")
+      }
+      account = parsed
+    }
+    let found = account
+    return await node.driver.read { core, _ in
+      let state = core.finalState
+      let entry = state.account(found)
+      return AccountAnswer(
+        id: "\(found)", balanceMicrocredits: entry.balanceMicrocredits, nonce: entry.nonce,
+        escrowMicrocredits: state.escrow(of: found), bondedMicrocredits: state.bonded(by: found))
+    }
+  }
+
+  func transfer(_ request: TransferRequest) async throws -> TransactionAnswer {
+    guard let to = NodeID(text: request.to) else {
+      throw ControlError.invalid("'\(request.to)' is not an account id", suggestion: "ids begin with ln1")
+    }
+    guard request.amountMicrocredits > 0 else { throw ControlError.invalid("the amount is 0") }
+    let id = try await submit(.transfer(to: to, amountMicrocredits: request.amountMicrocredits))
+    for _ in 0..<(Self.transferSeconds * 2) {
+      if let height = node.shell.inclusions.height(of: id) {
+        let refusal = await node.driver.read { core, _ in core.refusals[id] }
+        return TransactionAnswer(id: "\(id)", inBlock: height, refusal: refusal)
+      }
+      await node.shell.bell.wait(seconds: 0.5)
+    }
+    return TransactionAnswer(id: "\(id)", inBlock: nil, refusal: nil)
+  }
+
+  /// Signs and spreads a transaction of this node.
+  func submit(_ action: TransactionAction) async throws -> Digest {
+    let driver = node.driver
+    switch await node.shell.submissions.wait({ driver.post(.submit(action, request: $0)) }) {
+    case .accepted(let id): return id
+    case .refused(let reason):
+      throw ControlError.conflict(code: "notSubmitted", reason, suggestion: "`linnet account show` tells what it has")
+    }
+  }
+
+  func chainStatus() async throws -> ChainStatusAnswer {
+    let finalizedAt = node.shell.inclusions.lastCommit
+    return await node.driver.read { core, _ in
+      ChainStatusAnswer(
+        height: core.ledger.finalHeight, view: core.consensus.view, epoch: core.consensus.epoch,
+        stateRoot: "\(core.ledger.finalStateRoot)",
+        finalizedAt: finalizedAt.map { WallTime(microsecondsSinceEpoch: $0) },
+        validators: core.genesis.validators.map(\.description))
+    }
+  }
+
+  func block(height: UInt64) async throws -> BlockAnswer {
+    guard let stored = await node.shell.storage.block(at: height) else {
+      throw ControlError.unknown("block", "\(height)", suggestion: "`linnet chain status` tells the last height")
+    }
+    let certificate = await node.shell.storage.finalization(from: height)
+    let proposer = await node.driver.read { core, _ in core.consensus.leader(of: stored.block.header.view) }
+    let header = stored.block.header
+    let refusals = await node.driver.read { core, _ in
+      stored.block.transactions.map { core.refusals[$0.id] }
+    }
+    return BlockAnswer(
+      header: BlockHeaderAnswer(
+        id: "\(stored.block.id)", height: header.height, view: header.view, epoch: header.epoch,
+        parent: "\(header.parentID)", proposer: "\(proposer)",
+        timestamp: Self.wallTime(milliseconds: header.timestampMilliseconds), stateRoot: "\(header.stateRoot)"),
+      transactions: zip(stored.block.transactions, refusals).map { Self.answer($0, refusal: $1) },
+      certificate: certificate.map { certificate in
+        CertificateAnswer(
+          kind: certificate.subject.kind.name, view: certificate.subject.view,
+          signers: certificate.signers.compactMap { node.genesis.validatorSet.member($0)?.description })
+      })
+  }
+
+  func validators() async throws -> [ValidatorAnswer] {
+    await node.driver.read { core, _ in
+      core.genesis.validators.map { id in
+        let member = core.membership.member(id)
+        let state: PeerState? =
+          id == core.id
+          ? .alive
+          : member.map {
+            switch $0.state {
+            case .alive: .alive
+            case .suspect: .suspect
+            case .down: .down
+            case .left: .left
+            }
+          }
+        return ValidatorAnswer(id: "\(id)", name: member?.name, stakeMicrocredits: 0, state: state)
+      }
+    }
+  }
+
+  static func wallTime(milliseconds: UInt64) -> WallTime {
+    WallTime(microsecondsSinceEpoch: Int64(clamping: milliseconds.multipliedReportingOverflow(by: 1_000).partialValue))
+  }
+
+  private static func answer(_ message: Message, refusal: String?) -> BlockTransactionAnswer {
+    guard case .transaction(let transaction) = message.body else {
+      preconditionFailure("a block holds transactions only")
+    }
+    let (kind, summary) = describe(transaction.action)
+    return BlockTransactionAnswer(
+      id: "\(message.id)", kind: kind, from: "\(message.author)", nonce: transaction.nonce,
+      feeMicrocredits: transaction.feeMicrocredits, summary: summary, refusal: refusal)
+  }
+
+  private static func describe(_ action: TransactionAction) -> (kind: String, summary: String) {
+    switch action {
+    case .transfer(let to, let amount): ("transfer", "\(Quantity.credits(amount)) credits to \(to.short)")
+    case .offer(let terms):
+      (
+        "offer",
+        "\(terms.resources.cpuMilli) cpuMilli, \(Quantity.size(terms.resources.memoryBytes)) memory, "
+          + "\(terms.gpus.count) GPUs"
+      )
+    case .withdraw: ("withdraw", "the offer")
+    case .submitJob(let terms):
+      ("submitJob", "\(terms.resources.cpuMilli) cpuMilli for up to \(terms.wallLimitMilliseconds / 1_000) s")
+    case .cancelJob(let job): ("cancelJob", "job \(job.short)")
+    case .renew: ("renew", "all leases")
+    case .acceptLease(let lease): ("acceptLease", "lease \(lease.short)")
+    case .declineLease(let lease, let reason): ("declineLease", "lease \(lease.short): \(reason)")
+    case .commitResults(let commitments): ("commitResults", "\(commitments.count) leases")
+    case .revealResults(let results): ("revealResults", "\(results.count) leases")
+    case .attest(let provider, let liveness): ("attest", "\(provider.short) is \(liveness)")
+    }
+  }
+}

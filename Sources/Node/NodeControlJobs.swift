@@ -1,0 +1,171 @@
+import Blobs
+import Control
+import Core
+import Ledger
+import Primitives
+import Wire
+
+// Jobs: submitting, showing, waiting, cancelling.
+
+extension NodeControl {
+  /// Attempts after the first.
+  private static let retries: UInt8 = 2
+  /// How long a job may wait for a provider.
+  private static let startMilliseconds: UInt64 = 3_600_000
+  /// What a second of a job may cost when neither the submitter says so nor an offer stands.
+  private static let fallbackPricePerSecond: UInt64 = 10_000
+
+  func submitJob(_ submission: JobSubmission) async throws -> SubmissionAnswer {
+    var inputs: [JobSpecification.Input] = []
+    for input in submission.inputs {
+      guard let root = Digest(hex: input.root), let summary = node.store.summary(of: root) else {
+        throw ControlError.invalid(
+          "the input \(input.name) is no blob of this node", suggestion: "upload it first: `linnet blob add`")
+      }
+      guard (summary.kind == .directory) == input.isDirectory else {
+        throw ControlError.invalid("the input \(input.name) is a \(summary.kind)")
+      }
+      inputs.append(JobSpecification.Input(name: input.name, root: root, isDirectory: input.isDirectory))
+    }
+    let specification = JobSpecification(
+      command: submission.command, environment: submission.environment.map { ($0.key, $0.value) }, inputs: inputs)
+    do { _ = try JobSpecification(decoding: specification.encoded) } catch {
+      throw ControlError.invalid("the job is over a bound: \(error)")
+    }
+    let root: Digest
+    do { root = try node.store.importBytes(specification.encoded, pinnedBy: Self.pin).root } catch {
+      throw ControlError.unavailable(code: "blobStore", "the job can't be stored: \(error)")
+    }
+    for input in inputs {
+      do { _ = try node.store.pin(input.root, by: Self.pin) } catch {
+        throw ControlError.unavailable(code: "blobStore", "an input can't be kept: \(error)")
+      }
+    }
+    let terms = await jobTerms(submission, specification: root)
+    let id = try await submit(.submitJob(terms))
+    node.jobs.add(id, SubmittedJob(specification: specification, terms: terms, at: WallTimeSource.now()))
+    return SubmissionAnswer(id: "\(id)")
+  }
+
+  /// The owner of the pins on what this node's users have uploaded for jobs.
+  static let pin = "jobs"
+
+  private func jobTerms(_ submission: JobSubmission, specification: Digest) async -> JobTerms {
+    let resources = Resources(
+      cpuMilli: submission.cpuMilli, memoryBytes: submission.memoryBytes, diskBytes: submission.diskBytes)
+    let gpus = UInt8(clamping: submission.gpus)
+    let seconds = UInt64(max(1, submission.wallLimitSeconds))
+    let (time, offered) = await node.driver.read { core, now in
+      let state = core.finalState
+      let prices = state.providerIDs.compactMap { state.offer(of: $0) }.compactMap {
+        Pricing.perSecond(resources, gpuCount: gpus, at: $0.prices)
+      }
+      return (
+        max(state.ledgerTimeMilliseconds, core.identity.wallClock.unixMilliseconds(at: now)),
+        prices.max()
+      )
+    }
+    // Without a limit of the user's, any offer that stands will do, and escrow is what the dearest would cost.
+    let price = submission.maximumPriceMicrocredits.map { $0 / seconds } ?? offered ?? Self.fallbackPricePerSecond
+    return JobTerms(
+      specification: specification, resources: resources, gpuCount: gpus, gpuMemoryBytes: 0,
+      labels: Array(
+        Label.canonical(submission.labels.map { Label(key: $0.key, value: $0.value) }).prefix(Label.maximumCount)),
+      driver: OfferBuilder.nativeDriver, isolation: .rlimit, mayRunOnSubmitter: !submission.excludeSelf,
+      replication: 1, retries: Self.retries, maximumPricePerSecondMicrocredits: price,
+      wallLimitMilliseconds: seconds * 1_000, startDeadlineMilliseconds: time + Self.startMilliseconds)
+  }
+
+  func jobs() async throws -> JobListAnswer {
+    let known = await node.driver.read { core, _ in
+      core.finalState.jobs.map { Self.answer($0.record, id: $0.id, specification: nil) }
+    }
+    let finalIDs = Set(known.map(\.id))
+    let pending = await pendingJobs().filter { !finalIDs.contains($0.id) }
+    let all = (known.map(withCommand) + pending).sorted {
+      ($0.submittedAt ?? WallTime(microsecondsSinceEpoch: 0), $0.id)
+        > ($1.submittedAt ?? WallTime(microsecondsSinceEpoch: 0), $1.id)
+    }
+    return JobListAnswer(
+      jobs: Array(all.prefix(JobListAnswer.maximumJobs)), omitted: max(0, all.count - JobListAnswer.maximumJobs))
+  }
+
+  func job(id: String) async throws -> JobAnswer {
+    let found = try await resolveJob(id)
+    return try await answer(found)
+  }
+
+  /// The id of a job that the ledger or this node knows.
+  func resolveJob(_ text: String) async throws -> Digest {
+    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.id)" } }
+    let own = node.jobs.ids.map(\.description)
+    let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
+    guard let id = Digest(hex: found) else { throw ControlError.unknown("job", text) }
+    return id
+  }
+
+  /// One job as it is now.
+  func answer(_ id: Digest) async throws -> JobAnswer {
+    let specification = node.jobs[id]?.specification
+    let found = await node.driver.read { core, _ in
+      core.finalState.job(id).map { Self.answer($0, id: id, specification: specification) }
+    }
+    if let found { return withCommand(found) }
+    if let pending = await pendingJobs().first(where: { $0.id == "\(id)" }) { return pending }
+    throw ControlError.unknown("job", "\(id)", suggestion: "it may have ended long ago: `linnet job list`")
+  }
+
+  /// Jobs of this node that no final block holds: on their way, or refused by the ledger.
+  private func pendingJobs() async -> [JobAnswer] {
+    let own = node.jobs.all
+    let refusals = await node.driver.read { core, _ in own.map { core.refusals[$0.id] } }
+    let submitter = "\(node.id)"
+    return zip(own, refusals).map { job, refusal in
+      JobAnswer(
+        id: "\(job.id)", state: refusal == nil ? .pending : .expired, submitter: submitter,
+        command: job.value.specification.command, submittedAt: job.value.at,
+        reason: refusal.map { "the ledger refused it: \($0)" })
+    }
+  }
+
+  private func withCommand(_ answer: JobAnswer) -> JobAnswer {
+    guard answer.command.isEmpty, let id = Digest(hex: answer.id), let own = node.jobs[id] else { return answer }
+    var answer = answer
+    answer.command = own.specification.command
+    return answer
+  }
+
+  func waitJob(id: String, timeoutSeconds: UInt32) async throws -> JobAnswer {
+    let found = try await resolveJob(id)
+    let deadline = MonotonicClock.now() + .seconds(Int64(timeoutSeconds))
+    while true {
+      let answer = try await answer(found)
+      let left = deadline - MonotonicClock.now()
+      if answer.state.isTerminal || left <= .zero || Task.isCancelled { return answer }
+      await node.shell.bell.wait(seconds: min(1, Double(left.count) / 1_000_000))
+    }
+  }
+
+  func cancelJob(id: String) async throws -> JobAnswer {
+    let found = try await resolveJob(id)
+    let before = try await answer(found)
+    guard !before.state.isTerminal else {
+      throw ControlError.conflict(
+        code: "jobEnded", "the job has ended: it is \(before.state.rawValue)", suggestion: "`linnet job show \(id)`")
+    }
+    guard before.submitter == "\(node.id)" else {
+      throw ControlError.conflict(
+        code: "notTheSubmitter", "only the node that submitted a job can cancel it",
+        suggestion: "ask the node \(before.submitter)")
+    }
+    _ = try await submit(.cancelJob(job: found))
+    return before
+  }
+}
+
+/// A job that this node's users submitted, as they gave it.
+struct SubmittedJob: Sendable {
+  var specification: JobSpecification
+  var terms: JobTerms
+  var at: WallTime
+}
