@@ -28,9 +28,9 @@ struct BlockTree: Sendable {
     var header: BlockHeader { block.value.header }
   }
 
-  /// The most blocks that are not yet known to be final. When as many are held, further ones are refused until a
-  /// finalization makes room; blocks of a finalized chain are admitted beyond it, one answer's worth at a time.
-  static let maximumBlocks = 128
+  /// The most blocks that are not yet known to be final. When as many are held, proposals that came to
+  /// nothing make room, then further blocks are refused until a finalization does; blocks of a finalized chain are admitted beyond it, one answer's worth at a time.
+  static let maximumBlocks = 256
 
   private var entries = Table<Digest, Entry>()
 
@@ -47,6 +47,8 @@ struct BlockTree: Sendable {
     guard !entries.contains(block.value.id) else { return }
     entries[block.value.id] = Entry(block: block, status: status, receivedAt: now, isRecorded: isRecorded)
   }
+
+  mutating func remove(_ id: Digest) { entries.removeValue(forKey: id) }
 
   mutating func setStatus(_ id: Digest, _ status: BlockStatus) {
     _ = entries.modify(id) { $0.status = status }

@@ -46,8 +46,8 @@ extension SimplexMachine {
     }
     guard now >= due else { return }
     fetchAt = now + settings.fetchInterval
-    if target != nil, let peer = pick(from: aheadPeers, or: validators.members) {
-      sendAtOnce(.chainRequest(fromHeight: tip.height + 1), to: .node(peer))
+    if target != nil {
+      askForChain()
     } else {
       askForBlocks()
       askForCertificates()
@@ -99,6 +99,12 @@ extension SimplexMachine {
     var from = lowest
     while from < view - 1, views[from]?.nullification != nil { from += 1 }
     return (from, min(view - 1, from + span))
+  }
+
+  /// Asks for the chain above the tip.
+  mutating func askForChain() {
+    guard let peer = pick(from: aheadPeers, or: validators.members) else { return }
+    sendAtOnce(.chainRequest(fromHeight: tip.height + 1), to: .node(peer))
   }
 
   private mutating func askForBlocks() {
@@ -156,7 +162,9 @@ extension SimplexMachine {
       counters.add("chainNotNews")
       return
     }
-    guard first.value.header.parentID == tip.blockID, news.count <= ConsensusMessage.maximumChainBlocks else {
+    guard first.value.header.parentID == tip.blockID, news.count <= ConsensusMessage.maximumChainBlocks,
+      zip(news, news.dropFirst()).allSatisfy({ $1.value.header.parentID == $0.value.id })
+    else {
       counters.add("chainGap")
       return
     }
@@ -166,7 +174,7 @@ extension SimplexMachine {
     }
     for block in news { tree.insert(block, status: .present, at: now) }
     notePeerAhead(peer)
-    accept(finalization, from: peer, isForwarded: false)
+    if subject.view > knownFinalView { accept(finalization, from: peer, isForwarded: false) }
     chainTarget = finalization
   }
 

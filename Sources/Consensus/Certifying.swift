@@ -14,23 +14,31 @@ extension SimplexMachine {
       counters.add("certificateViewOutOfRange")
       return
     }
-    guard subject.view > tip.view else {
+    if subject.kind == .finalize, subject.view > tip.view, let peer { notePeerAhead(peer) }
+    guard subject.view > knownFinalView else {
       counters.add("certificateOfFinalView")
       return
     }
-    if subject.kind == .finalize, let peer { notePeerAhead(peer) }
+    guard ownIndex != nil || subject.kind == .finalize else {
+      counters.add("certificateNotForFollowers")
+      return
+    }
+    // Old certificates are genuine and many: they may not crowd out what is needed now.
+    guard views.contains(subject.view) || subject.view >= view || views.count < SimplexMachine.maximumOpenViews else {
+      counters.add("certificateOpenViewsFull")
+      return
+    }
     if let known = views[subject.view]?[certificate: subject.kind] {
       if known.value.subject != subject { counters.add("conflictingCertificates") }
       return
     }
     note(certificate)
-    // A follower keeps no more than finality.
-    if ownIndex != nil || subject.kind == .finalize { persist(.certificate(certificate.value)) }
+    persist(.certificate(certificate.value))
     if isForwarded {
       send(.certificate(certificate.value), to: subject.kind == .finalize ? .everyone : .validators)
     }
-    // Far behind: what is missing is not on its way.
-    if subject.kind == .finalize, subject.view > view + 1 { fetchAt = now }
+    // Far behind, or a follower: what is missing is not on its way.
+    if subject.kind == .finalize, subject.view > view + 1 || ownIndex == nil { fetchAt = now }
   }
 
   /// Enters a certificate of a view above the tip into what is known.
@@ -43,7 +51,7 @@ extension SimplexMachine {
       if certificate.value.signers.contains(leader) {
         views[subject.view, default: ViewState()].noteProposal(subject)
       }
-      if certifiedAt[subject.view] == nil { awaiting[subject.view] = subject.blockID }
+      if certifiedAt[subject.view] == nil, !refused.contains(subject.view) { awaiting[subject.view] = subject.blockID }
     case .nullify: highestPassed = max(highestPassed, subject.view)
     case .finalize:
       highestPassed = max(highestPassed, subject.view)
@@ -54,7 +62,7 @@ extension SimplexMachine {
   /// What a block's parent is to this node.
   enum Parent {
     /// The last finalized block, or certified above it.
-    case ready(height: UInt64, timestampMilliseconds: UInt64, receivedAt: Instant?)
+    case ready(height: UInt64, timestampMilliseconds: UInt64)
     /// Not certified here yet.
     case missing
     /// Below the last finalized block, or beside it, or beside a certified one.
@@ -65,14 +73,12 @@ extension SimplexMachine {
   func parent(of header: BlockHeader) -> Parent {
     if header.parentView == tip.view {
       guard header.parentID == tip.blockID else { return .impossible }
-      return .ready(height: tip.height, timestampMilliseconds: tip.timestampMilliseconds, receivedAt: nil)
+      return .ready(height: tip.height, timestampMilliseconds: tip.timestampMilliseconds)
     }
     guard header.parentView > tip.view else { return .impossible }
     guard let id = certifiedAt[header.parentView], let entry = tree[id] else { return .missing }
     guard id == header.parentID else { return .impossible }
-    return .ready(
-      height: entry.header.height, timestampMilliseconds: entry.header.timestampMilliseconds,
-      receivedAt: entry.receivedAt)
+    return .ready(height: entry.header.height, timestampMilliseconds: entry.header.timestampMilliseconds)
   }
 
   /// The form of a block on its parent: one higher, and later (rule 12).
@@ -95,11 +101,13 @@ extension SimplexMachine {
       case .impossible: giveUp(view, "notarizedOrphan")
       case .missing:
         // A quorum notarized this block, so honest validators had certified its parent.
-        if awaiting[header.parentView] == nil {
+        if refused.contains(header.parentView) {
+          giveUp(view, "notarizedOrphan")
+        } else if awaiting[header.parentView] == nil {
           awaiting[header.parentView] = header.parentID
           hasProgressed = true
         }
-      case .ready(let height, let timestamp, _):
+      case .ready(let height, let timestamp):
         guard fits(header, height: height, timestampMilliseconds: timestamp) else {
           tree.setStatus(id, .invalid)
           giveUp(view, "notarizedInvalid")
@@ -118,6 +126,7 @@ extension SimplexMachine {
 
   private mutating func giveUp(_ view: UInt64, _ counter: String) {
     awaiting.removeValue(forKey: view)
+    refused.insert(view)
     counters.add(counter)
   }
 

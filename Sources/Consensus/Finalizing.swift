@@ -36,11 +36,15 @@ extension SimplexMachine {
     tip = FinalTip(
       blockID: subject.blockID, height: last.header.height, view: subject.view,
       timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch, finalization: finalization)
+    tipReceivedAt = last.receivedAt
     effects.append(.commit(path.map(\.block), finalization: finalization))
     forgetFinal()
     standstillAt = now + settings.standstill
     // More is missing: the rest is asked for at once, there was progress.
-    if target != nil { fetchAt = now }
+    if target != nil {
+      fetchAt = now
+      fetchRound = 0
+    }
     return true
   }
 
@@ -62,14 +66,15 @@ extension SimplexMachine {
     if target == nil { aheadPeers.removeAll() }
     tree.prune(throughView: tip.view)
     while let first = certifiedAt.first, first.key <= tip.view { certifiedAt.removeValue(forKey: first.key) }
+    while let first = refused.first, first <= tip.view { refused.remove(first) }
     while let first = awaiting.first, first.key <= tip.view { awaiting.removeValue(forKey: first.key) }
     let kept = tip.view > settings.retentionViews ? tip.view - settings.retentionViews : 0
     while let first = views.first, first.key < kept { views.removeValue(forKey: first.key) }
-    for (view, state) in views {
+    for (view, _) in views.entries(from: votesKeptFrom) {
       guard view <= tip.view else { break }
-      guard !state.notarizes.isEmpty || !state.nullifies.isEmpty || !state.finalizes.isEmpty else { continue }
-      _ = views.modify(view) { $0.keepCertificatesOnly() }
+      _ = views.modify(view) { $0.forgetVotes() }
     }
+    votesKeptFrom = max(votesKeptFrom, tip.view + 1)
     highestPassed = max(highestPassed, tip.view)
   }
 }

@@ -14,7 +14,7 @@ extension SimplexMachine {
       counters.add("proposalNotByLeader")
       return
     }
-    guard subject.view > tip.view, subject.view <= view + 1 else {
+    guard subject.view > knownFinalView, subject.view <= view + 1 else {
       counters.add("proposalOutOfWindow")
       return
     }
@@ -26,6 +26,7 @@ extension SimplexMachine {
   /// Keeps a live block if there is room.
   mutating func admit(_ block: Verified<Block>) {
     guard !tree.contains(block.value.id) else { return }
+    if tree.isFull, let useless = uselessBlock { tree.remove(useless) }
     guard !tree.isFull else {
       counters.add("blocksFull")
       return
@@ -33,10 +34,18 @@ extension SimplexMachine {
     tree.insert(block, status: .present, at: now)
   }
 
+  /// The oldest proposal that came to nothing: of a view that was left, and not notarized as far as is known here.
+  private var uselessBlock: Digest? {
+    tree.byView.first { entry in
+      let id = entry.block.value.id
+      return entry.header.view < view && certifiedAt[entry.header.view] != id && awaiting[entry.header.view] != id
+    }?.block.value.id
+  }
+
   /// Rule 3: notarizes the proposal of the current view once nothing speaks against it.
   mutating func notarizeProposal() {
     clockWakeAt = nil
-    guard isVoting, let state = views[view], state.ownVotes.isEmpty, !state.isProposalInvalid,
+    guard canSign, let state = views[view], state.ownVotes.isEmpty, !state.isProposalInvalid,
       let proposal = state.proposal, let entry = tree[proposal.blockID]
     else { return }
     switch judge(entry, proposal) {
@@ -54,7 +63,7 @@ extension SimplexMachine {
     switch parent(of: header) {
     case .impossible: return .invalid
     case .missing: return .pending
-    case .ready(let height, let timestamp, _):
+    case .ready(let height, let timestamp):
       guard fits(header, height: height, timestampMilliseconds: timestamp) else { return .invalid }
     }
     guard areNullified(after: header.parentView, before: view), isTimely(header) else { return .pending }

@@ -5,7 +5,7 @@ import Wire
 extension SimplexMachine {
   /// True when this node could still nullify the current view.
   private var canNullify: Bool {
-    guard isVoting else { return false }
+    guard canSign else { return false }
     return views[view]?.permits(.nullify(epoch: epoch, view: view)) ?? true
   }
 
@@ -30,12 +30,8 @@ extension SimplexMachine {
   /// Rule 5: nullifies the current view when it is time.
   mutating func nullifyIfDue() {
     guard let due = nullifyDue, now >= due else { return }
-    if cast(.nullify(epoch: epoch, view: view)) {
-      retryAt = now + settings.retryInterval
-    } else {
-      // The disk is behind; its next answer is an input that comes back here.
-      timersStartedAt = now
-    }
+    cast(.nullify(epoch: epoch, view: view))
+    retryAt = now + settings.retryInterval
   }
 
   /// Rule 5: while stuck in a nullified view, the nullify again and what let this node enter.
@@ -51,8 +47,12 @@ extension SimplexMachine {
   mutating func sayAgainAtStandstill() {
     guard now >= standstillAt else { return }
     standstillAt = now + settings.standstill
-    guard ownIndex != nil else { return }
     counters.add("standstill")
+    guard ownIndex != nil else {
+      // A follower hears finalizations only; after a silence it asks whether it missed the last.
+      askForChain()
+      return
+    }
     for message in sharedMessages() { send(message, to: .validators) }
   }
 
@@ -71,8 +71,7 @@ extension SimplexMachine {
   func sharedMessages() -> [ConsensusMessage] {
     var later: [ConsensusMessage] = []
     let final = (target ?? tip.finalization)
-    let finalView = final?.value.subject.view ?? 0
-    for (view, state) in views.entries(from: finalView + 1) {
+    for (view, state) in views.entries(from: knownFinalView + 1) {
       later += state.certificates.map { .certificate($0.value) }
       for vote in state.ownVotes {
         let id = vote.value.subject.blockID

@@ -18,15 +18,14 @@ extension SimplexMachine {
     }
     // A finalization above the tip means that the tip is not what to build on.
     guard target == nil else { return nil }
-    return (
-      CertifiedTip(
-        blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds), nil
-    )
+    let block = CertifiedTip(
+      blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds)
+    return (block, tipReceivedAt)
   }
 
   /// True when this node leads the view and has signed nothing in it yet.
   private var isProposalDue: Bool {
-    guard isVoting, isLeading, buildAskedForView < view else { return false }
+    guard canSign, isLeading, !tree.isFull, buildAskedForView < view else { return false }
     return views[view].map { $0.ownVotes.isEmpty } ?? true
   }
 
@@ -61,7 +60,7 @@ extension SimplexMachine {
       return
     }
     let header = block.value.header
-    guard header.view == view, case .ready(let height, let timestamp, _) = parent(of: header),
+    guard header.view == view, case .ready(let height, let timestamp) = parent(of: header),
       fits(header, height: height, timestampMilliseconds: timestamp),
       areNullified(after: header.parentView, before: view)
     else {

@@ -58,12 +58,8 @@ extension SimplexMachine {
     enteredAt = now
     standstillAt = now + settings.standstill
     let parent = workParent
-    for vote in views.entries(from: tip.view + 1).flatMap(\.value.ownVotes) {
-      if vote.value.subject.kind == .notarize, schedule.leader(of: vote.value.subject.view) == ownIndex {
-        views[vote.value.subject.view, default: ViewState()].noteProposal(vote.value.subject)
-      }
-      count(vote)
-    }
+    for vote in views.entries(from: tip.view + 1).flatMap(\.value.ownVotes) { count(vote) }
+    if views[view]?.ownVote(.nullify) != nil { retryAt = now + settings.retryInterval }
     if ownIndex != nil {
       for message in sharedMessages() { send(message, to: .validators) }
     }
@@ -102,6 +98,7 @@ extension SimplexMachine {
       Occupancy(name: "blocks", count: tree.count, limit: blockLimit),
       Occupancy(name: "certifiedBlocks", count: certifiedAt.count, limit: blockLimit),
       Occupancy(name: "awaitedBlocks", count: awaiting.count, limit: viewLimit),
+      Occupancy(name: "refusedViews", count: refused.count, limit: viewLimit),
       Occupancy(name: "undurableVotes", count: undurableVotes.count, limit: SimplexMachine.maximumUndurableVotes),
       Occupancy(name: "links", count: links.count, limit: SimplexMachine.maximumLinks),
       Occupancy(name: "aheadPeers", count: aheadPeers.count, limit: SimplexMachine.maximumAheadPeers),

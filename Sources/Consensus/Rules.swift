@@ -74,12 +74,16 @@ public struct SimplexMachine: Sendable {
   var certifiedAt = Table<UInt64, Digest>()
   /// The notarized blocks above the tip that are not certified yet, by view.
   var awaiting = Table<UInt64, Digest>()
+  /// The views above the tip whose notarized block can never be certified here.
+  var refused = OrderedSet<UInt64>()
   /// The highest finalization above the tip.
   var target: Verified<Certificate>?
   /// The finalization of the last chain answer, until it is committed.
   var chainTarget: Verified<Certificate>?
   /// The highest view that rule 1 lets pass.
   var highestPassed: UInt64
+  /// The votes of the views below this were forgotten.
+  var votesKeptFrom: UInt64 = 0
   /// For each voter number the highest view it was heard in (rule 9).
   var lastHeard: [UInt64]
   var links = OrderedSet<NodeID>()
@@ -95,6 +99,8 @@ public struct SimplexMachine: Sendable {
   var now = Instant.zero
   var isStarted = false
   var enteredAt = Instant.zero
+  /// When the block of the tip came; nil when that was in an earlier life.
+  var tipReceivedAt: Instant?
   var timersStartedAt: Instant?
   var retryAt: Instant?
   var buildAskedForView: UInt64 = 0
@@ -148,6 +154,12 @@ public struct SimplexMachine: Sendable {
     validators.members[Int(schedule.leader(of: view))]
   }
 
+  /// True when this node signs votes and its disk keeps up.
+  var canSign: Bool { isVoting && undurableVotes.count < SimplexMachine.maximumUndurableVotes }
+
+  /// The highest view known to be final, whether its block is here or not.
+  var knownFinalView: UInt64 { max(tip.view, target?.value.subject.view ?? 0) }
+
   /// True when the current view is this node's turn.
   public var isLeading: Bool { schedule.leader(of: view) == ownIndex }
 
@@ -197,6 +209,7 @@ public struct SimplexMachine: Sendable {
 
   /// Applies the rules until nothing more follows from what is known at this time.
   mutating func settle(workParent before: Digest) {
+    if let due = executionRetryAt, now >= due { executionRetryAt = nil }
     while !isHalted, commitFinal() || certifyNotarized() || enterNextView() {}
     guard !isHalted else { return }
     // Work was judged on another parent; the caller judges anew.

@@ -23,19 +23,22 @@ extension SimplexMachine {
       counters.add("openViewDropped")
     }
     // Votes of views far behind cannot become certificates that anyone still lacks.
-    guard next > settings.retentionViews + 1 else { return }
-    let old = next - settings.retentionViews - 1
-    for left in max(view, settings.retentionViews + 1) - settings.retentionViews - 1..<max(old, 1)
-    where left > tip.view {
-      _ = views.modify(left) { $0.keepCertificatesOnly() }
+    guard next > settings.retentionViews else { return }
+    let from = next - settings.retentionViews
+    for (left, _) in views.entries(from: votesKeptFrom) {
+      guard left < from else { break }
+      _ = views.modify(left) { $0.forgetVotes() }
     }
+    votesKeptFrom = max(votesKeptFrom, from)
   }
 
   /// Rule 11: the timers of rule 5 run from the moment this node has a reason to expect a block.
   mutating func startTimers() {
     guard timersStartedAt == nil else { return }
     let idleOver = enteredAt + settings.blockIntervalIdle
-    if isWorkPending || hasProposal {
+    // f+1 nullifies include an honest one, which had a reason; own votes after a restart had one too.
+    let hasReason = views[view].map { !$0.ownVotes.isEmpty || $0.nullifies.count > validators.faults } ?? false
+    if isWorkPending || hasProposal || hasReason {
       timersStartedAt = now
     } else if now >= idleOver {
       timersStartedAt = idleOver

@@ -107,7 +107,7 @@ struct ViewState: Sendable {
   }
 
   /// Forgets what only matters before the view is final or long past.
-  mutating func keepCertificatesOnly() {
+  mutating func forgetVotes() {
     notarizes.removeAll()
     nullifies.removeAll()
     finalizes.removeAll()

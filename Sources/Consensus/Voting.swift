@@ -7,7 +7,7 @@ extension SimplexMachine {
   /// it may not be signed.
   @discardableResult mutating func cast(_ subject: VoteSubject, proposing block: Verified<Block>? = nil) -> Bool {
     guard let ownIndex, mayVote else { return false }
-    guard undurableVotes.count < SimplexMachine.maximumUndurableVotes else {
+    guard canSign else {
       counters.add("voteWithheldDiskSlow")
       return false
     }
@@ -31,14 +31,17 @@ extension SimplexMachine {
     guard durable > 0 else { return }
     let votes = undurableVotes.prefix(durable).map(\.vote)
     undurableVotes.removeFirst(durable)
-    for vote in votes where vote.value.subject.view > tip.view { count(vote) }
+    for vote in votes {
+      let voter = Int(vote.value.voter)
+      lastHeard[voter] = max(lastHeard[voter], vote.value.subject.view)
+    }
+    for vote in votes where vote.value.subject.view > knownFinalView { count(vote) }
   }
 
   /// Takes a vote of a view above the tip; assembles the certificate when it completes a quorum (rules 4, 6, 7).
   mutating func count(_ vote: Verified<Vote>) {
     let subject = vote.value.subject
     let leader = schedule.leader(of: subject.view)
-    lastHeard[Int(vote.value.voter)] = max(lastHeard[Int(vote.value.voter)], subject.view)
     switch views[subject.view, default: ViewState()].record(vote, leader: leader) {
     case .new: break
     case .duplicate: return
@@ -57,6 +60,10 @@ extension SimplexMachine {
   mutating func receive(_ vote: Verified<Vote>, from peer: NodeID) {
     let subject = vote.value.subject
     let voter = vote.value.voter
+    guard let ownIndex else {
+      counters.add("voteNotForFollowers")
+      return
+    }
     guard subject.epoch == epoch, Int(voter) < validators.count else {
       counters.add("voteOfOtherEpoch")
       return
@@ -70,8 +77,9 @@ extension SimplexMachine {
       counters.add("voteTooFarAhead")
       return
     }
+    lastHeard[Int(voter)] = max(lastHeard[Int(voter)], subject.view)
     if subject.kind == .nullify, subject.view < view { answerStale(vote, from: peer) }
-    guard subject.view > tip.view else {
+    guard subject.view > knownFinalView else {
       counters.add("voteOfFinalView")
       return
     }
@@ -83,16 +91,16 @@ extension SimplexMachine {
     let stuck = vote.value.subject.view
     guard validators.member(vote.value.voter) == peer else { return }
     // Above the tip the first such vote may just be late; only a repetition says that the peer is stuck.
-    if stuck > tip.view, views[stuck]?.nullifies.contains(vote.value.voter) != true { return }
+    if stuck > knownFinalView, views[stuck]?.nullifies.contains(vote.value.voter) != true { return }
     if let last = staleAnswers[vote.value.voter], now < last + settings.delta { return }
-    guard let certificate = stuck <= tip.view ? tip.finalization : passage(through: stuck) else { return }
+    guard let certificate = passage(through: stuck) else { return }
     staleAnswers[vote.value.voter] = now
     send(.certificate(certificate.value), to: .node(peer))
   }
 
   /// The certificate that lets a view be left, if one is held.
   func passage(through view: UInt64) -> Verified<Certificate>? {
-    if view <= tip.view { return tip.finalization }
+    if view <= knownFinalView { return target ?? tip.finalization }
     guard let state = views[view] else { return nil }
     return state.finalization ?? state.notarization ?? state.nullification
   }
