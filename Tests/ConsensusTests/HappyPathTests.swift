@@ -12,7 +12,7 @@ import Wire
     network.checkSafety()
     // Each block is final on every node three message delays after it was proposed. Alone there are no messages; of two
     // the leader is done when the other has answered.
-    let expected = count == 1 ? 0...0 : count == 2 ? 2...3 : 3...3
+    let expected: ClosedRange<Int64> = count == 1 ? 0...0 : count == 2 ? 2...3 : 3...3
     for proposal in network.proposals {
       for commit in network.commits where commit.block.header.view == proposal.view {
         #expect(expected.contains((commit.at - proposal.at).count / network.delay.count))
