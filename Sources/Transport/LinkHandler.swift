@@ -66,7 +66,12 @@ final class LinkHandler: ChannelInboundHandler {
     inbound = context.channel.allocator.buffer(capacity: LinkFormat.maximumMessageByteCount)
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+    // An accepted connection that broke before it was active ends here and nowhere else; a dialled one, where it
+    // was dialled.
+    if dial == nil { ended(how: "the connection broke") }
+  }
 
   func channelActive(context: ChannelHandlerContext) {
     guard !isClosed else { return }

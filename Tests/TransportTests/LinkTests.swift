@@ -268,7 +268,11 @@ import Wire
       return outbound == 1 && node.log.ups.count - node.log.downs.count == 1 && node.endpoint.links.count == 1
     }
     await eventually {
-      isSettled(one) && isSettled(two) && one.endpoint.links[0].direction != two.endpoint.links[0].direction
+      guard isSettled(one), isSettled(two), let left = one.endpoint.links.first, let right = two.endpoint.links.first
+      else {
+        return false
+      }
+      return left.direction != right.direction
     }
     // Each link dialled has one outcome, and the last one standing carries both ways.
     #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
