@@ -28,9 +28,11 @@ struct BlockTree: Sendable {
     var header: BlockHeader { block.value.header }
   }
 
-  /// The most blocks that are not yet known to be final. When as many are held, proposals that came to
-  /// nothing make room, then further blocks are refused until a finalization does; blocks of a finalized chain are admitted beyond it, one answer's worth at a time.
-  static let maximumBlocks = 256
+  /// The most blocks that are not yet known to be final. When as many are held, proposals that came to nothing make
+  /// room, then further blocks are refused until a finalization does (rule 8 brings it about). Blocks of a finalized
+  /// chain are admitted beyond it, one answer's worth at a time. No more than one answer carries, so that whatever is
+  /// committed at once can be served at once.
+  static let maximumBlocks = ConsensusMessage.maximumChainBlocks
 
   private var entries = Table<Digest, Entry>()
 

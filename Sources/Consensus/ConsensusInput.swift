@@ -74,9 +74,11 @@ public enum ConsensusEffect: Sendable {
   case build(BuildRequest)
   /// Execute a block on its parent and answer `executed`.
   case execute(Verified<Block>)
-  /// These blocks, in height order, are final; the certificate finalizes the last of them.
+  /// These blocks, in height order, are final; the certificate finalizes the last of them. At most
+  /// `ConsensusMessage.maximumChainBlocks`.
   case commit([Verified<Block>], finalization: Verified<Certificate>)
-  /// Answer a peer from the block store with `ConsensusMessage.chain`.
+  /// Answer a peer from the block store with `ConsensusMessage.chain`: the blocks from the height on, as many as fit,
+  /// up to one that was the last of a commit, with the finalization of that commit.
   case serveChain(fromHeight: UInt64, to: NodeID)
   /// A finalized block does not execute to its state root here: this node must stop, its state is not the network's.
   case diverged(blockID: Digest, reason: String)

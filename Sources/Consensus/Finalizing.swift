@@ -6,7 +6,8 @@ extension SimplexMachine {
   /// Rule 7: commits up to the highest finalization whose blocks are all here and executed; has them executed first.
   /// True when something was committed.
   mutating func commitFinal() -> Bool {
-    for candidate in [target, chainTarget] {
+    // The chain's first: so no commit is longer than what one chain answer can carry.
+    for candidate in [chainTarget, target] {
       guard let candidate, let path = tree.path(from: tip.blockID, to: candidate.value.subject.blockID) else {
         continue
       }

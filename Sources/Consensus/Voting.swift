@@ -11,6 +11,11 @@ extension SimplexMachine {
       counters.add("voteWithheldDiskSlow")
       return false
     }
+    // What was signed in final views may have been forgotten, so nothing is signed there again.
+    guard subject.view > knownFinalView else {
+      counters.add("voteWithheldFinalView")
+      return false
+    }
     guard views[subject.view, default: ViewState()].permits(subject) else {
       counters.add("voteWithheldConflict")
       return false

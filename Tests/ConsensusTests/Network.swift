@@ -182,6 +182,7 @@ final class Network {
     case .build(let request): inputs.append(.built(view: request.view, build(request, on: index)))
     case .execute(let block): inputs.append(.executed(blockID: block.value.id, execute(block.value, on: index)))
     case .commit(let blocks, let finalization):
+      #expect(blocks.count <= ConsensusMessage.maximumChainBlocks, "a longer commit could not be served")
       #expect(blocks.last?.value.id == finalization.value.subject.blockID)
       for block in blocks {
         #expect(block.value.header.height == UInt64(nodes[index].chain.count) + 1)
