@@ -32,13 +32,13 @@ package enum ControlTarget {
 
   /// The socket of the daemon of the user with that id, below `XDG_RUNTIME_DIR` or a directory of its own below /tmp.
   package static func userSocket(environment: [String: String], userID: UInt32) -> String {
-    if let directory = value("XDG_RUNTIME_DIR", environment) { return directory + "/linnet/control.sock" }
+    if let directory = baseDirectory("XDG_RUNTIME_DIR", environment) { return directory + "/linnet/control.sock" }
     return "/tmp/linnet-\(userID)/control.sock"
   }
 
   /// Where `linnet testnet` lives by default: below the user's state directory.
   package static func defaultTestnetDirectory(environment: [String: String]) -> String {
-    let state = value("XDG_STATE_HOME", environment) ?? (value("HOME", environment) ?? "") + "/.local/state"
+    let state = baseDirectory("XDG_STATE_HOME", environment) ?? (value("HOME", environment) ?? "") + "/.local/state"
     return state + "/linnet/testnet"
   }
 
@@ -77,6 +77,11 @@ package enum ControlTarget {
       code: "noDaemon", status: 503, title: "No daemon answers",
       detail: "no daemon answers at \(candidates.joined(separator: ", "))",
       suggestion: "start one with `linnet daemon` or `linnet testnet up`, or name its socket: --socket PATH")
+  }
+
+  /// The XDG Base Directory Specification: a relative path counts as none.
+  private static func baseDirectory(_ name: String, _ environment: [String: String]) -> String? {
+    value(name, environment).flatMap { $0.hasPrefix("/") ? $0 : nil }
   }
 
   /// An empty variable is as good as none.

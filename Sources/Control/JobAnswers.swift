@@ -18,20 +18,21 @@ package enum LeaseState: String, Codable, Sendable, CaseIterable {
   case offered, active, committed, revealed, paid, outvoted, timedOut, declined, cancelled
 }
 
-/// Reasons that the client maps to exit codes; any other text may appear too and is shown as it is.
+/// Reasons that the client maps to exit codes, one for each way of ending that the ledger knows besides a plain exit;
+/// any other text may appear too and is shown as it is.
 package enum JobReason {
   /// The wall limit was reached.
   package static let wallLimit = "wallLimit"
   /// The memory limit was reached.
   package static let memoryLimit = "memoryLimit"
-  /// A signal ended it.
+  /// The disk limit was reached.
+  package static let diskLimit = "diskLimit"
+  /// A signal ended it: the exit code is 128 and its number.
   package static let killed = "killed"
-  /// The command does not exist or cannot be executed.
-  package static let commandNotFound = "commandNotFound"
-  /// The sandbox could not be set up.
-  package static let sandboxFailed = "sandboxFailed"
-  /// The inputs could not be fetched.
-  package static let inputsMissing = "inputsMissing"
+  /// The sandbox could not start it, or an input could not be fetched.
+  package static let startFailed = "startFailed"
+  /// The provider cannot account for it.
+  package static let lost = "lost"
   /// The start deadline passed without a provider.
   package static let noProvider = "noProvider"
 }

@@ -4,11 +4,9 @@ package enum RunExit {
   package static let wallLimit: Int32 = 124
   /// Linnet could not run the job, as docker(1) says it.
   package static let couldNotRun: Int32 = 125
-  /// The command exists but cannot be executed, or does not exist, as sh(1) says it.
-  package static let commandNotFound: Int32 = 127
   /// Ctrl-C, as sh(1) says it: 128 + SIGINT.
   package static let interrupted: Int32 = 130
-  /// Killed, by the memory limit or by signal 9: 128 + SIGKILL.
+  /// Killed, by the memory or disk limit or by signal 9: 128 + SIGKILL.
   package static let killed: Int32 = 137
 
   /// The exit code for a job that has ended, and what to say on stderr when it is not the command's own doing.
@@ -26,10 +24,10 @@ package enum RunExit {
     switch job.reason {
     case JobReason.wallLimit: return (wallLimit, "the job was stopped at its wall limit")
     case JobReason.memoryLimit: return (killed, "the job was killed at its memory limit")
-    case JobReason.sandboxFailed: return (couldNotRun, "the provider could not set up the sandbox")
-    case JobReason.inputsMissing: return (couldNotRun, "the provider could not get the inputs")
-    case JobReason.commandNotFound:
-      return (job.exitCode ?? commandNotFound, "the command does not exist in the job's sandbox or cannot be executed")
+    case JobReason.diskLimit: return (killed, "the job was killed at its disk limit")
+    case JobReason.startFailed:
+      return (couldNotRun, "the provider could not start the job: its sandbox failed, or an input could not be fetched")
+    case JobReason.lost: return (couldNotRun, "the provider lost track of the job")
     case JobReason.killed:
       return (job.exitCode ?? killed, "the job was killed by a signal")
     default:

@@ -20,7 +20,7 @@ package struct TextTable: Sendable {
 
   /// Adds a row; missing cells are empty, superfluous ones are dropped.
   package mutating func add(_ cells: [String]) {
-    let fitting = cells.prefix(columns.count).map(Self.printable)
+    let fitting = cells.prefix(columns.count).map { Self.printable($0) }
     rows.append(fitting + Array(repeating: "", count: columns.count - fitting.count))
   }
 
@@ -45,9 +45,12 @@ package struct TextTable: Sendable {
   }
 
   /// Names and labels come from other people's nodes: no escape sequence of theirs may reach a terminal.
-  package static func printable(_ text: String) -> String {
-    String(
-      String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+  package static func printable(_ text: String, keepingLines: Bool = false) -> String {
+    let scalars = text.unicodeScalars.map { scalar in
+      let isKept = scalar.properties.generalCategory != .control || keepingLines && scalar == "\n"
+      return isKept ? scalar : "\u{FFFD}"
+    }
+    return String(String.UnicodeScalarView(scalars))
   }
 }
 

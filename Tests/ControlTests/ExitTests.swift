@@ -16,8 +16,7 @@ import Testing
   @Test(
     arguments: [
       ("wallLimit", nil, 124), ("wallLimit", 137, 124), ("memoryLimit", 137, 137), ("memoryLimit", nil, 137),
-      ("killed", 143, 143), ("killed", nil, 137), ("commandNotFound", 127, 127), ("commandNotFound", nil, 127),
-      ("sandboxFailed", nil, 125), ("inputsMissing", 0, 125),
+      ("killed", 143, 143), ("killed", nil, 137), ("diskLimit", 137, 137), ("startFailed", nil, 125), ("lost", 0, 125),
     ] as [(String, Int32?, Int32)]) func endedOtherwise(reason: String, code: Int32?, expected: Int32)
   {
     let answer = exit(.settled, code: code, reason: reason)

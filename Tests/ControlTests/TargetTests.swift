@@ -44,6 +44,11 @@ import Testing
     #expect(try resolve(running: ["/tmp/linnet-1000/control.sock"]) == "/tmp/linnet-1000/control.sock")
   }
 
+  @Test func relativeBaseDirectoriesCountAsNone() throws {
+    #expect(try resolve(.init(node: 1), ["XDG_STATE_HOME": "x"]).hasPrefix("/home/u/"))
+    #expect(ControlTarget.userSocket(environment: ["XDG_RUNTIME_DIR": "x"], userID: 7) == "/tmp/linnet-7/control.sock")
+  }
+
   @Test func nobodyAnswers() {
     let error = #expect(throws: ControlError.self) { try resolve() }
     #expect(error?.code == "noDaemon")
