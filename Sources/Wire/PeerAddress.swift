@@ -91,7 +91,10 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
 
   /// Reads `a.b.c.d:port` or `[v6]:port`; nil for anything else, names included.
   public init?(text: some StringProtocol) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+    // Digits are checked first: `UInt16` also reads signs.
+    guard let colon = text.lastIndex(of: ":"), case let digits = text[text.index(after: colon)...],
+      digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits)
+    else { return nil }
     var host = text[..<colon]
     if host.first == "[", host.last == "]" {
       host = host.dropFirst().dropLast()
@@ -113,12 +116,12 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
   }
 
   private static func parseIPv6(_ text: some StringProtocol) -> [UInt8]? {
-    func groups(_ part: some StringProtocol) -> [UInt16]? {
+    func groups(_ part: some StringProtocol, isEnd: Bool) -> [UInt16]? {
       if part.isEmpty { return [] }
       var values: [UInt16] = []
       let pieces = part.split(separator: ":", omittingEmptySubsequences: false)
       for (index, piece) in pieces.enumerated() {
-        if index == pieces.count - 1, piece.contains("."), let four = parseIPv4(piece) {
+        if isEnd, index == pieces.count - 1, piece.contains("."), let four = parseIPv4(piece) {
           values.append(UInt16(four[0]) << 8 | UInt16(four[1]))
           values.append(UInt16(four[2]) << 8 | UInt16(four[3]))
         } else if piece.utf8.count <= 4, piece.first != "+", piece.first != "-",
@@ -135,12 +138,13 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
     let gap = zip(characters.indices, characters.dropFirst()).first { characters[$0.0] == 0x3a && $0.1 == 0x3a }?.0
     var all: [UInt16]
     if let gap {
-      guard let left = groups(String(decoding: characters[..<gap], as: UTF8.self)),
-        let right = groups(String(decoding: characters[(gap + 2)...], as: UTF8.self)), left.count + right.count < 8
+      guard let left = groups(String(decoding: characters[..<gap], as: UTF8.self), isEnd: false),
+        let right = groups(String(decoding: characters[(gap + 2)...], as: UTF8.self), isEnd: true),
+        left.count + right.count < 8
       else { return nil }
       all = left + [UInt16](repeating: 0, count: 8 - left.count - right.count) + right
     } else {
-      guard let whole = groups(text) else { return nil }
+      guard let whole = groups(text, isEnd: true) else { return nil }
       all = whole
     }
     guard all.count == 8 else { return nil }

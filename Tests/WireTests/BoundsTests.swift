@@ -1,0 +1,114 @@
+import Primitives
+import Testing
+import Wire
+
+@Suite struct BoundsTests {
+  @Test func everyRefusalHasItsReason() throws {
+    let refusals = try Refusal.all()
+    #expect(refusals.count > 130)
+    for refusal in refusals {
+      let type = try #require(WireType.named(refusal.type))
+      #expect(throws: refusal.error, "\(refusal)") { _ = try type.decode(refusal.bytes) }
+    }
+  }
+
+  @Test(arguments: EnvelopeKind.allCases) func payloadsUpToTheirBoundDecode(_ kind: EnvelopeKind) throws {
+    var writer = WireWriter()
+    writer.raw([1, kind.rawValue] + [UInt8](repeating: 7, count: 48))
+    writer.lengthPrefixed([UInt8](repeating: 9, count: kind.maximumPayloadBytes))
+    writer.signature(.zero)
+    #expect(try Envelope(decoding: writer.bytes).encoded == writer.bytes)
+    #expect(writer.bytes.count <= Envelope.maximumBytes)
+  }
+
+  @Test func listsUpToTheirBoundsDecode() throws {
+    var sampler = try Sampler(seed: 20)
+    func check<Value: WireCodable & Equatable>(_ value: Value) throws {
+      #expect(try Value(decoding: value.encoded) == value)
+    }
+    let ids = (0..<100).map { _ in NodeID(sampler.digest().value) }
+    try check(
+      Genesis(
+        name: String(repeating: "é", count: 31) + "x", createdMilliseconds: ChainParameters.maximumValue,
+        parameters: ChainParameters(), validators: ids,
+        balances: (0..<Genesis.maximumBalances).map { _ in sampler.balance() }.map {
+          Genesis.Balance(account: $0.account, amountMicrocredits: 1)
+        }))
+    try check(
+      Genesis(
+        name: "", createdMilliseconds: 0, parameters: ChainParameters(), validators: [ids[0]],
+        balances: [Genesis.Balance(account: ids[0], amountMicrocredits: UInt64(Int64.max))]))
+    let digests = (0..<GossipMessage.maximumIDs).map { _ in sampler.digest() }
+    try check(GossipMessage.announce(digests))
+    try check(GossipMessage.publish((0..<GossipMessage.maximumEnvelopes).map { _ in sampler.message().envelope }))
+    try check(ConsensusMessage.blockRequest(Array(digests.prefix(ConsensusMessage.maximumRequestedBlocks))))
+    try check(ConsensusMessage.certificateRequest(from: .max - 63, to: .max))
+    try check(ConsensusMessage.certificates((0..<128).map { _ in sampler.certificate(sampler.subject()) }))
+    var blocks = [sampler.block()]
+    while blocks.count < ConsensusMessage.maximumChainBlocks {
+      blocks.append(sampler.block(parent: blocks[blocks.count - 1].header))
+    }
+    let last = blocks[blocks.count - 1]
+    try check(
+      ConsensusMessage.chain(blocks, finalization: sampler.certificate(sampler.subject(.finalize, blockID: last.id))))
+    try check(LinkMessage.members((0..<LinkMessage.maximumRecords).map { _ in sampler.message(.leave).envelope }))
+    try check(
+      ServiceMessage(
+        number: .max, isAnswer: true, service: 255, body: [UInt8](repeating: 1, count: ServiceMessage.maximumBodyBytes))
+    )
+    let word = String(repeating: "w", count: JobSpecification.maximumArgumentBytes)
+    try check(
+      JobSpecification(
+        command: [word] + [String](repeating: "", count: JobSpecification.maximumArguments - 1),
+        environment: (0..<JobSpecification.maximumEntries).map { ("V\($0)", $0 == 0 ? word : "") },
+        inputs: (0..<JobSpecification.maximumEntries).map {
+          JobSpecification.Input(name: "i\($0)", root: .zero, isDirectory: $0 % 2 == 0)
+        }))
+    let leases = digests.prefix(TransactionAction.maximumLeases).sorted()
+    try check(TransactionAction.commitResults(leases.map { LeaseCommitment(lease: $0, commitment: .zero) }))
+  }
+
+  @Test func blocksUpToTheirBoundsDecode() throws {
+    var sampler = try Sampler(seed: 21)
+    let small = sampler.signer(0).seal(
+      .transaction(Transaction(nonce: 0, feeMicrocredits: 0, expiresMilliseconds: 0, action: .renew)), sequence: 1
+    ).value
+    func block(_ transactions: [Message]) throws -> Block {
+      try #require(
+        Block(header: sampler.header(root: Block.transactionsRoot(transactions.map(\.id))), transactions: transactions))
+    }
+    let most = try block([Message](repeating: small, count: Block.maximumTransactions))
+    #expect(try Block(decoding: most.encoded) == most)
+
+    let results = (0..<13).map { _ in
+      LeaseResult(
+        lease: sampler.digest(), outputRoot: .zero, exit: .lost,
+        usage: Usage(wallMilliseconds: 0, cpuMicroseconds: 0, peakMemoryBytes: 0),
+        message: String(repeating: "m", count: 200), salt: .zero)
+    }.sorted { $0.lease < $1.lease }
+    let large = sampler.signer(0).seal(
+      .transaction(
+        Transaction(nonce: 0, feeMicrocredits: 0, expiresMilliseconds: 0, action: .revealResults(results))), sequence: 1
+    ).value
+    let each = large.envelope.encoded.count
+    let fitting = try block([Message](repeating: large, count: (Block.maximumBytes - 200) / each))
+    #expect(try Block(decoding: fitting.encoded).id == fitting.id)
+    let oversized = try block([Message](repeating: large, count: Block.maximumBytes / each + 1))
+    #expect(throws: WireError.tooLong(what: "block")) { try Block(decoding: oversized.encoded) }
+  }
+
+  @Test func aBlockWithAnotherRootIsNotMade() throws {
+    var sampler = try Sampler(seed: 22)
+    let block = sampler.block()
+    #expect(Block(header: sampler.header(), transactions: block.transactions) == nil)
+  }
+
+  @Test func everyUnknownKindIsRefused() throws {
+    var sampler = try Sampler(seed: 23)
+    var bytes = sampler.message(.leave).envelope.encoded
+    for kind in UInt8.min...UInt8.max where EnvelopeKind(rawValue: kind) == nil {
+      bytes[1] = kind
+      #expect(throws: WireError.unknownTag(what: "envelope kind")) { try Envelope(decoding: bytes) }
+    }
+  }
+}

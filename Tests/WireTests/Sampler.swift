@@ -1,0 +1,281 @@
+import Primitives
+import Sodium
+import Wire
+
+/// Random values of every type, from a seed, with a leaning towards edges.
+struct Sampler {
+  var generator: SeededGenerator
+  let networkID: Digest
+  /// Seven fixed keys.
+  let keys: [SigningKey]
+
+  static func seed(_ number: Int) -> [UInt8] { Digest(hashing: Array("linnet test key \(number)".utf8)).bytes }
+
+  init(seed: UInt64) throws {
+    generator = SeededGenerator(seed: seed)
+    networkID = Digest(hashing: Array("linnet test network".utf8))
+    keys = try (0..<7).map { try SigningKey(seed: Sampler.seed($0)) }
+  }
+
+  func signer(_ number: Int) -> Signer {
+    let key = keys[number]
+    return Signer(id: key.id, networkID: networkID) { key.sign($0) }
+  }
+
+  mutating func number(most: UInt64 = .max) -> UInt64 {
+    let edges: [UInt64] = [0, 1, 127, 128, 255, 256, 16_383, 16_384, 1 << 32, 1 << 63, .max - 1, .max]
+    let value =
+      generator.index(below: 3) == 0
+      ? edges[generator.index(below: edges.count)]
+      : generator.next() >> generator.next(below: 64)
+    return most == .max ? value : value % (most + 1)
+  }
+
+  mutating func byte() -> UInt8 { UInt8(truncatingIfNeeded: number()) }
+  mutating func bool() -> Bool { generator.next(below: 2) == 1 }
+  mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(generator.next(below: 256)) } }
+  mutating func digest() -> Digest { Digest(bytes: bytes(32)) ?? .zero }
+  mutating func signature() -> Signature { Signature(bytes: bytes(64)) ?? .zero }
+  mutating func nodeID() -> NodeID {
+    bool() ? keys[generator.index(below: keys.count)].id : NodeID(digest().value)
+  }
+
+  mutating func text(_ limit: Int, from alphabet: String = "abcXYZ019-_./= \t\n\"\\\u{1}\u{7f}äß€漢🐦e\u{301}") -> String
+  {
+    if generator.index(below: 8) == 0 { return String(repeating: "x", count: limit) }
+    let scalars = Array(alphabet.unicodeScalars)
+    var text = ""
+    for _ in 0..<generator.index(below: min(limit, 40)) {
+      let next = text + String(scalars[generator.index(below: scalars.count)])
+      if next.utf8.count > limit { break }
+      text = next
+    }
+    return text
+  }
+
+  mutating func list<Element>(_ most: Int, _ make: (inout Sampler) -> Element) -> [Element] {
+    let counts = [0, 1, 2, min(most, 5)]
+    return (0..<counts[generator.index(below: counts.count)]).map { _ in make(&self) }
+  }
+
+  mutating func address() -> PeerAddress {
+    var ip = bool() ? bytes(4) : (0..<8).flatMap { _ in bool() ? [0, 0] : bytes(2) }
+    if ip.starts(with: [UInt8](repeating: 0, count: 10)) { ip[0] = 0x20 }
+    return PeerAddress(ip: ip, port: UInt16(number(most: 65_535)))!
+  }
+
+  // Membership
+
+  mutating func nodeRecord() -> NodeRecord {
+    NodeRecord(
+      name: text(NodeRecord.maximumNameBytes), addresses: list(4) { $0.address() }.suffix(4),
+      roles: Roles(rawValue: UInt8(generator.next(below: 4))), capabilities: digest(),
+      agent: text(NodeRecord.maximumAgentBytes), expiresUnixSeconds: number())
+  }
+  mutating func accusation() -> Accusation { Accusation(accused: nodeID(), incarnation: number()) }
+  mutating func rumours() -> [Envelope] {
+    list(3) { $0.message([.nodeRecord, .accusation, .leave][$0.generator.index(below: 3)]).envelope }.suffix(2)
+  }
+  mutating func ping() -> Ping { Ping(receiver: nodeID(), number: number(), height: number(), rumours: rumours()) }
+  mutating func ack() -> Ack {
+    Ack(receiver: nodeID(), number: number(), height: number(), observed: address(), rumours: rumours())
+  }
+  mutating func nack() -> Nack { Nack(receiver: nodeID(), number: number()) }
+  mutating func pingRequest() -> PingRequest { PingRequest(receiver: nodeID(), number: number(), target: nodeID()) }
+
+  mutating func body(_ kind: EnvelopeKind) -> MessageBody {
+    switch kind {
+    case .nodeRecord: .nodeRecord(nodeRecord())
+    case .accusation: .accusation(accusation())
+    case .leave: .leave
+    case .ping: .ping(ping())
+    case .ack: .ack(ack())
+    case .nack: .nack(nack())
+    case .pingRequest: .pingRequest(pingRequest())
+    case .transaction: .transaction(transaction())
+    }
+  }
+
+  mutating func message(_ kind: EnvelopeKind, key: Int? = nil) -> Message {
+    let key = key ?? generator.index(below: keys.count)
+    while true {
+      let body = body(kind)
+      if body.payload.count <= kind.maximumPayloadBytes {
+        return signer(key).seal(body, sequence: number()).value
+      }
+    }
+  }
+
+  mutating func message() -> Message {
+    message(EnvelopeKind.allCases[generator.index(below: EnvelopeKind.allCases.count)])
+  }
+
+  // Ledger
+
+  mutating func label() -> Label { Label(key: text(Label.maximumBytes), value: text(Label.maximumBytes)) }
+  mutating func labels() -> [Label] { Label.canonical(list(16) { $0.label() }) }
+  mutating func resources() -> Resources {
+    Resources(cpuMilli: UInt32(number(most: UInt64(UInt32.max))), memoryBytes: number(), diskBytes: number())
+  }
+  mutating func gpuOffer() -> GPUOffer {
+    GPUOffer(vendor: text(Label.maximumBytes), model: text(Label.maximumBytes), memoryBytes: number())
+  }
+  mutating func prices() -> Prices {
+    Prices(cpuSecondMicrocredits: number(), memoryGiBSecondMicrocredits: number(), gpuSecondMicrocredits: number())
+  }
+  mutating func isolation() -> Isolation { Isolation.allCases[generator.index(below: 3)] }
+  mutating func offerTerms() -> OfferTerms {
+    OfferTerms(
+      resources: resources(), gpus: list(16) { $0.gpuOffer() }, labels: labels(),
+      drivers: Label.canonical(list(8) { $0.label() }).map(\.key), isolation: isolation(),
+      maximumJobs: UInt16(number(most: 65_535)), prices: prices(), validUntilMilliseconds: number())
+  }
+  mutating func jobTerms() -> JobTerms {
+    JobTerms(
+      specification: digest(), resources: resources(), gpuCount: byte(), gpuMemoryBytes: number(), labels: labels(),
+      driver: text(Label.maximumBytes), isolation: isolation(), mayRunOnSubmitter: bool(), replication: byte(),
+      retries: byte(), maximumPricePerSecondMicrocredits: number(), wallLimitMilliseconds: number(),
+      startDeadlineMilliseconds: number())
+  }
+  mutating func input() -> JobSpecification.Input {
+    JobSpecification.Input(
+      name: "n" + text(JobSpecification.maximumNameBytes - 1, from: "ab.ä🐦= "), root: digest(), isDirectory: bool())
+  }
+  mutating func jobSpecification() -> JobSpecification {
+    let variables = list(256) { sampler -> (name: String, value: String) in
+      ("V" + sampler.text(JobSpecification.maximumNameBytes - 1, from: "ABC_ä🐦 "), sampler.text(300))
+    }
+    return JobSpecification(
+      command: ["/bin/" + text(200)] + list(1_023) { $0.text(500) }, environment: variables,
+      inputs: list(256) { $0.input() })
+  }
+  mutating func exitStatus() -> ExitStatus {
+    [
+      .exited(code: byte()), .signalled(signal: byte()), .wallLimit, .memoryLimit, .diskLimit, .startFailed, .lost,
+    ][generator.index(below: 7)]
+  }
+  mutating func usage() -> Usage {
+    Usage(wallMilliseconds: number(), cpuMicroseconds: number(), peakMemoryBytes: number())
+  }
+  mutating func leaseCommitment() -> LeaseCommitment { LeaseCommitment(lease: digest(), commitment: digest()) }
+  mutating func leaseResult() -> LeaseResult {
+    LeaseResult(
+      lease: digest(), outputRoot: digest(), exit: exitStatus(), usage: usage(),
+      message: text(LeaseResult.maximumMessageBytes), salt: digest())
+  }
+  mutating func action(_ tag: Int) -> TransactionAction {
+    switch tag {
+    case 1: .transfer(to: nodeID(), amountMicrocredits: number())
+    case 2: .offer(offerTerms())
+    case 3: .withdraw
+    case 4: .submitJob(jobTerms())
+    case 5: .cancelJob(job: digest())
+    case 6: .renew
+    case 7: .acceptLease(lease: digest())
+    case 8: .declineLease(lease: digest(), reason: text(TransactionAction.maximumReasonBytes))
+    case 9: .commitResults(list(32) { $0.leaseCommitment() }.sorted { $0.lease < $1.lease })
+    case 10: .revealResults(list(32) { $0.leaseResult() }.sorted { $0.lease < $1.lease })
+    default: .attest(provider: nodeID(), liveness: bool() ? .up : .down)
+    }
+  }
+  mutating func action() -> TransactionAction { action(1 + generator.index(below: 11)) }
+  mutating func transaction() -> Transaction {
+    Transaction(nonce: number(), feeMicrocredits: number(), expiresMilliseconds: number(), action: action())
+  }
+
+  // Chain
+
+  mutating func chainParameters() -> ChainParameters {
+    let random: [UInt64] = (0..<18).map { _ in 1 + number(most: ChainParameters.maximumValue - 1) }
+    var writer = WireWriter()
+    for value in random { writer.varint(value) }
+    return (try? ChainParameters(decoding: writer.bytes)) ?? ChainParameters()
+  }
+  mutating func balance() -> Genesis.Balance {
+    Genesis.Balance(account: NodeID(digest().value), amountMicrocredits: number())
+  }
+  mutating func genesis() throws -> Genesis {
+    let validators = Array(keys.map(\.id).prefix(1 + generator.index(below: 7)))
+    return try Genesis(
+      name: text(Genesis.maximumNameBytes), createdMilliseconds: number(most: ChainParameters.maximumValue),
+      parameters: chainParameters(), validators: validators,
+      balances: list(8) {
+        Genesis.Balance(account: NodeID($0.digest().value), amountMicrocredits: $0.number(most: 1 << 60))
+      })
+  }
+  mutating func header(root: Digest? = nil, parent: BlockHeader? = nil) -> BlockHeader {
+    let parentView = number(most: .max - 1)
+    return BlockHeader(
+      epoch: number(), view: max(parentView + 1, number()),
+      height: parent.map { $0.height + 1 } ?? 1 + number(most: 1 << 62),
+      parentID: parent?.id ?? digest(), parentView: parentView, timestampMilliseconds: number(),
+      transactionsRoot: root ?? digest(), stateRoot: digest())
+  }
+  mutating func block(parent: BlockHeader? = nil) -> Block {
+    let transactions = list(4) { $0.message(.transaction) }
+    return Block(
+      header: header(root: Block.transactionsRoot(transactions.map(\.id)), parent: parent), transactions: transactions)!
+  }
+  mutating func subject(_ kind: VoteKind? = nil, blockID: Digest? = nil) -> VoteSubject {
+    let (epoch, parentView) = (number(), number(most: .max - 1))
+    let view = max(parentView + 1, number())
+    switch kind ?? VoteKind.allCases[generator.index(below: 3)] {
+    case .notarize:
+      return .notarize(epoch: epoch, view: view, parentView: parentView, blockID: blockID ?? digest())
+    case .nullify: return .nullify(epoch: epoch, view: view)
+    case .finalize:
+      return .finalize(epoch: epoch, view: view, parentView: parentView, blockID: blockID ?? digest())
+    }
+  }
+  mutating func vote(_ subject: VoteSubject) -> Vote {
+    signer(generator.index(below: 7)).vote(subject, as: UInt16(number(most: 65_535))).value
+  }
+  mutating func certificate(_ subject: VoteSubject) -> Certificate {
+    var voters = (0..<7).map { $0 * 15 + generator.index(below: 15) - 2 }.filter { $0 >= 0 }
+    voters.removeFirst(generator.index(below: voters.count))
+    let votes = voters.enumerated().map { signer($0.offset % 7).vote(subject, as: UInt16($0.element)) }
+    return Certificate.assemble(votes)!.value
+  }
+
+  mutating func consensus(_ tag: Int) -> ConsensusMessage {
+    switch tag {
+    case 1: return .vote(vote(subject()))
+    case 2: return .certificate(certificate(subject()))
+    case 3:
+      let block = block()
+      return .proposal(block, vote(subject(.notarize, blockID: block.id)))
+    case 4: return .blockRequest(list(16) { $0.digest() })
+    case 5: return .blocks(list(16) { $0.block() })
+    case 6:
+      let from = number(most: .max - 64)
+      return .certificateRequest(from: from, to: from + generator.next(below: 64))
+    case 7: return .certificates(list(128) { $0.certificate($0.subject()) })
+    case 8: return .chainRequest(fromHeight: number())
+    default:
+      var blocks = [block()]
+      for _ in 0..<generator.index(below: 3) { blocks.append(block(parent: blocks[blocks.count - 1].header)) }
+      return .chain(blocks, finalization: certificate(subject(.finalize, blockID: blocks[blocks.count - 1].id)))
+    }
+  }
+  mutating func consensus() -> ConsensusMessage { consensus(1 + generator.index(below: 9)) }
+  mutating func gossip(_ tag: Int) -> GossipMessage {
+    switch tag {
+    case 1: .publish(list(64) { $0.message().envelope })
+    case 2: .announce(list(512) { $0.digest() })
+    default: .request(list(512) { $0.digest() })
+    }
+  }
+  mutating func gossip() -> GossipMessage { gossip(1 + generator.index(below: 3)) }
+  mutating func service() -> ServiceMessage {
+    ServiceMessage(number: number(), isAnswer: bool(), service: byte(), body: bytes(generator.index(below: 300)))
+  }
+  mutating func link(_ tag: Int) -> LinkMessage {
+    switch tag {
+    case 1: .consensus(consensus())
+    case 2: .gossip(gossip())
+    case 3: .members(list(8) { $0.message([.nodeRecord, .accusation, .leave][$0.generator.index(below: 3)]).envelope })
+    default: .service(service())
+    }
+  }
+  mutating func link() -> LinkMessage { link(1 + generator.index(below: 4)) }
+}
