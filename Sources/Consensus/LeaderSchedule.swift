@@ -2,13 +2,13 @@ import Primitives
 import Wire
 
 /// Rule 10: who leads a view. A fixed shuffle of the epoch's validators, walked in a circle.
-struct LeaderSchedule: Sendable {
+public struct LeaderSchedule: Sendable {
   /// The voter numbers in the order of their turns.
   private let order: [UInt16]
   private let epoch: UInt64
 
   /// The schedule of an epoch. The shuffle depends on the network and the epoch, never on a signature.
-  init(validators: ValidatorSet, networkID: Digest) {
+  public init(validators: ValidatorSet, networkID: Digest) {
     var writer = WireWriter()
     writer.raw(Array("linnet/1/leaders".utf8) + [0])
     writer.digest(networkID)
@@ -21,7 +21,7 @@ struct LeaderSchedule: Sendable {
   }
 
   /// The voter number of a view's leader: place (epoch + view) mod n of the shuffle.
-  func leader(of view: UInt64) -> UInt16 {
+  public func leader(of view: UInt64) -> UInt16 {
     let count = UInt64(order.count)
     return order[Int((epoch % count + view % count) % count)]
   }

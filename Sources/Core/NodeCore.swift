@@ -97,9 +97,11 @@ public struct NodeCore: Sendable {
     self.identity = identity
     broadcast = BroadcastMachine(settings: settings.broadcast, seed: generator.next())
     ledger = recovery.ledger
+    // The journal is this node's own: what is in it was verified before it was written, and is checked as it is read.
+    let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
     consensus = SimplexMachine(
-      settings: ConsensusSettings(genesis.parameters), validators: validators, signer: signer,
-      networkID: genesis.networkID, tip: recovery.tip, records: recovery.records, mayVote: settings.mayVote,
+      settings: ConsensusSettings(genesis.parameters), validators: validators, signer: signer, verifier: trusting,
+      tip: recovery.tip, records: recovery.records, mayVote: settings.mayVote,
       wallClock: wallClock, seed: generator.next())
   }
 

@@ -45,6 +45,15 @@ public struct Bytes32: Hashable, Comparable, Sendable {
   /// Bit `index` counted from the most significant bit of the first byte, 0 to 255.
   @inlinable public func bit(_ index: Int) -> Bool { self[index &>> 3] & (0x80 &>> UInt8(index & 7)) != 0 }
 
+  /// The first bit, counted as `bit` does, in which the two differ; nil when they are equal.
+  @inlinable public func firstDifferingBit(from other: Bytes32) -> Int? {
+    if words.0 != other.words.0 { return (words.0 ^ other.words.0).leadingZeroBitCount }
+    if words.1 != other.words.1 { return 64 + (words.1 ^ other.words.1).leadingZeroBitCount }
+    if words.2 != other.words.2 { return 128 + (words.2 ^ other.words.2).leadingZeroBitCount }
+    if words.3 != other.words.3 { return 192 + (words.3 ^ other.words.3).leadingZeroBitCount }
+    return nil
+  }
+
   /// The first eight bytes as a big-endian number.
   @inlinable public var prefix: UInt64 { words.0 }
 

@@ -1,0 +1,61 @@
+import Core
+import Primitives
+import Sodium
+import Testing
+import Wire
+
+@Suite struct MempoolTests {
+  private static func signer(_ number: UInt8) throws -> Signer {
+    let key = try SigningKey(seed: [UInt8](repeating: number, count: 32))
+    return Signer(id: key.id, networkID: .zero) { key.sign($0) }
+  }
+
+  private static func transfer(_ signer: Signer, nonce: UInt64, expires: UInt64 = 1_000) -> Verified<Message> {
+    signer.seal(
+      .transaction(
+        Transaction(
+          nonce: nonce, feeMicrocredits: 100, expiresMilliseconds: expires,
+          action: .transfer(to: signer.id, amountMicrocredits: 1))), sequence: nonce + 1)
+  }
+
+  @Test func candidatesKeepTheOrderOfNonces() throws {
+    var pool = Mempool()
+    let first = try Self.signer(1)
+    let second = try Self.signer(2)
+    for nonce in [2, 0, 1] as [UInt64] { #expect(pool.add(Self.transfer(first, nonce: nonce)) == .added) }
+    #expect(pool.add(Self.transfer(second, nonce: 0)) == .added)
+    let nonces = pool.candidates(limit: 10).filter { $0.value.author == first.id }.compactMap { message in
+      if case .transaction(let transaction) = message.value.body { transaction.nonce } else { nil }
+    }
+    #expect(nonces == [0, 1, 2])
+    #expect(pool.candidates(limit: 2).count == 2)
+    #expect(pool.nextNonce(of: first.id, from: 0) == 3)
+    #expect(pool.nextNonce(of: second.id, from: 0) == 1)
+  }
+
+  @Test func theFirstOfANonceStays() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    let early = Self.transfer(signer, nonce: 0)
+    #expect(pool.add(early) == .added)
+    #expect(pool.add(early) == .known)
+    #expect(pool.add(Self.transfer(signer, nonce: 0, expires: 2_000)) == .nonceTaken)
+    pool.remove(early.value.id)
+    #expect(pool.count == 0)
+    #expect(pool.accounts.isEmpty)
+  }
+
+  @Test func oneAccountCannotFillThePool() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    let other = try Self.signer(2)
+    for nonce in 0..<UInt64(Mempool.maximumPerAccount) {
+      #expect(pool.add(Self.transfer(signer, nonce: nonce)) == .added)
+    }
+    #expect(pool.add(Self.transfer(signer, nonce: UInt64(Mempool.maximumPerAccount))) == .accountFull)
+    #expect(pool.add(Self.transfer(other, nonce: 0)) == .added)
+    #expect(pool.removeStale(account: signer.id, below: 10).count == 10)
+    #expect(pool.isExpired(Self.transfer(other, nonce: 0).value.id, at: 1_000))
+    #expect(!pool.isExpired(Self.transfer(other, nonce: 0).value.id, at: 999))
+  }
+}
