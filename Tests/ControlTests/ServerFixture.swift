@@ -43,8 +43,8 @@ func withServer<Node: ControlService, Answer>(
 /// A fresh directory with a short path: Unix sockets bear at most 107 bytes.
 func temporaryDirectory() throws -> String {
   var template = Array("/tmp/lnt-XXXXXX".utf8CString)
-  let made = template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!) }
-  return String(cString: try #require(made))
+  let made = try #require(mkdtemp(&template))
+  return String(cString: made)
 }
 
 /// Sends bytes as they are over the socket and returns all that comes back until the server closes. The blocking calls
