@@ -20,7 +20,7 @@ struct LinnetCommand: AsyncParsableCommand {
         name: "Running a node:",
         subcommands: [
           InitCommand.self, GenesisCommand.self, DaemonCommand.self, ConfigCommand.self, TestnetCommand.self,
-          VersionCommand.self,
+          SimulateCommand.self, VersionCommand.self,
         ]),
     ])
 
