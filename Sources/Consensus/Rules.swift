@@ -15,8 +15,8 @@ import Wire
 //     merely missing is asked for, and the proposal judged again until the timer.
 //  4. On q notarizes assemble the certificate, forward it once; when its block is certified, enter v+1 and finalize v,
 //     unless this node nullified v or saw its leader equivocate.
-//  5. Nullify v when there is no proposal after 2Δ, no certified block after 3Δ, the proposal is invalid, or the leader
-//     itself nullified; never after a finalize of v. While stuck, say so again every retry interval.
+//  5. Nullify v when there is no proposal after 2Δ, no certified block after 3Δ, the proposal is invalid, or its
+//     leader nullified; never after a finalize of v. While stuck, say so again every retry interval.
 //  6. On q nullifies assemble, forward, enter v+1.
 //  7. On q finalizes, of any view at any time, commit the block and its ancestors.
 //  8. With nothing finalized for the standstill time, send everything since the last finalization again.

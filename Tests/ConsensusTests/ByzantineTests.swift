@@ -49,6 +49,33 @@ import Wire
     #expect(!network.commits.contains { $0.block.header.view == 1 })
   }
 
+  @Test func aLeaderMayNotSkipAViewThatWasNotNullified() {
+    let network = Network(4)
+    let leader = network.leader(of: 2)
+    let honest = (0..<4).filter { $0 != leader }
+    // Without finality the genesis stays the tip, so that only rule 3 speaks against building on it again.
+    network.cuts = { _, _, message in
+      if case .vote(let vote) = message { return vote.subject.kind == .finalize }
+      return false
+    }
+    for index in honest { network.start(index) }
+    #expect(
+      network.run(until: { honest.allSatisfy { network.nodes[$0].machine?.view == 2 } }, limit: .seconds(1)))
+    var header = BlockHeader(
+      epoch: 0, view: 2, height: 1, parentID: network.networkID, parentView: 0, timestampMilliseconds: 900_000,
+      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero)
+    header.stateRoot = network.nextState(network.networkID, header)
+    let block = Block(header: header, transactions: [])!
+    let vote = network.vote(.notarize(epoch: 0, view: 2, parentView: 0, blockID: block.id), by: leader).value
+    network.inject(.proposal(block, vote), as: leader, to: honest)
+    network.run(for: .seconds(1))
+    #expect(!network.votesSent.contains { $0.vote.subject.blockID == block.id })
+    #expect(network.votesSent.contains { $0.vote.subject == .nullify(epoch: 0, view: 2) })
+    network.cuts = { _, _, _ in false }
+    #expect(network.run(until: { network.reached(5, honest) }, limit: .seconds(10)))
+    network.checkSafety(byzantine: [leader])
+  }
+
   @Test func aDoubleVoterIsCountedOnce() {
     let network = Network(4)
     let leader = network.leader(of: 1)

@@ -100,6 +100,21 @@ import Wire
     network.checkSafety()
   }
 
+  @Test func aRecoveredFinalizeForbidsToNullify() {
+    let network = Network(7)
+    let leader = network.leader(of: 1)
+    let index = (leader + 1) % 7
+    let subject = VoteSubject.finalize(epoch: 0, view: 1, parentView: 0, blockID: Digest(hashing: [1]))
+    network.nodes[index].journal = [.ownVote(network.vote(subject, by: index).value)]
+    // The leader of view 1 is silent, so all others nullify it; this one may not.
+    let live = (0..<7).filter { $0 != leader }
+    for node in live { network.start(node) }
+    #expect(network.run(until: { network.reached(3, live) }, limit: .seconds(20)))
+    #expect(network.votesSent.contains { $0.vote.subject == .nullify(epoch: 0, view: 1) })
+    #expect(!network.votesSent.contains { $0.node == index && $0.vote.subject == .nullify(epoch: 0, view: 1) })
+    network.checkSafety()
+  }
+
   @Test func damagedRecordsAreDroppedAndVotesStillBind() {
     let network = Network(4)
     let other = network.vote(.nullify(epoch: 0, view: 1), by: 0).value
