@@ -8,6 +8,14 @@ extension MembershipMachine {
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
 
+  /// What this node says anew goes at once over its links (some, where there are many), besides as a rumour.
+  mutating func sendNews(_ message: Verified<Message>, except: NodeID, _ effects: inout [MembershipEffect]) {
+    let peers = links.keys.filter { $0 != except }
+    for peer in generator.sample(peers, count: MembershipMachine.maximumNewsLinks) {
+      effects.append(.exchange([message.envelope], to: peer))
+    }
+  }
+
   mutating func linkUp(
     _ peer: NodeID, _ address: PeerAddress, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]

@@ -49,6 +49,7 @@ public enum MemberState: UInt8, Sendable, Comparable, CustomStringConvertible {
   /// It said farewell.
   case left
 
+  /// By severity.
   public static func < (left: MemberState, right: MemberState) -> Bool { left.rawValue < right.rawValue }
 
   /// The name of the state.

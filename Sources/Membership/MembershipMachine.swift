@@ -140,7 +140,7 @@ public struct MembershipMachine: Sendable {
   private mutating func leave(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
     guard isRunning else { return }
     let farewell = identity.seal(.leave, now: now)
-    for peer in links.keys { effects.append(.exchange([farewell.envelope], to: peer)) }
+    sendNews(farewell, except: id, &effects)
     addRumour(farewell, about: id, by: id)
     let told = generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount)
     for peer in told { startProbe(peer, .errand, now, &identity, &effects) }

@@ -125,9 +125,7 @@ extension MembershipMachine {
     deadlines.set(.refutation, at: nil)
     deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
     addRumour(ownRecord, about: id, by: id)
-    for peer in generator.sample(links.keys, count: MembershipMachine.maximumNewsLinks) {
-      effects.append(.exchange([ownRecord.envelope], to: peer))
-    }
+    sendNews(ownRecord, except: id, &effects)
   }
 
   /// Rule 4: refutes now, or as soon as the last refutation is old enough.

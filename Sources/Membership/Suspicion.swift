@@ -43,9 +43,10 @@ extension MembershipMachine {
     guard let entry = entries[accused], entry.isActive, !entry.accusations.contains(id) else { return }
     let body = Accusation(accused: accused, incarnation: entry.incarnation)
     guard add(identity.seal(.accusation(body), now: now), of: accused, now, &effects) else { return }
-    // The accused hears it from its accuser first: over the link, and by one more ping.
-    if links.contains(accused), let standing = entries[accused]?.accusations[id] {
-      effects.append(.exchange([standing.message.envelope], to: accused))
+    // Told at once over links, the accused first of all, so that it can refute and others can confirm.
+    if let standing = entries[accused]?.accusations[id] {
+      if links.contains(accused) { effects.append(.exchange([standing.message.envelope], to: accused)) }
+      sendNews(standing.message, except: accused, &effects)
     }
     startProbe(accused, .errand, now, &identity, &effects)
   }

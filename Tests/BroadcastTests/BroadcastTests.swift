@@ -1,0 +1,184 @@
+import Primitives
+import Testing
+import Wire
+
+@testable import Broadcast
+
+@Suite struct BroadcastTests {
+  /// Publishes from random hosts; the ids, and by whom.
+  private func publish(_ count: Int, in gossip: inout Gossip) -> [(id: Digest, by: Int)] {
+    var published: [(id: Digest, by: Int)] = []
+    for number in 0..<count {
+      let host = gossip.generator.index(below: gossip.machines.count)
+      let message = StandIn.message(UInt64(number))
+      published.append((message.value.id, host))
+      gossip.step(host, .publish(message))
+      gossip.run(for: .milliseconds(20))
+    }
+    return published
+  }
+
+  private func expectEachOnceEverywhere(_ published: [(id: Digest, by: Int)], _ gossip: Gossip) {
+    for host in gossip.machines.indices {
+      let wanted = published.filter { $0.by != host }.map(\.id).sorted()
+      #expect(gossip.delivered[host].sorted() == wanted)
+    }
+  }
+
+  @Test(arguments: [1, 2, 3] as [UInt64]) func fourInAFullMeshDespiteLoss(seed: UInt64) {
+    var gossip = Gossip(4, seed: seed)
+    for one in 0..<4 { for other in one + 1..<4 { gossip.link(one, other) } }
+    gossip.lossPartsPerMillion = 100_000
+    let published = publish(200, in: &gossip)
+    gossip.run(for: .seconds(10))
+    expectEachOnceEverywhere(published, gossip)
+    #expect(gossip.closed.isEmpty)
+  }
+
+  @Test(arguments: [4, 5] as [UInt64]) func fiftyOverARandomGraphDespiteLoss(seed: UInt64) {
+    var gossip = Gossip(50, seed: seed)
+    for host in 0..<50 {
+      gossip.link(host, (host + 1) % 50)
+      for _ in 0..<5 { gossip.link(host, gossip.generator.index(below: 50)) }
+    }
+    gossip.lossPartsPerMillion = 100_000
+    let published = publish(40, in: &gossip)
+    gossip.run(for: .seconds(15))
+    expectEachOnceEverywhere(published, gossip)
+    #expect(gossip.closed.isEmpty)
+    // Redundancy: no more copies than a full mesh of eight links gives, repair included.
+    #expect(gossip.envelopes <= 40 * 50 * 8)
+  }
+
+  @Test func repairAloneSufficesWhenTheEagerPushIsLost() {
+    var gossip = Gossip(2, seed: 6)
+    gossip.link(0, 1)
+    gossip.lossPartsPerMillion = 1_000_000
+    let message = StandIn.message(1)
+    gossip.step(0, .publish(message))
+    gossip.lossPartsPerMillion = 0
+    gossip.run(for: .seconds(2))
+    #expect(gossip.delivered[1] == [message.value.id])
+  }
+
+  @Test func aLateJoinerGetsWhatIsPendingAndNotWhatIsForgotten() {
+    var gossip = Gossip(3, seed: 7)
+    gossip.link(0, 1)
+    let published = publish(1_200, in: &gossip)
+    gossip.run(for: .seconds(10))
+    let forgotten = published.prefix(100).map(\.id)
+    for host in 0...1 { gossip.step(host, .forget(forgotten)) }
+    gossip.link(2, 0)
+    gossip.run(for: .seconds(5))
+    let wanted = published.dropFirst(100).filter { $0.by != 2 }.map(\.id).sorted()
+    #expect(gossip.delivered[2].sorted() == wanted)
+    // A forgotten message that comes again is not delivered again.
+    gossip.step(0, .received([StandIn.message(3)], from: gossip.ids[1]))
+    #expect(gossip.delivered[0].filter { $0 == StandIn.message(3).value.id }.count <= 1)
+    #expect(gossip.machines[0].counters["duplicate"] > 0)
+  }
+
+  @Test func anIdleMachineSleeps() {
+    var gossip = Gossip(4, seed: 8)
+    for one in 0..<4 { for other in one + 1..<4 { gossip.link(one, other) } }
+    _ = publish(20, in: &gossip)
+    gossip.run(for: .seconds(1_000))
+    #expect(gossip.machines.allSatisfy { $0.nextWake == nil && $0.storedCount == 0 && $0.seenCount == 0 })
+  }
+
+  @Test func severalNewMessagesTravelTogetherWithinTheBound() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 9)
+    let peers = (0..<3).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    effects = []
+    machine.step(.received((0..<100).map { StandIn.message($0) }, from: peers[0]), now: .zero, into: &effects)
+    let sizes = effects.compactMap { if case .send(.publish(let list), let to) = $0 { (list.count, to) } else { nil } }
+    #expect(sizes.map(\.0).sorted() == [36, 36, 64, 64])
+    #expect(sizes.allSatisfy { $0.1 != peers[0] })
+  }
+
+  @Test func anInvalidRelayerIsClosedAndItsScoreOutlivesTheLink() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 10)
+    let peer = StandIn.identity(0).id
+    var effects: [BroadcastEffect] = []
+    machine.step(.linkUp(peer), now: .zero, into: &effects)
+    for _ in 0..<4 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
+    #expect(effects.isEmpty && machine.peers[0].score == -80)
+    machine.step(.invalid(from: peer), now: .zero, into: &effects)
+    guard case .close(let closed)? = effects.first else { return #expect(Bool(false)) }
+    #expect(closed == peer && effects.count == 1)
+    machine.step(.received([StandIn.message(1)], from: peer), now: .zero, into: &effects)
+    #expect(effects.count == 1)
+    machine.step(.linkDown(peer), now: .zero, into: &effects)
+    machine.step(.linkUp(peer), now: Instant.zero + .milliseconds(900), into: &effects)
+    #expect(machine.peers[0].score < -60 && machine.peers[0].score > -100)
+    machine.step(.linkDown(peer), now: Instant.zero + .milliseconds(900), into: &effects)
+    machine.step(.linkUp(peer), now: Instant.zero + .seconds(60), into: &effects)
+    #expect(machine.peers[0].score == 0)
+  }
+
+  @Test func anotherAnnouncerIsAskedWhenTheFirstDoesNotSend() {
+    var gossip = Gossip(3, seed: 11)
+    gossip.link(0, 2)
+    gossip.link(1, 2)
+    gossip.liars.insert(0)
+    let message = StandIn.message(1)
+    gossip.lossPartsPerMillion = 1_000_000
+    gossip.step(0, .publish(message))
+    gossip.step(1, .publish(message))
+    gossip.lossPartsPerMillion = 0
+    gossip.step(2, .announced([message.value.id], from: gossip.ids[0]))
+    gossip.step(2, .announced([message.value.id], from: gossip.ids[1]))
+    gossip.run(for: .milliseconds(600))
+    #expect(gossip.delivered[2] == [message.value.id])
+    #expect(gossip.machines[2].counters["requestTimedOut"] == 1)
+    let scores = gossip.machines[2].peers
+    #expect(scores.first { $0.id == gossip.ids[0] }!.score < 0)
+  }
+
+  @Test func floodsAreBoundedAndEndInAClosedLink() {
+    var settings = BroadcastSettings()
+    settings.maximumStored = 100
+    settings.maximumSeen = 200
+    var machine = BroadcastMachine(settings: settings, seed: 12)
+    let peers = (0..<3).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    for number in 0..<1_000 as Range<UInt64> {
+      machine.step(.received([StandIn.message(number)], from: peers[0]), now: .zero, into: &effects)
+    }
+    #expect(machine.storedCount == 100 && machine.seenCount == 200)
+    #expect(machine.counters["storedDropped"] == 900)
+    effects = []
+    var number: UInt64 = 0
+    func ids(_ count: Int) -> [Digest] {
+      (0..<count).map { _ in
+        number += 1
+        return Digest(hashing: Array("\(number)".utf8))
+      }
+    }
+    for _ in 0..<20 { machine.step(.announced(ids(512), from: peers[1]), now: .zero, into: &effects) }
+    #expect(machine.wantedCount <= settings.maximumWantedPerPeer)
+    #expect(effects.contains { if case .close(let peer) = $0 { peer == peers[1] } else { false } })
+    effects = []
+    let known = (950..<1_000 as Range<UInt64>).map { StandIn.message($0).value.id }
+    for _ in 0..<100 { machine.step(.requested(known, from: peers[2]), now: .zero, into: &effects) }
+    let answered = effects.reduce(0) { if case .send(.publish(let list), _) = $1 { $0 + list.count } else { $0 } }
+    #expect(answered <= settings.maximumRequestedPerHeartbeat)
+    #expect(effects.contains { if case .close(let peer) = $0 { peer == peers[2] } else { false } })
+  }
+
+  @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 13)
+    let peers = (0..<2).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    machine.step(.linkUp(peers[0]), now: .zero, into: &effects)
+    machine.step(.requested([.zero], from: peers[0]), now: .zero, into: &effects)
+    machine.step(.announced([.zero], from: peers[1]), now: .zero, into: &effects)
+    machine.step(.received([StandIn.message(1)], from: peers[1]), now: .zero, into: &effects)
+    machine.step(.invalid(from: peers[1]), now: .zero, into: &effects)
+    #expect(effects.isEmpty && machine.wantedCount == 0)
+    #expect(machine.counters["requestUnknown"] == 1)
+  }
+}

@@ -1,0 +1,255 @@
+import Primitives
+import Wire
+
+@testable import Membership
+
+/// A cheap deterministic signature scheme: tests of the protocol do not test Ed25519.
+enum StandIn {
+  static let networkID = Digest(hashing: Array("test network".utf8))
+
+  static func signature(_ bytes: [UInt8], by id: NodeID) -> Signature {
+    let digest = Digest(hashing: id.bytes + bytes).bytes
+    return Signature(bytes: digest + digest)!
+  }
+
+  static let verifier = Verifier(networkID: networkID) { signature, bytes, id in
+    signature == StandIn.signature(bytes, by: id)
+  }
+
+  static func identity(_ number: Int, floor: UInt64 = 0) -> Identity {
+    let id = NodeID(Digest(hashing: Array("node \(number)".utf8)).value)
+    let signer = Signer(id: id, networkID: networkID) { StandIn.signature($0, by: id) }
+    return Identity(
+      signer: signer, wallClock: WallClock(offset: Microseconds(1_700_000_000_000_000)), sequenceFloor: floor)
+  }
+}
+
+private let addresses = (0..<64).map { PeerAddress(ip: [127, 0, 0, UInt8($0 + 1)], port: 7447)! }
+
+func address(_ number: Int) -> PeerAddress { addresses[number] }
+
+func record(_ number: Int, addresses: [PeerAddress]? = nil) -> NodeRecord {
+  NodeRecord(
+    name: "n\(number)", addresses: addresses ?? [address(number)], roles: [.provider], capabilities: .zero,
+    agent: "linnet/test", expiresUnixSeconds: 0)
+}
+
+/// Many machines in virtual time over a network that loses, doubles, delays and divides, from one seed.
+struct VirtualNetwork {
+  struct Host {
+    var identity: Identity
+    var machine: MembershipMachine
+    var isUp = true
+    var links = OrderedSet<Int>()
+    var wake: Instant?
+    var changes: [(at: Instant, id: NodeID, to: MemberState)] = []
+    var learned = 0
+  }
+
+  enum Event {
+    case tick(Int)
+    case datagram(Envelope, from: PeerAddress, to: Int)
+    case members([Envelope], from: Int, to: Int)
+    case link(Int, Int)
+    case unlink(Int, Int)
+  }
+
+  struct Turn: Comparable {
+    var at: Instant
+    var order: UInt64
+    static func < (left: Turn, right: Turn) -> Bool {
+      left.at == right.at ? left.order < right.order : left.at < right.at
+    }
+  }
+
+  var hosts: [Host] = []
+  var now = Instant.zero
+  var queue = Table<Turn, Event>()
+  var order: UInt64 = 0
+  var generator: SeededGenerator
+  var settings: MembershipSettings
+  var lossPartsPerMillion: UInt64 = 0
+  var duplicatePartsPerMillion: UInt64 = 0
+  /// A datagram or a link passes between hosts of one side only.
+  var side: [Int] = []
+  /// Hosts that send but receive nothing.
+  var deaf = OrderedSet<Int>()
+  var datagrams = 0
+  var bytes = 0
+  var longest = 0
+  var destinations = OrderedSet<PeerAddress>()
+  /// What the last datagrams were, for tests that replay or inspect them.
+  var tap: [(envelope: Envelope, from: Int, to: PeerAddress)] = []
+  var tapLimit = 0
+
+  init(_ count: Int, seed: UInt64, settings: MembershipSettings = .lan, maximumMembers: Int? = nil) {
+    generator = SeededGenerator(seed: seed)
+    self.settings = settings
+    for number in 0..<count { addHost(number) }
+  }
+
+  mutating func addHost(_ number: Int, record own: NodeRecord? = nil) {
+    var identity = StandIn.identity(number)
+    let machine = MembershipMachine(
+      settings: settings, ownRecord: own ?? record(number), identity: &identity, now: now, seed: generator.next())
+    hosts.append(Host(identity: identity, machine: machine))
+    side.append(0)
+    step(number, .start)
+  }
+
+  func id(_ number: Int) -> NodeID { hosts[number].identity.id }
+
+  func number(_ id: NodeID) -> Int? { hosts.firstIndex { $0.identity.id == id } }
+
+  mutating func schedule(_ delay: Microseconds, _ event: Event) {
+    order += 1
+    queue[Turn(at: now + delay, order: order)] = event
+  }
+
+  mutating func step(_ number: Int, _ input: MembershipInput) {
+    guard hosts[number].isUp else { return }
+    var effects: [MembershipEffect] = []
+    let time = now
+    func advance(_ host: inout Host) {
+      host.machine.step(input, now: time, identity: &host.identity, into: &effects)
+    }
+    advance(&hosts[number])
+    for effect in effects { perform(effect, by: number) }
+    if let wake = hosts[number].machine.nextWake, hosts[number].wake.map({ wake < $0 || $0 <= now }) ?? true {
+      hosts[number].wake = wake
+      schedule(wake - now, .tick(number))
+    }
+  }
+
+  mutating func perform(_ effect: MembershipEffect, by sender: Int) {
+    switch effect {
+    case .send(let message, let to, _):
+      let envelope = message.value.envelope
+      datagrams += 1
+      let size = envelope.encodedBytes
+      bytes += size
+      longest = max(longest, size)
+      destinations.insert(to)
+      if tapLimit > 0 {
+        tap.append((envelope, sender, to))
+        if tap.count > tapLimit { tap.removeFirst() }
+      }
+      guard let target = hosts.indices.first(where: { address($0) == to }), side[target] == side[sender],
+        !deaf.contains(target)
+      else { return }
+      for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
+      where !generator.chance(partsPerMillion: lossPartsPerMillion) {
+        schedule(
+          .milliseconds(1) + generator.span(upTo: .milliseconds(4)),
+          .datagram(envelope, from: address(sender), to: target))
+      }
+    case .exchange(let envelopes, let id):
+      guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      schedule(.milliseconds(3), .members(envelopes, from: sender, to: target))
+    case .dial(let to, let id):
+      destinations.insert(to)
+      guard let target = hosts.indices.first(where: { address($0) == to }), number(id) == target, hosts[target].isUp,
+        side[target] == side[sender]
+      else { return }
+      schedule(.milliseconds(4), .link(sender, target))
+    case .changed(let id, _, let to): hosts[sender].changes.append((now, id, to))
+    case .learned: hosts[sender].learned += 1
+    }
+  }
+
+  mutating func link(_ one: Int, _ other: Int) {
+    guard hosts[one].isUp, hosts[other].isUp, side[one] == side[other], !hosts[one].links.contains(other) else {
+      return
+    }
+    hosts[one].links.insert(other)
+    hosts[other].links.insert(one)
+    step(one, .linkUp(id(other), address(other)))
+    step(other, .linkUp(id(one), address(one)))
+  }
+
+  mutating func unlink(_ one: Int, _ other: Int) {
+    guard hosts[one].links.remove(other) else { return }
+    hosts[other].links.remove(one)
+    step(one, .linkDown(id(other)))
+    step(other, .linkDown(id(one)))
+  }
+
+  mutating func deliver(_ envelope: Envelope, from source: PeerAddress, to target: Int) {
+    guard let message = try? StandIn.verifier.verify(envelope) else { return }
+    let rumours: [Envelope] =
+      switch message.value.body {
+      case .ping(let ping): ping.rumours
+      case .ack(let ack): ack.rumours
+      default: []
+      }
+    step(
+      target,
+      .datagram(message, rumours: rumours.compactMap { try? StandIn.verifier.verify($0) }, from: source))
+  }
+
+  mutating func run(for span: Microseconds) {
+    let end = now + span
+    while let turn = queue.first, turn.key.at <= end {
+      queue.removeValue(forKey: turn.key)
+      now = max(now, turn.key.at)
+      switch turn.value {
+      case .tick(let number):
+        guard hosts[number].isUp, hosts[number].wake == now else { continue }
+        step(number, .tick)
+        if hosts[number].wake == now, let wake = hosts[number].machine.nextWake {
+          hosts[number].wake = wake
+          schedule(wake - now, .tick(number))
+        }
+      case .datagram(let envelope, let from, let target): deliver(envelope, from: from, to: target)
+      case .members(let envelopes, let from, let target):
+        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        step(target, .members(envelopes.compactMap { try? StandIn.verifier.verify($0) }, from: id(from)))
+      case .link(let one, let other): link(one, other)
+      case .unlink(let one, let other): unlink(one, other)
+      }
+    }
+    now = end
+  }
+
+  /// The process ends without a word. Its kernel closes its links unless the whole host is gone.
+  mutating func kill(_ number: Int, closesLinks: Bool = true) {
+    hosts[number].isUp = false
+    for peer in hosts[number].links.members {
+      if closesLinks { schedule(.milliseconds(1), .unlink(number, peer)) }
+    }
+  }
+
+  /// The same key starts anew and knows nobody but its contact.
+  mutating func restart(_ number: Int, contact: Int) {
+    for peer in hosts[number].links.members { unlink(number, peer) }
+    var identity = StandIn.identity(number, floor: hosts[number].identity.sequences.last)
+    let machine = MembershipMachine(
+      settings: settings, ownRecord: record(number), identity: &identity, now: now, seed: generator.next())
+    hosts[number] = Host(identity: identity, machine: machine)
+    step(number, .start)
+    link(number, contact)
+  }
+
+  /// Everyone links with host 0 and learns the rest from it.
+  mutating func joinAll() {
+    for number in hosts.indices.dropFirst() { link(number, 0) }
+  }
+
+  func state(of target: Int, at observer: Int) -> MemberState? {
+    hosts[observer].machine.member(id(target))?.state
+  }
+
+  func everyone(sees state: MemberState, of target: Int) -> Bool {
+    hosts.indices.allSatisfy { $0 == target || !hosts[$0].isUp || self.state(of: target, at: $0) == state }
+  }
+
+  var allSeeAll: Bool { hosts.indices.allSatisfy { !hosts[$0].isUp || everyone(sees: .alive, of: $0) } }
+
+  func changes(to state: MemberState) -> [(observer: Int, target: Int)] {
+    hosts.indices.flatMap { observer in
+      hosts[observer].changes.filter { $0.to == state }.map { (observer, number($0.id)!) }
+    }
+  }
+
+  func counted(_ name: String) -> UInt64 { hosts.reduce(0) { $0 + $1.machine.counters[name] } }
+}
