@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 ]
 
 struct Room {
-  enum Kind { case library, executable, test, c, system(pkgConfig: String, package: String) }
+  enum Kind { case library, executable, fuzzer, test, c, system(pkgConfig: String, package: String) }
   var name: String
   var kind: Kind = .library
   var needs: [String] = []
@@ -57,7 +57,9 @@ let rooms: [Room] = [
       ("Hummingbird", "hummingbird"), ("NIOCore", nio), ("NIOPosix", nio), ("NIOHTTP1", nio),
       ("Logging", "swift-log"), ("ServiceLifecycle", "swift-service-lifecycle"),
     ]),
-  Room(name: "Simulator", needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(
+    name: "Simulator",
+    needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
   Room(
     name: "Node",
     needs: [
@@ -89,9 +91,13 @@ let rooms: [Room] = [
   Room(name: "BroadcastTests", kind: .test, needs: ["Broadcast", "Wire", "Primitives", "Sodium"]),
   Room(name: "ConsensusTests", kind: .test, needs: ["Consensus", "Wire", "Primitives", "Sodium"]),
   Room(name: "LedgerTests", kind: .test, needs: ["Ledger", "Wire", "Primitives", "Sodium"]),
-  Room(name: "CoreTests", kind: .test, needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(
+    name: "CoreTests", kind: .test,
+    needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
   Room(name: "JournalTests", kind: .test, needs: ["Journal", "Primitives"]),
-  Room(name: "TransportTests", kind: .test, needs: ["Transport", "Sodium", "Wire", "Primitives"], products: [("NIOCore", nio), ("NIOPosix", nio)]),
+  Room(
+    name: "TransportTests", kind: .test, needs: ["Transport", "Sodium", "Wire", "Primitives"],
+    products: [("NIOCore", nio), ("NIOPosix", nio)]),
   Room(name: "BlobsTests", kind: .test, needs: ["Blobs", "Primitives"]),
   Room(name: "HardwareTests", kind: .test, needs: ["Hardware"]),
   Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
@@ -99,11 +105,18 @@ let rooms: [Room] = [
   Room(name: "ControlTests", kind: .test, needs: ["Control"]),
   Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
+  Room(name: "AcceptanceTests", kind: .test, needs: []),
 ]
+
+/// `LINNET_FUZZ=1` adds the fuzzer, which links only with the flags that scripts/fuzz gives.
+let fuzzers =
+  Context.environment["LINNET_FUZZ"] == nil
+  ? [] : [Room(name: "linnet-fuzz", kind: .fuzzer, needs: ["Blobs", "Wire", "Primitives"])]
 
 /// The rooms that `scope` asks for: each named target, all that it needs, and its tests.
 func kept() -> [Room] {
   guard let scope else { return rooms }
+  let rooms = rooms + fuzzers
   let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
   var names = Set<String>()
   func add(_ name: String) {
@@ -119,7 +132,9 @@ let allPackages: [(name: String, dependency: Package.Dependency)] = [
   ("swift-nio", .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2")),
   ("swift-log", .package(url: "https://github.com/apple/swift-log", exact: "1.16.2")),
   ("swift-argument-parser", .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")),
-  ("swift-service-lifecycle", .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0")),
+  (
+    "swift-service-lifecycle", .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0")
+  ),
   ("hummingbird", .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: [])),
 ]
 let usedPackages = Set(kept().flatMap { $0.products.map(\.package) })
@@ -145,6 +160,9 @@ let package = Package(
     case .executable:
       return .executableTarget(
         name: room.name, dependencies: dependencies, path: "Sources/\(room.name)", swiftSettings: strict)
+    case .fuzzer:
+      return .executableTarget(
+        name: room.name, dependencies: dependencies, path: "Fuzz", swiftSettings: strict)
     case .test:
       return .testTarget(
         name: room.name, dependencies: dependencies, path: "Tests/\(room.name)",

@@ -1,0 +1,52 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What these tests need of the host. Without it they are skipped, or fail when `LINNET_REQUIRE_ALL=1`.
+enum Requirement {
+  private static let environment = ProcessInfo.processInfo.environment
+
+  /// Whether a missing requirement is a failure.
+  static let isStrict = environment["LINNET_REQUIRE_ALL"] == "1"
+
+  /// The package's root.
+  static let packageRoot = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+
+  /// The program under test.
+  static let binary = environment["LINNET_BINARY"] ?? packageRoot + "/.build/release/linnet"
+
+  /// What is missing, each in a few words.
+  static let missing: [String] = {
+    var missing: [String] = []
+    if access(binary, X_OK) != 0 { missing.append("the program \(binary) (`make release` builds it)") }
+    if getuid() != 0 { missing.append("root") }
+    for tool in ["/usr/bin/bwrap", "/usr/bin/nsenter", "/usr/bin/unshare", "/bin/bash"] where access(tool, X_OK) != 0 {
+      missing.append(tool)
+    }
+    if !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].contains(where: { (path: String) in access(path, X_OK) == 0 }) {
+      missing.append("ip (the package iproute2)")
+    }
+    return missing
+  }()
+
+  /// Whether the tests run at all.
+  static let isMet = isStrict || missing.isEmpty
+
+  /// Throws when something is missing.
+  static func check() throws {
+    guard missing.isEmpty else { throw Trouble("missing here: " + missing.joined(separator: ", ")) }
+  }
+}
+
+/// Why a test cannot go on.
+struct Trouble: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// All of them, one at a time: each starts several processes and measures.
+@Suite(
+  "acceptance", .serialized, .enabled(if: Requirement.isMet, "needs the built program, root, bubblewrap, iproute2"))
+enum Acceptance {}
