@@ -150,7 +150,7 @@ public struct BroadcastMachine: Sendable {
       state.score = grudge.score
       var rest = min(1_000, (now - grudge.at).count / max(1, interval.count))
       while rest > 0, state.score < 0 {
-        fade(&state)
+        BroadcastMachine.fade(&state)
         rest -= 1
       }
     }
@@ -201,7 +201,7 @@ public struct BroadcastMachine: Sendable {
   }
 
   /// A tenth of the score is gone with each heartbeat.
-  func fade(_ state: inout Peer) { state.score -= state.score / 10 }
+  static func fade(_ state: inout Peer) { state.score -= state.score / 10 }
 
   var interval: Microseconds { nodes < settings.smallBelow ? settings.smallHeartbeat : settings.heartbeat }
 

@@ -69,7 +69,7 @@ extension BroadcastMachine {
     heartbeatAt = nil
     for peer in links.keys {
       _ = links.modify(peer) { state in
-        state.score -= state.score / 10
+        BroadcastMachine.fade(&state)
         state.announced = 0
         state.requested = 0
         state.hasBrokenPromise = false

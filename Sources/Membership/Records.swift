@@ -24,14 +24,12 @@ extension MembershipMachine {
     if let known = entries[author], record.sequence <= known.latestSequence { return }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
     if var entry = entries[author] {
-      let knownProbe = entry.probe
       blameAccusers(of: entry)
       entry.record = record
       entry.body = body
       entry.farewell = nil
       entry.accusations.removeAll()
       entry.knowsOwn = 0
-      entry.probe = knownProbe
       entry.dialDelay = settings.minimumDialDelay
       entry.nextDial = now
       let candidates = usableAddresses(of: author, body)
