@@ -2,6 +2,7 @@ import ArgumentParser
 import Config
 import Control
 import Glibc
+import Node
 
 /// A failure in a person's words, with the exit code that docs/control-api.md gives it.
 struct Failure: Error {
@@ -35,7 +36,9 @@ struct Failure: Error {
       self.init(
         error.detail, suggestion: error.suggestion, exitCode: unavailable ? Self.unavailableExitCode : EXIT_FAILURE)
     case let error as ConfigurationError:
-      self.init(error.description, suggestion: "correct it, then `linnet config check`")
+      self.init(
+        error.description, suggestion: "correct it, then `linnet config check`",
+        exitCode: NodeError.Code.configuration.rawValue)
     case is ExitCode, is CleanExit:
       return nil
     default:
