@@ -41,7 +41,7 @@ package struct BlobError: Error, Equatable, Sendable, CustomStringConvertible {
   /// The `errno` of the failed call below it, if there is one.
   package var errorNumber: Int32?
 
-  init(_ code: Code, _ message: String, errorNumber: Int32? = nil) {
+  package init(_ code: Code, _ message: String, errorNumber: Int32? = nil) {
     self.code = code
     self.message = message
     self.errorNumber = errorNumber

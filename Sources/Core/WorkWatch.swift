@@ -9,7 +9,7 @@ struct WorkWatch: Sendable {
   var parent: Digest?
   var mempoolVersion: UInt64 = 0
   var hasTransactions = false
-  var reported: Bool?
+  var isReported = false
   /// When a ledger deadline on the parent falls due.
   var nextDue: Instant?
 }
@@ -21,6 +21,8 @@ extension NodeCore {
     while true {
       let parent = consensus.workParent
       if work.parent != parent || work.mempoolVersion != mempool.version {
+        // Consensus forgets what was said of another parent.
+        if work.parent != parent { work.isReported = false }
         work.parent = parent
         work.mempoolVersion = mempool.version
         work.hasTransactions = hasIncludable(on: parent)
@@ -30,8 +32,8 @@ extension NodeCore {
       let isDue = ledger.hasDueWork(on: parent, unixMilliseconds: unix)
       if isDue || (work.nextDue.map { $0 <= now } ?? false) { work.nextDue = nil }
       let isPending = work.hasTransactions || isDue
-      guard work.reported != isPending else { return }
-      work.reported = isPending
+      guard work.isReported != isPending else { return }
+      work.isReported = isPending
       step(consensus: .work(isPending: isPending), now: now, into: &effects)
       if consensus.workParent == parent, work.mempoolVersion == mempool.version { return }
     }

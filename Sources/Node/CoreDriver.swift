@@ -109,7 +109,7 @@ actor CoreDriver {
       }
     }
     guard !records.isEmpty else { return }
-    shell.persist(records) { [self] isDurable in
+    shell.persist(records) { [self, last] isDurable in
       guard isDurable else { return }
       loop.execute { self.assumeIsolated { $0.persisted(upTo: last) } }
     }

@@ -12,7 +12,7 @@ enum HostAddresses {
     var next = list
     while let entry = next {
       next = entry.pointee.ifa_next
-      guard let socket = entry.pointee.ifa_addr, entry.pointee.ifa_flags & UInt32(IFF_UP.rawValue) != 0 else {
+      guard let socket = entry.pointee.ifa_addr, entry.pointee.ifa_flags & UInt32(IFF_UP) != 0 else {
         continue
       }
       let ip: [UInt8]

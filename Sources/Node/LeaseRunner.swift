@@ -122,13 +122,12 @@ actor LeaseRunner {
 
   /// A part of a job's output stream on this host.
   func log(_ request: LogRequest) async -> LogAnswer? {
-    let stream: Executor.LogStream = request.isError ? .stderr : .stdout
-    if case .preparing = phases[request.lease] {
+        if case .preparing = phases[request.lease] {
       return LogAnswer(bytes: [], nextOffset: request.offset, isComplete: false)
     }
     guard
       let chunk = try? await supervisor.logs(
-        leaseID: request.lease.description, stream: stream, offset: request.offset,
+        leaseID: request.lease.description, stream: request.isError ? .stderr : .stdout, offset: request.offset,
         maximumBytes: LogAnswer.maximumBytes)
     else { return nil }
     return LogAnswer(bytes: chunk.bytes, nextOffset: chunk.nextOffset, isComplete: chunk.isComplete)

@@ -151,7 +151,7 @@ package struct NodeDaemon: Sendable {
         suggestion: "check the directories [executor] and [blobs] of node.conf", cause: error)
     }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
-    let offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation)
+    let offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits)
     let addresses = try await listenAddresses()
     let record = NodeRecord(
       name: LeaseRunner.bounded(configuration.node.name), addresses: advertised(addresses),

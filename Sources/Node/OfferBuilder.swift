@@ -10,7 +10,7 @@ enum OfferBuilder {
 
   /// The offer; nil when the section is switched off.
   static func offer(
-    _ section: NodeConfiguration.OfferSection, hardware: HardwareReport, isolation: Executor.Isolation
+    _ section: NodeConfiguration.OfferSection, hardware: HardwareReport, isolation limits: LimitKind
   ) -> OfferTerms? {
     guard section.isEnabled else { return nil }
     let foundMilli = hardware.cpu.effectiveMilli ?? (hardware.cpu.threads ?? 1) * 1_000
@@ -30,7 +30,7 @@ enum OfferBuilder {
       labels: Array(
         Label.canonical(section.labels.map { Label(key: bounded($0.key), value: bounded($0.value)) })
           .prefix(Label.maximumCount)),
-      drivers: [nativeDriver], isolation: level(isolation), maximumJobs: UInt16(clamping: section.maximumJobs),
+      drivers: [nativeDriver], isolation: level(limits), maximumJobs: UInt16(clamping: section.maximumJobs),
       prices: Prices(
         cpuSecondMicrocredits: section.priceCPUSecondMicrocredits,
         memoryGiBSecondMicrocredits: section.priceMemoryGiBSecondMicrocredits,
@@ -43,8 +43,8 @@ enum OfferBuilder {
     hardware.gpus.filter { $0.offerable && $0.isCompute && !$0.deviceNodes.isEmpty }
   }
 
-  private static func level(_ isolation: Executor.Isolation) -> Wire.Isolation {
-    switch isolation.limits {
+  private static func level(_ limits: LimitKind) -> Wire.Isolation {
+    switch limits {
     case .cgroup2: .cgroup2
     case .cgroup1: .cgroup1
     case .rlimit: .rlimit

@@ -32,7 +32,7 @@ struct NodeProcess: Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSID))
+    posix_spawnattr_setflags(&attributes, NodeProcess.newSession)
     let words = [binary, "daemon", "--config", layout.file("node.conf", of: number)]
     let arguments = words.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
@@ -65,6 +65,9 @@ struct NodeProcess: Sendable {
     try? FileManager.default.removeItem(atPath: pidFile)
     return true
   }
+
+  /// POSIX_SPAWN_SETSID of glibc's <spawn.h>, which Swift's overlay leaves out.
+  private static let newSession: Int16 = 0x80
 
   private static func hasEnded(_ pidfd: Int32, withinSeconds seconds: Double) -> Bool {
     var entry = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)

@@ -40,7 +40,7 @@ package struct TestnetControl: Sendable {
   ///   - markNeverVoted: writes the mark that a new key has never voted.
   /// - Returns: the seconds until every node had a final block.
   package func up(
-    count: Int?, binary: String, markNeverVoted: (String) throws -> Void
+    count: Int?, binary: String, markNeverVoted: @escaping (String) throws -> Void
   ) async throws -> Double {
     let started = ContinuousClock.now
     let present = layout.nodes
@@ -112,8 +112,18 @@ package struct TestnetControl: Sendable {
     await supervisor.killAll()
   }
 
-  /// What each node says of itself.
+  /// What each node says of itself. A block may become final between two questions, so nodes that differ in height are
+  /// asked again a few times.
   package func status() async throws -> [NodeState] {
+    var states = try await sample()
+    for _ in 0..<10 where Set(states.compactMap(\.height)).count > 1 {
+      try await Task.sleep(for: .milliseconds(50))
+      states = try await sample()
+    }
+    return states
+  }
+
+  private func sample() async throws -> [NodeState] {
     let numbers = layout.nodes
     guard !numbers.isEmpty else {
       throw TestnetError(
