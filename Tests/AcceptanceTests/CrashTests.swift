@@ -1,5 +1,4 @@
 import Foundation
-import Glibc
 import Testing
 
 extension Acceptance {
@@ -93,7 +92,7 @@ extension Acceptance {
         for node in net.nodes { try net.crash(node) }
         for node in net.nodes {
           let pid = try net.pid(of: node)
-          try eventually(within: 5, "node \(node) is gone") { kill(pid, 0) != 0 }
+          try eventually(within: 5, "node \(node) is gone") { LocalTestnet.isGone(pid) }
         }
 
         let restarted = ContinuousClock.now

@@ -30,6 +30,10 @@ extension Acceptance {
       measured("equal height and state root", "height \(agreed.height), root \(agreed.stateRoot.prefix(16))")
       #expect(try net.testnet("status").stdout.split(separator: "\n").count == 5)
 
+      // A job that runs is a shim and a sandbox of its own: they must not outlive the testnet.
+      let job = try net.submit(1, "--", "sleep", "300")
+      try eventually(within: 30, "the job runs") { try net.job(1, job).state == "running" }
+      #expect(net.processes().count > 4, "four daemons and a shim: \(net.processes())")
       let down = try net.testnet("down", within: 60)
       measured("testnet down", text(down.seconds), bound: "5 s")
       #expect(down.code == 0 && down.seconds < 5, "\(down.described)")
@@ -37,6 +41,7 @@ extension Acceptance {
         let log = try String(contentsOfFile: "\(net.directory)/node\(node)/log", encoding: .utf8)
         #expect(log.contains("stopped"), "node \(node) did not stop by itself")
       }
+      #expect(net.processes().isEmpty, "left behind: \(net.processes())")
     }
 
     @Test("a job runs elsewhere as if it had run here") func jobs() throws {

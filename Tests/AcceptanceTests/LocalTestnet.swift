@@ -132,6 +132,22 @@ struct LocalTestnet {
     guard kill(pid, SIGKILL) == 0 else { throw Trouble("kill \(pid): \(String(cString: strerror(errno)))") }
   }
 
+  /// Whether a process has ended; a zombie that nobody has fetched has.
+  static func isGone(_ pid: pid_t) -> Bool {
+    guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
+    return stat.split(separator: ")").last?.hasPrefix(" Z") == true
+  }
+
+  /// The processes whose command line names the testnet's directory: daemons, shims and sandboxes.
+  func processes() -> [String] {
+    let ids = ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { pid_t($0) }
+    return ids.compactMap { id in
+      guard let data = FileManager.default.contents(atPath: "/proc/\(id)/cmdline"), !data.isEmpty else { return nil }
+      let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+      return words.contains(directory) && !LocalTestnet.isGone(id) ? "\(id) \(words)" : nil
+    }
+  }
+
   /// Waits until all nodes show the same height and state root, and returns it.
   func agreement(within seconds: Double) throws -> (height: UInt64, stateRoot: String, seconds: Double) {
     var agreed: (UInt64, String)?
