@@ -90,6 +90,55 @@ import Wire
     network.checkSafety()
   }
 
+  /// Stuck in a view that all others have left, while these are idle and say nothing by themselves.
+  @Test func whoIsStuckAmongTheIdleIsAnswered() {
+    let network = Network(4)
+    network.startAll()
+    #expect(network.run(until: { network.reached(4) }, limit: .seconds(5)))
+    network.setWork(false)
+    network.run(for: .milliseconds(200))
+    let height = network.height(0)
+    let stuck = (network.leader(of: network.nodes[0].machine!.view) + 1) % 4
+    network.cuts = { _, to, _ in to == stuck }
+    network.setWork(true)
+    #expect(network.run(until: { (0..<4).contains { network.height($0) == height + 1 } }, limit: .seconds(1)))
+    network.setWork(false)
+    network.run(for: .milliseconds(100))
+    network.cuts = { _, _, _ in false }
+    network.step(stuck, .work(isPending: true))
+    let final = (0..<4).map { network.height($0) }.max()!
+    #expect(network.height(stuck) < final)
+    #expect(network.run(until: { network.height(stuck) >= final }, limit: .seconds(2)))
+    network.checkSafety()
+  }
+
+  /// A node that jumped over a nullified view lacks the nullification to judge the next proposal, and its vote is needed.
+  @Test func aMissingNullificationIsFetched() {
+    let network = Network(4)
+    let leader = network.leader(of: 3)
+    let lacking = (leader + 1) % 4
+    let muted = (leader + 2) % 4
+    network.cuts = { from, to, message in
+      switch message {
+      case .proposal(let block, _): block.header.view < 3
+      case .certificate(let certificate):
+        (to == lacking && certificate.subject.view == 1) || (from == muted && certificate.subject.view == 3)
+      case .vote(let vote):
+        (to == lacking && vote.subject.view == 1) || (from == muted && vote.subject.view == 3)
+      default: false
+      }
+    }
+    var requests = 0
+    network.watch = { from, message, _ in
+      if case .certificateRequest = message, from == lacking { requests += 1 }
+    }
+    network.startAll()
+    #expect(network.run(until: { network.reached(1, [leader]) }, limit: .seconds(5)))
+    #expect(network.commits.first?.block.header.view == 3)
+    #expect(requests > 0)
+    network.checkSafety()
+  }
+
   @Test func lostFinalizesAreSaidAgainAtStandstill() {
     let network = Network(4)
     network.cuts = { _, _, message in

@@ -171,6 +171,14 @@ final class Network {
     case .persist(let sequence, let record):
       let last = nodes[index].unsynced.last?.sequence ?? nodes[index].durable
       #expect(sequence == last + 1)
+      if case .certificate(let certificate) = record, let own = validators.index(of: nodes[index].signer.id),
+        certificate.signers.contains(own)
+      {
+        let isDurable = nodes[index].journal.contains { record in
+          if case .ownVote(let vote) = record { vote.subject == certificate.subject } else { false }
+        }
+        #expect(isDurable, "an own vote counted before it was durable")
+      }
       nodes[index].unsynced.append((sequence, record))
       push(.durable(node: index, life: nodes[index].life, upTo: sequence), at: now + diskDelay)
     case .send(let message, let recipient, let after):
