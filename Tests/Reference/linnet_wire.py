@@ -4,7 +4,7 @@
   linnet_wire.py check [FILE]   checks the golden vectors (default docs/wire-vectors.json) and prints how many
   linnet_wire.py write SEED     writes random entries, one JSON object a line
   linnet_wire.py read           reads entries from standard input, checks each, and answers with its fields
-  linnet_wire.py corpus DIR     writes every accepted and refused vector as a file, with the fuzzer's first byte
+  linnet_wire.py corpus DIR     writes the fuzzer's seeds, a folder for each decoder
 
 Needs PyNaCl (Debian: python3-nacl).
 """
@@ -1154,32 +1154,41 @@ def read():
             show({"error": f"{entry['type']}: {error}"})
 
 
-# The first byte of a fuzzer's input chooses the decoder (Fuzz/LinnetFuzz.swift).
-FUZZED = ["Message", "LinkMessage", "Genesis", "JobSpecification", "StoredBlock", "PeerAddressText", "NodeIDText",
-          "PeerAddress", "Envelope", "ConsensusMessage"]
-
-
 def corpus(folder):
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Seeds for the fuzzer (Fuzz/LinnetFuzz.swift): a folder for each of its decoders."""
     vectors = json.loads((ROOT / "docs/wire-vectors.json").read_text())
-    inputs = []
-    certificates = [entry["hex"] for entry in vectors["accepted"] if entry["type"] == "Certificate"]
+    names = ("Message", "Transaction", "LinkMessage", "Genesis", "JobSpecification", "Certificate")
+    seeds = {name: [] for name in (*names, "StoredBlock", "BlockWithoutRoot", "PeerAddressText", "NodeIDText")}
+    certificate = next(entry["hex"] for entry in vectors["accepted"] if entry["type"] == "Certificate")
+    inner = {"ConsensusMessage": b"\1", "GossipMessage": b"\2", "ServiceMessage": b"\4"}
     for entry in vectors["accepted"] + vectors["refused"]:
-        kind = entry["type"]
-        if kind in FUZZED:
-            inputs.append((kind, bytes.fromhex(entry["hex"])))
-        if kind == "Message":
-            inputs.append(("Envelope", bytes.fromhex(entry["hex"])))
-        if kind == "ConsensusMessage":
-            inputs.append(("LinkMessage", b"\1" + bytes.fromhex(entry["hex"])))
+        kind, data = entry["type"], bytes.fromhex(entry["hex"])
+        if kind in names:
+            seeds[kind].append(data)
+        if kind == "Envelope":
+            seeds["Message"].append(data)
+        if kind == "TransactionAction":
+            seeds["Transaction"].append(bytes(10) + data)
+        if kind in inner:
+            seeds["LinkMessage"].append(inner[kind] + data)
         if kind == "Block":
-            inputs += [("StoredBlock", bytes.fromhex(entry["hex"] + rest)) for rest in ["00", "01" + certificates[0]]]
+            seeds["BlockWithoutRoot"].append(data)
+            seeds["StoredBlock"] += [data + bytes.fromhex(rest) for rest in ("00", "01" + certificate)]
     for entry in vectors["text"]:
-        inputs.append((entry["type"] + "Text", entry["text"].encode()))
-    for number, (kind, data) in enumerate(inputs):
-        (folder / f"{number:04}-{kind}").write_bytes(bytes([FUZZED.index(kind)]) + data)
-    print(f"{len(inputs)} seeds")
+        seeds[entry["type"] + "Text"].append(entry["text"].encode())
+    rng = random.Random(1)
+    for name in ("BlobRequest", "BlobChunks"):
+        codec = SERVICE_TYPES[name]
+        made = (encode(codec, codec.random(rng)) for _ in range(40))
+        seeds[name] = [data for data in made if len(data) < 4096]
+    entries = b"\1\xed\1\3bin" + bytes(40) + b"\2\xed\1\3lib" + bytes(40) + b"\3\0\0\4link\3\0bin"
+    seeds["DirectoryManifest"] = [bytes(4), b"\3\0\0\0" + entries]
+    for name, inputs in seeds.items():
+        place = pathlib.Path(folder) / name
+        place.mkdir(parents=True, exist_ok=True)
+        for number, data in enumerate(inputs):
+            (place / f"{number:04}").write_bytes(data)
+        print(name, len(inputs))
 
 
 def main(arguments):

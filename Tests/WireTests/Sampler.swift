@@ -61,7 +61,10 @@ struct Sampler {
   mutating func address() -> PeerAddress {
     var ip = bool() ? bytes(4) : (0..<8).flatMap { _ in bool() ? [0, 0] : bytes(2) }
     if ip.starts(with: [UInt8](repeating: 0, count: 10)) { ip[0] = 0x20 }
-    return PeerAddress(ip: ip, port: UInt16(number(most: 65_535)))!
+    guard let address = PeerAddress(ip: ip, port: UInt16(number(most: 65_535))) else {
+      preconditionFailure("4 or 16 bytes are an address")
+    }
+    return address
   }
 
   // Membership
@@ -213,8 +216,11 @@ struct Sampler {
   }
   mutating func block(parent: BlockHeader? = nil) -> Block {
     let transactions = list(4) { $0.message(.transaction) }
-    return Block(
-      header: header(root: Block.transactionsRoot(transactions.map(\.id)), parent: parent), transactions: transactions)!
+    let header = header(root: Block.transactionsRoot(transactions.map(\.id)), parent: parent)
+    guard let block = Block(header: header, transactions: transactions) else {
+      preconditionFailure("a block is made with its own root")
+    }
+    return block
   }
   mutating func subject(_ kind: VoteKind? = nil, blockID: Digest? = nil) -> VoteSubject {
     let (epoch, parentView) = (number(), number(most: .max - 1))
@@ -234,7 +240,8 @@ struct Sampler {
     var voters = (0..<7).map { $0 * 15 + generator.index(below: 15) - 2 }.filter { $0 >= 0 }
     voters.removeFirst(generator.index(below: voters.count))
     let votes = voters.enumerated().map { signer($0.offset % 7).vote(subject, as: UInt16($0.element)) }
-    return Certificate.assemble(votes)!.value
+    guard let certificate = Certificate.assemble(votes) else { preconditionFailure("voters ascend") }
+    return certificate.value
   }
 
   mutating func consensus(_ tag: Int) -> ConsensusMessage {
