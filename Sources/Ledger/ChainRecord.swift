@@ -1,0 +1,95 @@
+import Primitives
+import Wire
+
+/// What the ledger knows of the chain and of itself as a whole: one entry, changed by every block.
+public struct ChainRecord: Hashable, Sendable, WireCodable {
+  /// The height of the block.
+  public internal(set) var height: UInt64
+  /// The timestamp of the block, in milliseconds since 1970.
+  public internal(set) var timestampMilliseconds: UInt64
+  /// Ledger time: follows the timestamps, but by at most one step a block.
+  public internal(set) var ledgerTimeMilliseconds: UInt64
+  /// The hash chained over the ids of all blocks below this one.
+  public internal(set) var beacon: Digest
+  /// All fees burnt.
+  public internal(set) var burntMicrocredits: UInt64
+  /// How many accounts there are.
+  public internal(set) var accountCount: UInt64
+  /// How many providers there are.
+  public internal(set) var providerCount: UInt64
+  /// How many jobs there are.
+  public internal(set) var jobCount: UInt64
+  /// How many jobs were ever submitted.
+  public internal(set) var submissionCount: UInt64
+  /// Pending jobs that no block has drawn for yet.
+  var freshCount: UInt64
+  /// The last pending job that a walk over them, cut off at the bound of a block, tried.
+  var sweepCursor: PendingKey?
+  /// True when capacity was freed while such a walk was under way: another follows.
+  var sweepsAgain: Bool
+
+  init(timestampMilliseconds: UInt64, beacon: Digest) {
+    height = 0
+    self.timestampMilliseconds = timestampMilliseconds
+    ledgerTimeMilliseconds = timestampMilliseconds
+    self.beacon = beacon
+    burntMicrocredits = 0
+    accountCount = 0
+    providerCount = 0
+    jobCount = 0
+    submissionCount = 0
+    freshCount = 0
+    sweepCursor = nil
+    sweepsAgain = false
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.varint(height)
+    writer.varint(timestampMilliseconds)
+    writer.varint(ledgerTimeMilliseconds)
+    writer.digest(beacon)
+    for count in [burntMicrocredits, accountCount, providerCount, jobCount, submissionCount, freshCount] {
+      writer.varint(count)
+    }
+    writer.optional(sweepCursor) { $0.value($1) }
+    writer.bool(sweepsAgain)
+  }
+
+  public init(from reader: inout WireReader) throws(WireError) {
+    height = try reader.varint()
+    timestampMilliseconds = try reader.varint()
+    ledgerTimeMilliseconds = try reader.varint()
+    beacon = try reader.digest()
+    burntMicrocredits = try reader.varint()
+    accountCount = try reader.varint()
+    providerCount = try reader.varint()
+    jobCount = try reader.varint()
+    submissionCount = try reader.varint()
+    freshCount = try reader.varint()
+    sweepCursor = try reader.optional { (reader) throws(WireError) in try PendingKey(from: &reader) }
+    sweepsAgain = try reader.bool()
+  }
+}
+
+/// What all nodes share and no block changes yet: parameters and validators.
+struct NetworkRecord: Hashable, Sendable, WireCodable {
+  let parameters: ChainParameters
+  let validators: [NodeID]
+
+  init(genesis: Genesis) {
+    parameters = genesis.parameters
+    validators = genesis.validators
+  }
+
+  func encode(into writer: inout WireWriter) {
+    writer.value(parameters)
+    writer.array(validators) { $0.nodeID($1) }
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    parameters = try reader.value()
+    validators = try reader.ascending(limit: ValidatorSet.maximumCount, what: "validators", by: { $0 }) {
+      (reader) throws(WireError) in try reader.nodeID()
+    }
+  }
+}
