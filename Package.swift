@@ -60,6 +60,7 @@ let rooms: [Room] = [
   Room(
     name: "Simulator",
     needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+  Room(name: "simulate", kind: .executable, needs: ["Simulator", "Primitives"]),
   Room(
     name: "Node",
     needs: [

@@ -10,6 +10,7 @@ public enum ConsensusRecord: Sendable, Hashable, WireCodable {
   /// A block that was certified: notarized, executed, its state root checked.
   case certified(Block)
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .ownVote(let vote):
@@ -24,6 +25,7 @@ public enum ConsensusRecord: Sendable, Hashable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {
     case 1: self = .ownVote(try reader.value())

@@ -35,10 +35,12 @@ public struct FinalTip: Sendable, Hashable {
       blockID: networkID, height: 0, view: 0, timestampMilliseconds: createdMilliseconds, epoch: 0, finalization: nil)
   }
 
+  /// True when both are the same value.
   public static func == (left: FinalTip, right: FinalTip) -> Bool {
     left.blockID == right.blockID && left.view == right.view && left.height == right.height
   }
 
+  /// Feeds the value to a hasher.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(blockID)
     hasher.combine(view)

@@ -44,10 +44,15 @@ public enum Submission: Hashable, Sendable {
 
 /// A lease to be run by this node.
 public struct LeaseOrder: Hashable, Sendable {
+  /// The lease.
   public var lease: Digest
+  /// The job.
   public var job: Digest
+  /// Who has the inputs.
   public var submitter: NodeID
+  /// The attempt, from 1.
   public var attempt: UInt64
+  /// What was asked for.
   public var terms: JobTerms
 
   /// An order.

@@ -47,9 +47,13 @@ public enum CoreInput: Sendable {
 /// What the executor found at the end of a lease. The shell keeps it until the lease is settled, so that the
 /// same values are committed and revealed, over any restart.
 public struct LeaseOutcome: Hashable, Sendable {
+  /// The lease.
   public var lease: Digest
+  /// The blob root of its output directory.
   public var outputRoot: Digest
+  /// How the job ended.
   public var exit: ExitStatus
+  /// What it used.
   public var usage: Usage
   /// For the submitter, at most `LeaseResult.maximumMessageBytes` of UTF-8.
   public var message: String

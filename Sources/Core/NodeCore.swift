@@ -7,7 +7,9 @@ import Wire
 
 /// How a node behaves beyond what its network's genesis says.
 public struct CoreSettings: Sendable {
+  /// How members are probed.
   public var membership: MembershipSettings
+  /// How messages are spread.
   public var broadcast: BroadcastSettings
   /// False when the journal is lost or damaged: the node follows, but signs no vote.
   public var mayVote = true
@@ -61,11 +63,17 @@ public struct CoreRecovery: Sendable {
 public struct NodeCore: Sendable {
   /// What the network began with.
   public let genesis: Genesis
+  /// Signs.
   public internal(set) var identity: Identity
+  /// Who is here, who is alive.
   public internal(set) var membership: MembershipMachine
+  /// Spreads transactions.
   public internal(set) var broadcast: BroadcastMachine
+  /// Agrees on the next block.
   public internal(set) var consensus: SimplexMachine
+  /// The state, final and above.
   public internal(set) var ledger: LedgerMachine
+  /// Transactions that wait for a block.
   public internal(set) var mempool = Mempool()
   /// What was refused or dropped here; the machines have counters of their own.
   public internal(set) var counters = Counters()
@@ -256,7 +264,8 @@ public struct NodeCore: Sendable {
   }
 
   private func send(
-    _ message: ConsensusMessage, to recipient: ConsensusRecipient, after sequence: UInt64, into effects: inout [CoreEffect]
+    _ message: ConsensusMessage, to recipient: ConsensusRecipient, after sequence: UInt64,
+    into effects: inout [CoreEffect]
   ) {
     func append(_ peer: NodeID) { effects.append(.send(.consensus(message), to: peer, after: sequence)) }
     switch recipient {

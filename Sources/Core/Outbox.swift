@@ -32,6 +32,7 @@ public struct Outbox: Sendable {
       }
     }
 
+    /// The order that tables and messages rely on.
     public static func < (left: Purpose, right: Purpose) -> Bool {
       switch (left, right) {
       case (.request(let a), .request(let b)): a < b

@@ -32,9 +32,14 @@ extension NodeCore {
     let transaction = Transaction(
       nonce: nonce, feeMicrocredits: fee,
       expiresMilliseconds: time &+ UInt64(max(0, settings.transactionValidity.count)) / 1_000, action: action)
-    guard transaction.encoded.count <= EnvelopeKind.transaction.maximumPayloadBytes else {
+    let bytes = transaction.encoded
+    guard bytes.count <= EnvelopeKind.transaction.maximumPayloadBytes else {
       return .refused(
         reason: "the transaction is over \(EnvelopeKind.transaction.maximumPayloadBytes) bytes; use fewer labels")
+    }
+    // What other nodes would refuse to decode must never be signed: a block that holds it would be refused whole.
+    do { _ = try Transaction(decoding: bytes) } catch {
+      return .refused(reason: "the transaction is over a bound of the wire format: \(error)")
     }
     let message = identity.seal(.transaction(transaction), now: now)
     outbox.add(

@@ -1,7 +1,7 @@
 import Consensus
 import Core
 import Dispatch
-import Glibc
+import Foundation
 import Journal
 import Ledger
 import Logging
@@ -63,6 +63,8 @@ final class ChainStorage: Sendable {
   ) throws(NodeError) -> Opened {
     let networkID = genesis.networkID
     do {
+      try FileManager.default.createDirectory(
+        atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
       let (journal, recovered) = try JournalStore.open(
         directory: directory + "/journal", networkID: networkID.bytes)
       let (blocks, cut) = try BlockStore.open(

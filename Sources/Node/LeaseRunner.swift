@@ -122,7 +122,7 @@ actor LeaseRunner {
 
   /// A part of a job's output stream on this host.
   func log(_ request: LogRequest) async -> LogAnswer? {
-        if case .preparing = phases[request.lease] {
+    if case .preparing = phases[request.lease] {
       return LogAnswer(bytes: [], nextOffset: request.offset, isComplete: false)
     }
     guard
@@ -236,7 +236,8 @@ actor LeaseRunner {
         message = "the output could not be collected: \(error)"
       }
     }
-    let wall = record.endedMicroseconds > record.startedMicroseconds
+    let wall =
+      record.endedMicroseconds > record.startedMicroseconds
       ? (record.endedMicroseconds - record.startedMicroseconds) / 1_000 : 0
     finish(
       LeaseOutcome(

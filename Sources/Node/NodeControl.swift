@@ -68,7 +68,7 @@ struct NodeControl: ControlService {
       return PeerDetailAnswer(
         peer: NodeControl.answer(member, core: core, now: now, direction: Self.direction(of: found, in: links)),
         incarnation: member.incarnation,
-        suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.at, core)) },
+        suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.since, core)) },
         links: links.map {
           LinkAnswer(
             direction: $0.direction.rawValue, address: "\($0.address)",

@@ -78,7 +78,7 @@ extension NodeControl {
 
   func jobs() async throws -> JobListAnswer {
     let known = await node.driver.read { core, _ in
-      core.finalState.jobs.map { Self.answer($0.record, id: $0.id, specification: nil) }
+      core.finalState.jobs.map { JobAnswer($0.value, id: $0.key) }
     }
     let finalIDs = Set(known.map(\.id))
     let pending = await pendingJobs().filter { !finalIDs.contains($0.id) }
@@ -97,7 +97,7 @@ extension NodeControl {
 
   /// The id of a job that the ledger or this node knows.
   func resolveJob(_ text: String) async throws -> Digest {
-    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.id)" } }
+    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.key)" } }
     let own = node.jobs.ids.map(\.description)
     let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
     guard let id = Digest(hex: found) else { throw ControlError.unknown("job", text) }
@@ -106,9 +106,8 @@ extension NodeControl {
 
   /// One job as it is now.
   func answer(_ id: Digest) async throws -> JobAnswer {
-    let specification = node.jobs[id]?.specification
     let found = await node.driver.read { core, _ in
-      core.finalState.job(id).map { Self.answer($0, id: id, specification: specification) }
+      core.finalState.job(id).map { JobAnswer($0, id: id) }
     }
     if let found { return withCommand(found) }
     if let pending = await pendingJobs().first(where: { $0.id == "\(id)" }) { return pending }

@@ -74,7 +74,8 @@ package struct NodeDaemon: Sendable {
     if let error = halted.withLock({ $0 }) { throw error }
     if let error = failure as? ControlError {
       throw NodeError(
-        .control, "the control socket \(configuration.control.socket) can't be used", suggestion: error.suggestion
+        .control, "the control socket \(configuration.control.socket) can't be used",
+        suggestion: error.suggestion
           ?? "name another with --control-socket or in [control]", cause: error)
     }
     if let error = failure {
@@ -111,7 +112,8 @@ package struct NodeDaemon: Sendable {
     var mark = SequenceMark(directory: configuration.node.dataDirectory)
     do {
       // The mark must be ahead of the first number that is used.
-      try mark.reserve(after: max(mark.floor, WallClock(offset: WallTimeSource.offset()).unixMicroseconds(at: MonotonicClock.now())))
+      let clock = WallClock(offset: WallTimeSource.offset())
+      try mark.reserve(after: max(mark.floor, clock.unixMicroseconds(at: MonotonicClock.now())))
     } catch {
       throw NodeError(
         .dataDirectory, "the sequence mark in \(configuration.node.dataDirectory) can't be written",
@@ -248,7 +250,7 @@ struct NodeService: Service {
   let halts: AsyncStream<Void>
 
   func run() async throws {
-    try await cancelWhenGracefulShutdown {
+    await cancelWhenGracefulShutdown {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await node.keepRunning() }
         group.addTask { for await _ in halts { break } }

@@ -69,7 +69,8 @@ final class RunningNode: Sendable {
     let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: genesis.validatorSet), workers: System.coreCount, post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
+      Inbound(verifier: verifier, validators: genesis.validatorSet), workers: System.coreCount,
+      post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
   }
 
   /// Binds the sockets.
@@ -125,8 +126,8 @@ final class RunningNode: Sendable {
       bootstrap: configuration.network.bootstrap, ownID: id, logger: logger,
       isLinked: { [shell] address, peer in
         let links = shell.endpoint.value?.links ?? []
-        return links.contains { $0.address == address || $0.id == peer }
-          || PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.memberAddresses())
+        if links.contains(where: { $0.address == address || $0.id == peer }) { return true }
+        return PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.memberAddresses())
       },
       dial: { [shell] address, peer in shell.endpoint.value?.dial(address, expecting: peer) })
   }

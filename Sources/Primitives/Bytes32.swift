@@ -61,11 +61,13 @@ public struct Bytes32: Hashable, Comparable, Sendable {
     for index in 0..<32 { buffer[offset + index] = self[index] }
   }
 
+  /// True when both are the same value.
   @inlinable public static func == (left: Bytes32, right: Bytes32) -> Bool {
     left.words.0 == right.words.0 && left.words.1 == right.words.1 && left.words.2 == right.words.2
       && left.words.3 == right.words.3
   }
 
+  /// The order that tables and messages rely on.
   @inlinable public static func < (left: Bytes32, right: Bytes32) -> Bool {
     if left.words.0 != right.words.0 { return left.words.0 < right.words.0 }
     if left.words.1 != right.words.1 { return left.words.1 < right.words.1 }
@@ -73,6 +75,7 @@ public struct Bytes32: Hashable, Comparable, Sendable {
     return left.words.3 < right.words.3
   }
 
+  /// Feeds the value to a hasher.
   @inlinable public func hash(into hasher: inout Hasher) {
     hasher.combine(words.0)
     hasher.combine(words.1)

@@ -52,6 +52,7 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The first eight hexadecimal digits, for transcripts and logs.
   public var short: String { String(description.prefix(8)) }
 
+  /// The order that tables and messages rely on.
   @inlinable public static func < (left: Digest, right: Digest) -> Bool { left.value < right.value }
 }
 

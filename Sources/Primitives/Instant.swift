@@ -15,6 +15,7 @@ public struct Microseconds: Hashable, Comparable, Sendable, CustomStringConverti
   /// No time at all.
   @inlinable public static var zero: Microseconds { Microseconds(0) }
 
+  /// The order that tables and messages rely on.
   @inlinable public static func < (left: Microseconds, right: Microseconds) -> Bool { left.count < right.count }
 
   /// The sum, wrapping: spans come from bounded settings, never from a peer.
@@ -63,6 +64,7 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// Later than every time a timer can name.
   @inlinable public static var distantFuture: Instant { Instant(microseconds: .max) }
 
+  /// The order that tables and messages rely on.
   @inlinable public static func < (left: Instant, right: Instant) -> Bool { left.microseconds < right.microseconds }
 
   /// The point a span later, wrapping.

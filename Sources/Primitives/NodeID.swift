@@ -30,6 +30,7 @@ public struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
   /// The short form of tables and logs: prefix, separator and eight characters.
   public var short: String { String(description.prefix(11)) }
 
+  /// The order that tables and messages rely on.
   @inlinable public static func < (left: NodeID, right: NodeID) -> Bool { left.value < right.value }
 }
 
@@ -69,6 +70,7 @@ public struct Signature: Hashable, Comparable, Sendable, CustomStringConvertible
   /// 128 hexadecimal digits.
   public var description: String { Hex.encode(bytes) }
 
+  /// The order that tables and messages rely on.
   public static func < (left: Signature, right: Signature) -> Bool {
     left.first == right.first ? left.second < right.second : left.first < right.first
   }

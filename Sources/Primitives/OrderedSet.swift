@@ -50,5 +50,6 @@ public struct OrderedSet<Member: Comparable>: Sequence {
 extension OrderedSet: Sendable where Member: Sendable {}
 
 extension OrderedSet: Equatable {
+  /// True when both are the same value.
   public static func == (left: OrderedSet, right: OrderedSet) -> Bool { left.members == right.members }
 }

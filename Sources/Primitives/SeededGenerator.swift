@@ -67,5 +67,6 @@ public struct SeededGenerator: Sendable, Equatable {
   /// A generator with a sequence of its own, drawn from this one.
   public mutating func fork() -> SeededGenerator { SeededGenerator(seed: next()) }
 
+  /// True when both are the same value.
   public static func == (left: SeededGenerator, right: SeededGenerator) -> Bool { left.state == right.state }
 }

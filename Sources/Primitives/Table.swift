@@ -233,6 +233,7 @@ extension Table.Chunk: Sendable where Key: Sendable, Value: Sendable {}
 extension Table: Sendable where Key: Sendable, Value: Sendable {}
 
 extension Table: Equatable where Value: Equatable {
+  /// True when both are the same value.
   public static func == (left: Table, right: Table) -> Bool {
     left.count == right.count && left.elementsEqual(right) { $0.key == $1.key && $0.value == $1.value }
   }

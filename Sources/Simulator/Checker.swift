@@ -81,7 +81,9 @@ struct Checker {
     switch subject.kind {
     case .notarize:
       if let other = cast.notarized, other != subject.blockID {
-        report(5, at: now, "\(sender.short) notarized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
+        report(
+          5, at: now,
+          "\(sender.short) notarized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
       }
       cast.notarized = subject.blockID
       var voters = notarizes[Choice(view: subject.view, block: subject.blockID)] ?? OrderedSet()
@@ -104,7 +106,9 @@ struct Checker {
         report(5, at: now, "\(sender.short) voted to finalize view \(subject.view) after it nullified it")
       }
       if let other = cast.finalized, other != subject.blockID {
-        report(5, at: now, "\(sender.short) finalized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
+        report(
+          5, at: now,
+          "\(sender.short) finalized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
       }
       cast.finalized = subject.blockID
     }
@@ -122,7 +126,8 @@ struct Checker {
   mutating func sent(_ certificate: Certificate, by sender: NodeID, at now: Instant) {
     let subject = certificate.subject
     if certificate.signers.count < quorum {
-      report(1, at: now, "\(sender.short) sent a \(subject.kind.name) certificate of \(certificate.signers.count) votes")
+      report(
+        1, at: now, "\(sender.short) sent a \(subject.kind.name) certificate of \(certificate.signers.count) votes")
     }
     if subject.kind == .notarize { notarized(subject.blockID, view: subject.view, at: now) }
   }

@@ -206,7 +206,8 @@ final class Simulation {
       blocks, finalization: finalization.value, by: core.id, state: core.finalState, at: now)
     for block in blocks.map(\.value) {
       transcript.note(
-        now, "node \(number + 1): block \(block.header.height) of view \(block.header.view) is final "
+        now,
+        "node \(number + 1): block \(block.header.height) of view \(block.header.view) is final "
           + "(\(block.id.short), \(block.transactions.count) transactions)")
     }
   }
@@ -236,7 +237,8 @@ final class Simulation {
     switch message {
     case .vote(let vote), .proposal(_, let vote):
       transcript.note(
-        now, "node \(number + 1) sends \(vote.subject.kind.name) of view \(vote.subject.view) "
+        now,
+        "node \(number + 1) sends \(vote.subject.kind.name) of view \(vote.subject.view) "
           + vote.subject.blockID.short)
       checker.sent(
         vote, by: sender, isOwn: genesis.validatorSet.member(vote.voter) == sender,

@@ -47,7 +47,9 @@ package struct FaultPlan: Sendable, Equatable {
   package static func swarm(seed: UInt64) -> FaultPlan {
     var generator = SeededGenerator(seed: seed ^ 0x5157_4152_4d00)
     var plan = FaultPlan()
-    func often(_ bound: UInt64) -> UInt64 { generator.chance(partsPerMillion: 500_000) ? generator.next(below: bound) : 0 }
+    func often(_ bound: UInt64) -> UInt64 {
+      generator.chance(partsPerMillion: 500_000) ? generator.next(below: bound) : 0
+    }
     plan.lossPartsPerMillion = often(200_000)
     plan.duplicationPartsPerMillion = often(100_000)
     plan.corruptionPartsPerMillion = often(20_000)

@@ -2,6 +2,7 @@ import Primitives
 
 /// What a block commits to. Its hash is the block's id.
 public struct BlockHeader: Hashable, Sendable, WireCodable {
+  /// The epoch whose validators vote on it.
   public var epoch: UInt64
   /// The view in which the block was first proposed.
   public var view: UInt64
@@ -36,6 +37,7 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
   /// The block's id: the hash of `"linnet/1/block" + 0x00` and the header.
   public var id: Digest { Digest(hashing: Array("linnet/1/block".utf8) + [0] + encoded) }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(epoch)
     writer.varint(view)
@@ -47,6 +49,7 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
     writer.digest(stateRoot)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     epoch = try reader.varint()
     view = try reader.varint()
@@ -67,6 +70,7 @@ public struct Block: Hashable, Sendable, WireCodable {
   /// The most bytes of a block's encoding.
   public static let maximumBytes = 2 * 1_024 * 1_024
 
+  /// What the id is the hash of.
   public let header: BlockHeader
   /// The transactions in the order of execution.
   public let transactions: [Message]
@@ -89,11 +93,13 @@ public struct Block: Hashable, Sendable, WireCodable {
     return hasher.finish()
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.value(header)
     writer.array(transactions.map(\.envelope))
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     let before = reader.remaining
     header = try reader.value()

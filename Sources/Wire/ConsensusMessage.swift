@@ -36,6 +36,7 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .vote(let vote):
@@ -71,6 +72,7 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {
     case 1: self = .vote(try reader.value())

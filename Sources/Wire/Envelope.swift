@@ -65,12 +65,14 @@ public struct Envelope: Hashable, Sendable, WireCodable {
   /// The message's id: the hash of the whole envelope.
   public var id: Digest { Digest(hashing: encoded) }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.raw(
       Envelope.unsignedBytes(kind: kind, network: network, author: author, sequence: sequence, payload: payload))
     writer.signature(signature)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     guard try reader.uint8() == Envelope.version else { throw .unknownTag(what: "envelope version") }
     guard let kind = EnvelopeKind(rawValue: try reader.uint8()) else { throw .unknownTag(what: "envelope kind") }
@@ -96,6 +98,7 @@ public struct NetworkTag: Hashable, Comparable, Sendable {
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
+  /// The order that tables and messages rely on.
   public static func < (left: NetworkTag, right: NetworkTag) -> Bool {
     left.bytes.lexicographicallyPrecedes(right.bytes)
   }

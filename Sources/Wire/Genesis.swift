@@ -43,6 +43,7 @@ public struct ChainParameters: Hashable, Sendable, WireCodable {
   /// The defaults: a fast network.
   public init() {}
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     for value in [
       deltaMilliseconds, deltaCapMilliseconds, blockIntervalMinimumMilliseconds, blockIntervalIdleMilliseconds,
@@ -56,6 +57,7 @@ public struct ChainParameters: Hashable, Sendable, WireCodable {
   /// No parameter is above this: a bound that keeps sums of times from overflowing.
   public static let maximumValue: UInt64 = 1 << 48
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     func next(_ reader: inout WireReader, least: UInt64 = 0) throws(WireError) -> UInt64 {
       let value = try reader.varint()
@@ -92,7 +94,9 @@ public struct Genesis: Hashable, Sendable, WireCodable {
 
   /// An opening balance.
   public struct Balance: Hashable, Sendable, WireCodable {
+    /// Whose it is.
     public var account: NodeID
+    /// How much.
     public var amountMicrocredits: UInt64
 
     /// A balance.
@@ -101,11 +105,13 @@ public struct Genesis: Hashable, Sendable, WireCodable {
       self.amountMicrocredits = amountMicrocredits
     }
 
+    /// Appends the canonical bytes.
     public func encode(into writer: inout WireWriter) {
       writer.nodeID(account)
       writer.varint(amountMicrocredits)
     }
 
+    /// Reads the canonical bytes; throws for all others.
     public init(from reader: inout WireReader) throws(WireError) {
       account = try reader.nodeID()
       amountMicrocredits = try reader.varint()
@@ -116,6 +122,7 @@ public struct Genesis: Hashable, Sendable, WireCodable {
   public let name: String
   /// Milliseconds since 1970; the timestamp of the block before the first.
   public let createdMilliseconds: UInt64
+  /// The settings that all nodes share.
   public let parameters: ChainParameters
   /// The first validators, ascending.
   public let validators: [NodeID]
@@ -146,6 +153,7 @@ public struct Genesis: Hashable, Sendable, WireCodable {
     return set
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.string(name)
     writer.uint64(createdMilliseconds)
@@ -154,6 +162,7 @@ public struct Genesis: Hashable, Sendable, WireCodable {
     writer.array(balances)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     name = try reader.string(limit: Genesis.maximumNameBytes, what: "network name")
     createdMilliseconds = try reader.uint64()

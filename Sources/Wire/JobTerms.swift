@@ -4,12 +4,15 @@ import Primitives
 public struct JobTerms: Hashable, Sendable, WireCodable {
   /// The blob root of the job's `JobSpecification`.
   public var specification: Digest
+  /// What it needs while it runs.
   public var resources: Resources
+  /// How many GPUs it needs.
   public var gpuCount: UInt8
   /// The least memory of each GPU.
   public var gpuMemoryBytes: UInt64
   /// Labels that the offer must have, each with that value.
   public var labels: [Label]
+  /// The driver that runs it, such as `native`.
   public var driver: String
   /// The weakest isolation that will do.
   public var isolation: Isolation
@@ -47,6 +50,7 @@ public struct JobTerms: Hashable, Sendable, WireCodable {
     self.startDeadlineMilliseconds = startDeadlineMilliseconds
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.digest(specification)
     writer.value(resources)
@@ -63,6 +67,7 @@ public struct JobTerms: Hashable, Sendable, WireCodable {
     writer.uint64(startDeadlineMilliseconds)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     specification = try reader.digest()
     resources = try reader.value()
@@ -94,8 +99,11 @@ public struct JobSpecification: Hashable, Sendable, WireCodable {
 
   /// An input: a blob and the name below `/in`.
   public struct Input: Hashable, Sendable, WireCodable {
+    /// The name below `/in`.
     public var name: String
+    /// The blob.
     public var root: Digest
+    /// True for a directory.
     public var isDirectory: Bool
 
     /// An input.
@@ -105,12 +113,14 @@ public struct JobSpecification: Hashable, Sendable, WireCodable {
       self.isDirectory = isDirectory
     }
 
+    /// Appends the canonical bytes.
     public func encode(into writer: inout WireWriter) {
       writer.string(name)
       writer.digest(root)
       writer.bool(isDirectory)
     }
 
+    /// Reads the canonical bytes; throws for all others.
     public init(from reader: inout WireReader) throws(WireError) {
       name = try reader.string(limit: JobSpecification.maximumNameBytes, what: "input name")
       guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(0x2f) else {
@@ -137,12 +147,14 @@ public struct JobSpecification: Hashable, Sendable, WireCodable {
     self.inputs = table.values
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.array(command) { $0.string($1) }
     writer.array(environment)
     writer.array(inputs)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     command = try reader.array(limit: JobSpecification.maximumArguments, what: "command") {
       (reader) throws(WireError) in

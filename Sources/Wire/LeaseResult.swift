@@ -2,8 +2,11 @@ import Primitives
 
 /// What a job used, from the kernel's counts.
 public struct Usage: Hashable, Sendable, WireCodable {
+  /// From start to end.
   public var wallMilliseconds: UInt64
+  /// Time on all CPUs.
   public var cpuMicroseconds: UInt64
+  /// The most memory at once.
   public var peakMemoryBytes: UInt64
 
   /// A usage.
@@ -13,12 +16,14 @@ public struct Usage: Hashable, Sendable, WireCodable {
     self.peakMemoryBytes = peakMemoryBytes
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(wallMilliseconds)
     writer.varint(cpuMicroseconds)
     writer.varint(peakMemoryBytes)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     wallMilliseconds = try reader.varint()
     cpuMicroseconds = try reader.varint()
@@ -39,6 +44,7 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
   /// The provider can't account for it.
   case lost
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .exited(let code):
@@ -55,6 +61,7 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {
     case 1: self = .exited(code: try reader.uint8())
@@ -71,7 +78,9 @@ public enum ExitStatus: Hashable, Sendable, WireCodable {
 
 /// A hash that binds a provider to a result before anyone can copy it.
 public struct LeaseCommitment: Hashable, Sendable, WireCodable {
+  /// The lease.
   public var lease: Digest
+  /// The hash.
   public var commitment: Digest
 
   /// A commitment.
@@ -80,11 +89,13 @@ public struct LeaseCommitment: Hashable, Sendable, WireCodable {
     self.commitment = commitment
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.digest(lease)
     writer.digest(commitment)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     lease = try reader.digest()
     commitment = try reader.digest()
@@ -96,10 +107,13 @@ public struct LeaseResult: Hashable, Sendable, WireCodable {
   /// The longest explanation, in bytes.
   public static let maximumMessageBytes = 200
 
+  /// The lease.
   public var lease: Digest
   /// The blob root of the output directory.
   public var outputRoot: Digest
+  /// How the job ended.
   public var exit: ExitStatus
+  /// What it used.
   public var usage: Usage
   /// For the submitter when the job did not exit by itself: which phase failed and why.
   public var message: String
@@ -128,6 +142,7 @@ public struct LeaseResult: Hashable, Sendable, WireCodable {
     return LeaseCommitment(lease: lease, commitment: Digest(hashing: writer.bytes))
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.digest(lease)
     writer.digest(outputRoot)
@@ -137,6 +152,7 @@ public struct LeaseResult: Hashable, Sendable, WireCodable {
     writer.digest(salt)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     lease = try reader.digest()
     outputRoot = try reader.digest()

@@ -14,6 +14,7 @@ public enum GossipMessage: Hashable, Sendable, WireCodable {
   /// Ids of messages that the sender wants (IWANT).
   case request([Digest])
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .publish(let envelopes):
@@ -28,6 +29,7 @@ public enum GossipMessage: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     func ids(_ reader: inout WireReader) throws(WireError) -> [Digest] {
       try reader.array(limit: GossipMessage.maximumIDs, what: "message ids") { (reader) throws(WireError) in
@@ -65,6 +67,7 @@ public struct ServiceMessage: Hashable, Sendable, WireCodable {
     self.body = body
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(number)
     writer.bool(isAnswer)
@@ -72,6 +75,7 @@ public struct ServiceMessage: Hashable, Sendable, WireCodable {
     writer.lengthPrefixed(body)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     number = try reader.varint()
     isAnswer = try reader.bool()
@@ -91,6 +95,7 @@ public enum LinkMessage: Hashable, Sendable, WireCodable {
   case members([Envelope])
   case service(ServiceMessage)
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .consensus(let message):
@@ -108,6 +113,7 @@ public enum LinkMessage: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {
     case 1: self = .consensus(try reader.value())

@@ -2,8 +2,10 @@ import Primitives
 
 /// What a node does for the network, as bits.
 public struct Roles: OptionSet, Hashable, Sendable {
+  /// The bits.
   public let rawValue: UInt8
 
+  /// Roles from bits.
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// Votes in consensus.
@@ -55,6 +57,7 @@ public struct NodeRecord: Hashable, Sendable, WireCodable {
     self.expiresUnixSeconds = expiresUnixSeconds
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.string(name)
     writer.array(addresses)
@@ -64,6 +67,7 @@ public struct NodeRecord: Hashable, Sendable, WireCodable {
     writer.uint64(expiresUnixSeconds)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     name = try reader.string(limit: NodeRecord.maximumNameBytes, what: "node name")
     addresses = try reader.array(limit: NodeRecord.maximumAddresses, what: "node addresses")
@@ -88,11 +92,13 @@ public struct Accusation: Hashable, Sendable, WireCodable {
     self.incarnation = incarnation
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(accused)
     writer.uint64(incarnation)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     accused = try reader.nodeID()
     incarnation = try reader.uint64()
@@ -136,6 +142,7 @@ public struct Ping: Hashable, Sendable, WireCodable {
     self.rumours = rumours
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
@@ -143,6 +150,7 @@ public struct Ping: Hashable, Sendable, WireCodable {
     Rumours.encode(rumours, into: &writer)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()
@@ -173,6 +181,7 @@ public struct Ack: Hashable, Sendable, WireCodable {
     self.rumours = rumours
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
@@ -181,6 +190,7 @@ public struct Ack: Hashable, Sendable, WireCodable {
     Rumours.encode(rumours, into: &writer)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()
@@ -203,11 +213,13 @@ public struct Nack: Hashable, Sendable, WireCodable {
     self.number = number
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()
@@ -230,12 +242,14 @@ public struct PingRequest: Hashable, Sendable, WireCodable {
     self.target = target
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
     writer.nodeID(target)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()

@@ -7,7 +7,9 @@ public struct Label: Hashable, Sendable, WireCodable {
   /// The longest key and the longest value, in bytes.
   public static let maximumBytes = 63
 
+  /// The key.
   public var key: String
+  /// The value.
   public var value: String
 
   /// A label.
@@ -16,11 +18,13 @@ public struct Label: Hashable, Sendable, WireCodable {
     self.value = value
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.string(key)
     writer.string(value)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     key = try reader.string(limit: Label.maximumBytes, what: "label key")
     value = try reader.string(limit: Label.maximumBytes, what: "label value")
@@ -49,6 +53,7 @@ public struct ByteOrder: Hashable, Comparable, Sendable {
   /// Wraps bytes.
   public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
+  /// The order that tables and messages rely on.
   public static func < (left: ByteOrder, right: ByteOrder) -> Bool {
     left.bytes.lexicographicallyPrecedes(right.bytes)
   }
@@ -61,7 +66,9 @@ public struct GPUOffer: Hashable, Sendable, WireCodable {
 
   /// `nvidia`, `amd`, `intel`.
   public var vendor: String
+  /// The model, as its driver names it.
   public var model: String
+  /// Memory in bytes.
   public var memoryBytes: UInt64
 
   /// A GPU.
@@ -71,12 +78,14 @@ public struct GPUOffer: Hashable, Sendable, WireCodable {
     self.memoryBytes = memoryBytes
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.string(vendor)
     writer.string(model)
     writer.varint(memoryBytes)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     vendor = try reader.string(limit: Label.maximumBytes, what: "GPU vendor")
     model = try reader.string(limit: Label.maximumBytes, what: "GPU model")
@@ -88,7 +97,9 @@ public struct GPUOffer: Hashable, Sendable, WireCodable {
 public struct Resources: Hashable, Sendable, WireCodable {
   /// Thousandths of a CPU.
   public var cpuMilli: UInt32
+  /// Memory in bytes.
   public var memoryBytes: UInt64
+  /// Disk in bytes.
   public var diskBytes: UInt64
 
   /// Resources.
@@ -98,12 +109,14 @@ public struct Resources: Hashable, Sendable, WireCodable {
     self.diskBytes = diskBytes
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.uint32(cpuMilli)
     writer.varint(memoryBytes)
     writer.varint(diskBytes)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     cpuMilli = try reader.uint32()
     memoryBytes = try reader.varint()
@@ -127,12 +140,14 @@ public struct Prices: Hashable, Sendable, WireCodable {
     self.gpuSecondMicrocredits = gpuSecondMicrocredits
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(cpuSecondMicrocredits)
     writer.varint(memoryGiBSecondMicrocredits)
     writer.varint(gpuSecondMicrocredits)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     cpuSecondMicrocredits = try reader.varint()
     memoryGiBSecondMicrocredits = try reader.varint()
@@ -149,6 +164,7 @@ public enum Isolation: UInt8, Hashable, Comparable, CaseIterable, Sendable {
   /// Control groups, version 2.
   case cgroup2 = 3
 
+  /// The order that tables and messages rely on.
   public static func < (left: Isolation, right: Isolation) -> Bool { left.rawValue < right.rawValue }
 }
 
@@ -157,14 +173,19 @@ public struct OfferTerms: Hashable, Sendable, WireCodable {
   /// The most drivers of an offer.
   public static let maximumDrivers = 8
 
+  /// What all leases together may take.
   public var resources: Resources
+  /// The GPUs.
   public var gpus: [GPUOffer]
+  /// For matching.
   public var labels: [Label]
   /// Names of job drivers, strictly ascending.
   public var drivers: [String]
+  /// How jobs are confined.
   public var isolation: Isolation
   /// The most leases held at once.
   public var maximumJobs: UInt16
+  /// What a second costs.
   public var prices: Prices
   /// Ledger time in milliseconds since 1970 from which on the offer is void.
   public var validUntilMilliseconds: UInt64
@@ -184,6 +205,7 @@ public struct OfferTerms: Hashable, Sendable, WireCodable {
     self.validUntilMilliseconds = validUntilMilliseconds
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.value(resources)
     writer.array(gpus)
@@ -195,6 +217,7 @@ public struct OfferTerms: Hashable, Sendable, WireCodable {
     writer.uint64(validUntilMilliseconds)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     resources = try reader.value()
     gpus = try reader.array(limit: GPUOffer.maximumCount, what: "GPUs")

@@ -40,18 +40,21 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
   /// The /24 of an IPv4 or the /56 of an IPv6 address: what limits for each source count by.
   public var prefix: [UInt8] { Array(ip.prefix(isIPv4 ? 3 : 7)) }
 
+  /// The order that tables and messages rely on.
   public static func < (left: PeerAddress, right: PeerAddress) -> Bool {
     if left.ip.count != right.ip.count { return left.ip.count < right.ip.count }
     if left.ip != right.ip { return left.ip.lexicographicallyPrecedes(right.ip) }
     return left.port < right.port
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.uint8(isIPv4 ? 4 : 6)
     writer.raw(ip)
     writer.uint16(port)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     let count: Int
     switch try reader.uint8() {

@@ -19,6 +19,7 @@ public struct Transaction: Hashable, Sendable, WireCodable {
     self.action = action
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(nonce)
     writer.varint(feeMicrocredits)
@@ -26,6 +27,7 @@ public struct Transaction: Hashable, Sendable, WireCodable {
     writer.value(action)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     nonce = try reader.varint()
     feeMicrocredits = try reader.varint()
@@ -70,6 +72,7 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
   /// A validator's own finding about a provider.
   case attest(provider: NodeID, liveness: Liveness)
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     switch self {
     case .transfer(let to, let amount):
@@ -107,6 +110,7 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {
     case 1: self = .transfer(to: try reader.nodeID(), amountMicrocredits: try reader.varint())

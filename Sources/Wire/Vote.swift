@@ -18,16 +18,21 @@ public enum VoteKind: UInt8, CaseIterable, Comparable, Sendable {
     }
   }
 
+  /// The order that tables and messages rely on.
   public static func < (left: VoteKind, right: VoteKind) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// What a vote or a certificate is about. For a nullify, `parentView` is 0 and `blockID` zero.
 public struct VoteSubject: Hashable, Comparable, Sendable, WireCodable {
+  /// Which of the three.
   public let kind: VoteKind
+  /// The epoch of the voters.
   public let epoch: UInt64
+  /// The view, from 1.
   public let view: UInt64
   /// The view of the block's parent; 0 for the genesis.
   public let parentView: UInt64
+  /// The block; zero for a nullify.
   public let blockID: Digest
 
   /// A notarize of a block.
@@ -62,6 +67,7 @@ public struct VoteSubject: Hashable, Comparable, Sendable, WireCodable {
     return writer.bytes
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.uint8(kind.rawValue)
     writer.varint(epoch)
@@ -72,6 +78,7 @@ public struct VoteSubject: Hashable, Comparable, Sendable, WireCodable {
     }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     guard let kind = VoteKind(rawValue: try reader.uint8()) else { throw .unknownTag(what: "vote kind") }
     self.kind = kind
@@ -88,6 +95,7 @@ public struct VoteSubject: Hashable, Comparable, Sendable, WireCodable {
     guard view > 0 else { throw .badValue(what: "view") }
   }
 
+  /// The order that tables and messages rely on.
   public static func < (left: VoteSubject, right: VoteSubject) -> Bool {
     if left.epoch != right.epoch { return left.epoch < right.epoch }
     if left.view != right.view { return left.view < right.view }
@@ -112,12 +120,14 @@ public struct Vote: Hashable, Sendable, WireCodable {
     self.signature = signature
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.value(subject)
     writer.uint16(voter)
     writer.signature(signature)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     subject = try reader.value()
     voter = try reader.uint16()
@@ -155,6 +165,7 @@ public struct Certificate: Hashable, Sendable, WireCodable {
     zip(signers, signatures).map { Vote(subject: subject, voter: $0, signature: $1) }
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.value(subject)
     let bytes = (Int(signers.last ?? 0) / 8) + 1
@@ -164,6 +175,7 @@ public struct Certificate: Hashable, Sendable, WireCodable {
     for signature in signatures { writer.signature(signature) }
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     subject = try reader.value()
     let bitmap = try reader.lengthPrefixed(limit: (ValidatorSet.maximumCount + 7) / 8, what: "signers")

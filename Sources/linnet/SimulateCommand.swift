@@ -22,7 +22,8 @@ struct SimulateCommand: AsyncParsableCommand {
   @Flag(help: "Draw a mixture of faults from each seed.") var faults = false
   @Option(help: ArgumentHelp("Datagrams lost, in percent.", valueName: "percent")) var loss: Double?
   @Option(help: ArgumentHelp("Datagrams doubled, in percent.", valueName: "percent")) var duplication: Double?
-  @Option(help: ArgumentHelp("Datagrams with a changed byte, in percent.", valueName: "percent")) var corruption: Double?
+  @Option(help: ArgumentHelp("Datagrams with a changed byte, in percent.", valueName: "percent"))
+  var corruption: Double?
   @Option(help: ArgumentHelp("Nodes that crash and start again.", valueName: "number")) var crashes: UInt64?
   @Option(help: ArgumentHelp("Crashes of all nodes at once.", valueName: "number")) var blackouts: UInt64?
   @Option(help: ArgumentHelp("Times that the network is split in two.", valueName: "number")) var partitions: UInt64?
