@@ -140,17 +140,17 @@ import Wire
     #expect(network.run(until: { network.proposals.contains { network.leader(of: $0.view) == 3 } }, limit: .seconds(5)))
   }
 
-  @Test func aLateNodeCatchesUpWithAQuietNetwork() {
+  @Test(arguments: [3, 4])
+  func aLateNodeCatchesUpWithAQuietNetwork(late: Int) {
     let network = Network(4, observers: 1)
     for index in 0..<3 { network.start(index) }
     #expect(network.run(until: { network.reached(20, [0, 1, 2]) }, limit: .seconds(60)))
     network.setWork(false)
     network.run(for: .milliseconds(200))
     let height = network.height(0)
-    network.start(3)
-    network.start(4)
+    network.start(late)
     // Long before the idle interval is over.
-    #expect(network.run(until: { network.reached(height, [3, 4]) }, limit: .milliseconds(200)))
+    #expect(network.run(until: { network.reached(height, [late]) }, limit: .milliseconds(200)))
     network.checkSafety()
   }
 
