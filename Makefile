@@ -4,7 +4,7 @@ SCRATCH ?= .build
 LINNET  := $(SCRATCH)/release/linnet
 PREFIX  ?= /usr/local
 
-.PHONY: help demo test build release check fmt seeds acceptance fuzz bench install dependencies clean
+.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -35,6 +35,9 @@ seeds: release ## the fixed simulator seeds
 
 acceptance: release ## acceptance tests with real processes and hosts
 	@scripts/acceptance
+
+mutants: dependencies ## plant faults in a copy of the core; the seeds must find each
+	@/usr/bin/python3 scripts/mutants.py
 
 fuzz: dependencies ## libFuzzer over every decoder, FUZZ_RUNS inputs in all (default one million)
 	@scripts/fuzz
