@@ -60,7 +60,7 @@ actor LogFollower {
 
   /// The lease to read: the earliest that has run and is not read to its end. An attempt that never ran has no logs.
   private func choose(_ leases: [LeaseRecord]) -> LeaseRecord? {
-    let candidates = leases.filter { !finished.contains($0.id) && $0.hasRun }
+    let candidates = leases.filter { !finished.contains($0.id) && $0.startedMilliseconds != nil }
     guard let chosen = candidates.first(where: { $0.id == lease }) ?? candidates.first else { return nil }
     if chosen.id != lease {
       // A later attempt begins at its own beginning.

@@ -78,7 +78,7 @@ extension NodeControl {
 
   func jobs() async throws -> JobListAnswer {
     let known = await node.driver.read { core, _ in
-      core.finalState.jobs.map { JobAnswer($0.value, id: $0.key) }
+      core.finalState.jobs.map { JobAnswer($0.record, id: $0.id) }
     }
     let finalIDs = Set(known.map(\.id))
     let pending = await pendingJobs().filter { !finalIDs.contains($0.id) }
@@ -97,7 +97,7 @@ extension NodeControl {
 
   /// The id of a job that the ledger or this node knows.
   func resolveJob(_ text: String) async throws -> Digest {
-    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.key)" } }
+    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.id)" } }
     let own = node.jobs.ids.map(\.description)
     let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
     guard let id = Digest(hex: found) else { throw ControlError.unknown("job", text) }
