@@ -43,7 +43,7 @@ package struct LeaseAnswer: Codable, Sendable, Equatable {
   package var provider: String
   /// Where it stands.
   package var state: LeaseState
-  /// Which attempt of the job it belongs to, from 0.
+  /// Which attempt of the job it belongs to, from 1.
   package var attempt: Int
   /// When the provider accepted it.
   package var startedAt: WallTime?

@@ -36,7 +36,7 @@ extension LeaseAnswer {
   init(_ lease: LeaseRecord) {
     let outcome = lease.exit.map { JobOutcome($0) }
     self.init(
-      provider: "\(lease.provider)", state: Control.LeaseState(lease.state), attempt: Int(clamping: lease.attempt),
+      provider: "\(lease.provider)", state: Control.LeaseState(lease.state), attempt: Int(lease.attempt) + 1,
       startedAt: lease.startedMilliseconds.map { NodeControl.wallTime(milliseconds: $0) },
       endedAt: lease.endedMilliseconds.map { NodeControl.wallTime(milliseconds: $0) }, exitCode: outcome?.exitCode,
       reason: outcome?.reason ?? (lease.reason.isEmpty ? nil : lease.reason))

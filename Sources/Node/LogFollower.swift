@@ -89,7 +89,7 @@ actor LogFollower {
       if answer.isComplete, answer.bytes.isEmpty { complete.insert(stream) }
       if !answer.bytes.isEmpty {
         pause = LogFollower.shortestPauseSeconds
-        return JobLogChunk(stream: stream, attempt: Int(current.attempt), offset: offset, bytes: answer.bytes)
+        return JobLogChunk(stream: stream, attempt: Int(current.attempt) + 1, offset: offset, bytes: answer.bytes)
       }
     }
     return nil
