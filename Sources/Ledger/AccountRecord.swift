@@ -20,6 +20,7 @@ public struct AccountRecord: Hashable, Sendable, WireCodable {
     escrowMicrocredits = 0
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(balanceMicrocredits)
     writer.varint(nonce)
@@ -27,6 +28,7 @@ public struct AccountRecord: Hashable, Sendable, WireCodable {
     writer.varint(escrowMicrocredits)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     balanceMicrocredits = try reader.varint()
     nonce = try reader.varint()

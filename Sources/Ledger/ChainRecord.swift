@@ -43,6 +43,7 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
     sweepsAgain = false
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.varint(height)
     writer.varint(timestampMilliseconds)
@@ -55,6 +56,7 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
     writer.bool(sweepsAgain)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     height = try reader.varint()
     timestampMilliseconds = try reader.varint()

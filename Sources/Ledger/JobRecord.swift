@@ -93,6 +93,7 @@ public struct JobRecord: Hashable, Sendable, WireCodable {
   /// Its place among the pending jobs.
   var pendingKey: PendingKey { PendingKey(feeMicrocredits: feeMicrocredits, order: order, job: id) }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.digest(id)
     writer.nodeID(submitter)
@@ -117,6 +118,7 @@ public struct JobRecord: Hashable, Sendable, WireCodable {
     writer.string(message)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     id = try reader.digest()
     submitter = try reader.nodeID()

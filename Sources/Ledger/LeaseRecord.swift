@@ -90,6 +90,7 @@ public struct LeaseRecord: Hashable, Sendable, WireCodable {
     return Digest(hashing: writer.bytes)
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.digest(id)
     writer.digest(job)
@@ -110,6 +111,7 @@ public struct LeaseRecord: Hashable, Sendable, WireCodable {
     writer.string(reason)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     id = try reader.digest()
     job = try reader.digest()

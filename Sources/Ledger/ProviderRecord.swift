@@ -40,6 +40,7 @@ public struct ProviderRecord: Hashable, Sendable, WireCodable {
     bondReturnsMilliseconds = 0
   }
 
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
     writer.optional(offer) { $0.value($1) }
     writer.varint(bondMicrocredits)
@@ -54,6 +55,7 @@ public struct ProviderRecord: Hashable, Sendable, WireCodable {
     writer.varint(bondReturnsMilliseconds)
   }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     offer = try reader.optional { (reader) throws(WireError) in try OfferTerms(from: &reader) }
     bondMicrocredits = try reader.varint()

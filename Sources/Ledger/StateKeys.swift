@@ -58,8 +58,10 @@ struct AttestationKey: StateKey {
 }
 
 extension Liveness: WireCodable {
+  /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) { writer.uint8(rawValue) }
 
+  /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     guard let value = Liveness(rawValue: try reader.uint8()) else { throw .unknownTag(what: "liveness") }
     self = value
