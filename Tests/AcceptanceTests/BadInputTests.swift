@@ -15,7 +15,9 @@ extension Acceptance {
         func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) } }
         func growth(_ what: String, _ prefixes: [String], atLeast least: UInt64, _ send: () throws -> Void) throws {
           let before = try net.status(1).refused
+          let started = ContinuousClock.now
           try send()
+          let seconds = started.secondsAgo
           var grown: [String: UInt64] = [:]
           try eventually(within: 15, "\(what) is counted under \(prefixes); now \(grown)") {
             grown = try net.status(1).refused.filter { name, count in
@@ -26,7 +28,7 @@ extension Acceptance {
             return grown.reduce(0) { $0 + $1.value - before[$1.key, default: 0] } >= least
           }
           let list = grown.sorted { $0.key < $1.key }.map { "\($0.key) +\($0.value - before[$0.key, default: 0])" }
-          measured(what, list.joined(separator: ", "))
+          measured("\(what), sent in \(text(seconds))", list.joined(separator: ", "))
         }
 
         try growth("200 random datagrams", ["udp.", "datagram."], atLeast: 100) {

@@ -61,10 +61,12 @@ enum Sockets {
       }
     }
     guard connected == 0 else { throw Trouble("connect \(path): \(String(cString: strerror(errno)))") }
+    // A node that refuses a long body does not read it.
+    var limit = timeval(tv_sec: 2, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     _ = push(bytes, into: descriptor)
     shutdown(descriptor, Int32(SHUT_WR))
-    var limit = timeval(tv_sec: 2, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     var answer: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4_096)
     while true {
