@@ -34,6 +34,8 @@ public enum CoreInput: Sendable {
   case submit(TransactionAction, request: UInt64)
   /// What this node offers from now on; nil to offer nothing.
   case offer(OfferTerms?)
+  /// A lease's job runs on from before a restart. It is stopped if the lease turns out to be another's by now.
+  case leaseRunning(Digest)
   /// The executor can't take the lease; it is declined.
   case leaseRefused(Digest, reason: String)
   /// A lease's job has ended, here or before a restart. May be repeated.

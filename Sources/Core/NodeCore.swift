@@ -83,7 +83,9 @@ public struct NodeCore: Sendable {
   let settings: CoreSettings
   let validators: ValidatorSet
   var outbox = Outbox()
-  var offerWish: OfferTerms?
+  /// What the shell wants to offer; nil until it has said so, since a standing offer must outlive a restart.
+  var offerWish: OfferWish?
+  var isStarted = false
   var leases = LeaseKeeper()
   var links = OrderedSet<NodeID>()
   var needsHousekeeping = false
@@ -118,6 +120,7 @@ public struct NodeCore: Sendable {
 
   /// When `.tick` is due next.
   public var nextWake: Instant {
+    guard isStarted else { return .distantFuture }
     var next = nextHousekeeping
     for wake in [membership.nextWake, broadcast.nextWake, consensus.nextWake, work.nextDue] {
       if let wake { next = min(next, wake) }
@@ -129,6 +132,7 @@ public struct NodeCore: Sendable {
   public mutating func step(_ input: CoreInput, now: Instant, into effects: inout [CoreEffect]) {
     switch input {
     case .start:
+      isStarted = true
       step(membership: .start, now: now, into: &effects)
       step(consensus: .start, now: now, into: &effects)
       needsHousekeeping = true
@@ -169,7 +173,10 @@ public struct NodeCore: Sendable {
       let submission = submit(action, for: .request(request), now: now, into: &effects)
       effects.append(.submitted(request: request, submission))
     case .offer(let terms):
-      offerWish = terms
+      offerWish = terms.map { .terms($0) } ?? .nothing
+      needsHousekeeping = true
+    case .leaseRunning(let lease):
+      _ = leases.start(lease)
       needsHousekeeping = true
     case .leaseRefused(let lease, let reason):
       leases.refuse(lease, reason: reason)
@@ -187,6 +194,7 @@ public struct NodeCore: Sendable {
 
   /// Looks after what the input has left to do, until nothing is left.
   private mutating func settle(now: Instant, into effects: inout [CoreEffect]) {
+    guard isStarted else { return }
     if now >= nextHousekeeping { needsHousekeeping = true }
     if needsHousekeeping {
       needsHousekeeping = false
@@ -248,7 +256,8 @@ public struct NodeCore: Sendable {
           let leader = consensus.leader(of: block.value.header.view)
           switch ledger.execute(block, leader: leader) {
           case .success: inputs.append(.executed(blockID: block.value.id, .valid))
-          case .failure(.unknownParent): inputs.append(.executed(blockID: block.value.id, .missingParent))
+          case .failure(.unknownParent), .failure(.tooManyBranches):
+            inputs.append(.executed(blockID: block.value.id, .missingParent))
           case .failure(let refusal):
             counters.add("blockRefused.\(refusal.counter)")
             inputs.append(.executed(blockID: block.value.id, .invalid))

@@ -3,15 +3,25 @@ import Membership
 import Primitives
 import Wire
 
+/// What a node is told to offer.
+enum OfferWish: Sendable {
+  case nothing
+  case terms(OfferTerms)
+}
+
 extension NodeCore {
   /// Sends the offer that the operator wants, renews it at half of its validity, and withdraws one that is not
   /// wanted any more.
   mutating func keepOffer(now: Instant, into effects: inout [CoreEffect]) {
     let state = finalState
     let standing = state.offer(of: id)
-    guard var wish = offerWish else {
+    var wish: OfferTerms
+    switch offerWish {
+    case nil: return
+    case .nothing:
       if standing != nil { submitOnce(.withdraw, for: .offer, now: now, into: &effects) }
       return
+    case .terms(let terms): wish = terms
     }
     let time = max(identity.wallClock.unixMilliseconds(at: now), state.ledgerTimeMilliseconds)
     let validity = UInt64(max(0, settings.offerValidity.count)) / 1_000
@@ -31,6 +41,9 @@ extension NodeCore {
     submitOnce(.offer(wish), for: .offer, now: now, into: &effects)
   }
 
+  /// How long a node that said farewell may be away before it counts as down.
+  private static let leaveGrace = Microseconds.seconds(30)
+
   /// A validator says on the chain what it found by its own probes, when that differs from what it said before.
   mutating func keepAttestations(now: Instant, into effects: inout [CoreEffect]) {
     guard validators.index(of: id) != nil else { return }
@@ -40,12 +53,15 @@ extension NodeCore {
       let said = state.attestation(of: provider, by: id)
       switch member.state {
       case .down, .left:
-        if said != .down {
+        // Who says farewell may be back after a restart, its jobs still running: its leases get some time.
+        let isGone = member.state == .down || now - member.since >= NodeCore.leaveGrace
+        if isGone, said != .down {
           submitOnce(
             .attest(provider: provider, liveness: .down), for: .attest(provider), now: now, into: &effects)
         }
       case .alive:
-        if said == .down {
+        // Also when others found it down: those may be gone, and a quorum must find it up.
+        if said == .down || said != .up && state.isDown(provider) {
           submitOnce(.attest(provider: provider, liveness: .up), for: .attest(provider), now: now, into: &effects)
         }
       case .suspect: break
