@@ -65,24 +65,29 @@ final class ChainStorage: Sendable {
     do {
       try FileManager.default.createDirectory(
         atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      let (journal, recovered) = try JournalStore.open(
-        directory: directory + "/journal", networkID: networkID.bytes)
+      let marker = AbstentionMarker(directory: directory)
+      let journalDirectory = directory + "/journal"
+      // Ahead of the journal: a crash right after it was made must not leave one that looks as if none was lost.
+      if !neverVoted, !holdsSegments(journalDirectory) {
+        try marker.write("the journal is missing and the key may have voted")
+      }
+      let (journal, recovered) = try JournalStore.open(directory: journalDirectory, networkID: networkID.bytes)
       let (blocks, cut) = try BlockStore.open(
         directory: directory + "/blocks", networkID: networkID.bytes, discardingDamage: true)
       if recovered.truncatedBytes > 0 {
         logger.notice("the journal had a torn tail of \(recovered.truncatedBytes) bytes, which never took effect")
       }
       if cut > 0 { logger.notice("the block store had a torn tail of \(cut) bytes; peers have those blocks") }
-      var abstains: String?
+      // What is found wrong here is written down before the journal is made whole.
       if let damage = recovered.damage {
-        abstains = "the journal is damaged (\(damage))"
+        try marker.write("the journal is damaged (\(damage))")
       } else if recovered.isNew, !neverVoted {
-        abstains = "the journal is missing and the key may have voted"
+        try marker.write("the journal is missing and the key may have voted")
       }
       var records: [ConsensusRecord] = []
       for bytes in recovered.records {
         do { records.append(try ConsensusRecord(decoding: bytes)) } catch {
-          abstains = "the journal holds a record that can't be read (\(error))"
+          try marker.write("the journal holds a record that can't be read (\(error))")
         }
       }
       let storage = ChainStorage(journal: journal, blocks: blocks, logger: logger)
@@ -91,7 +96,7 @@ final class ChainStorage: Sendable {
       return Opened(
         storage: storage,
         recovery: CoreRecovery(ledger: ledger, tip: tip, records: records, sequenceFloor: sequenceFloor),
-        abstains: abstains)
+        abstains: marker.reason)
     } catch let error as NodeError {
       throw error
     } catch {
@@ -99,6 +104,11 @@ final class ChainStorage: Sendable {
         .storage, "the journal or the blocks in \(directory) can't be opened",
         suggestion: "check the disk; a node whose journal is lost must be a new node with a new key", cause: error)
     }
+  }
+
+  private static func holdsSegments(_ directory: String) -> Bool {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    return names.contains { $0 != "lock" }
   }
 
   private func replay(_ genesis: Genesis) throws -> (LedgerMachine, FinalTip) {
@@ -148,8 +158,10 @@ final class ChainStorage: Sendable {
     }
   }
 
-  /// Keeps final blocks.
-  func commit(_ committed: [Verified<Block>], finalization: Certificate) {
+  /// Keeps final blocks. `failed` is called when one can't be kept: every later one would be refused, too.
+  func commit(
+    _ committed: [Verified<Block>], finalization: Certificate, failed: @escaping @Sendable (any Error) -> Void
+  ) {
     queue.async { [self] in
       for block in committed.map(\.value) {
         if let last = blocks.lastHeight, block.header.height <= last { continue }
@@ -159,29 +171,34 @@ final class ChainStorage: Sendable {
           try blocks.append(height: block.header.height, id: block.id.bytes, bytes: stored.encoded)
         } catch {
           logger.critical("block \(block.header.height) can't be kept: \(error)")
+          return failed(error)
         }
       }
     }
   }
 
-  /// Writes the journal anew when it has grown. `checkpoint` gives what must be kept.
-  func compactIfGrown(_ checkpoint: @escaping @Sendable () async -> [ConsensusRecord]) {
-    guard journal.counters.bytes > ChainStorage.compactionBytes * (journal.counters.compactions + 1) else { return }
-    Task {
-      let records = await checkpoint()
-      queue.async { [self] in
-        do {
-          // The blocks that the checkpoint leaves out must be on the disk before it takes effect.
-          try blocks.sync()
-          try compact(keeping: records)
-        } catch {
-          logger.critical("the journal can't be compacted: \(error)")
-        }
+  /// True when the journal has grown so far that it should be written anew.
+  var hasGrown: Bool {
+    let counters = journal.counters
+    return counters.bytes > ChainStorage.compactionBytes * (counters.compactions + 1)
+  }
+
+  /// Makes the blocks durable that a checkpoint of the journal leaves out; `done` is told up to which height.
+  func syncBlocks(_ done: @escaping @Sendable (UInt64) -> Void) {
+    queue.async { [self] in
+      let last = blocks.lastHeight ?? 0
+      do {
+        try blocks.sync()
+        done(last)
+      } catch {
+        logger.critical("the blocks can't be synced: \(error)")
       }
     }
   }
 
-  private func compact(keeping records: [ConsensusRecord]) throws {
+  /// Writes the journal anew. To be called where `persist` is called, with what a checkpoint taken there and then
+  /// holds: a record that is appended between the two would be lost.
+  func compact(keeping records: [ConsensusRecord]) throws {
     try journal.compact(keeping: records.map(\.encoded)) { _ in }
   }
 

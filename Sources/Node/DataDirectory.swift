@@ -40,7 +40,13 @@ package final class DataDirectory: Sendable {
   /// Binds the directory to a network on first use; refuses any other later.
   package func bind(to networkID: Digest) throws(NodeError) {
     let file = path + "/network"
-    if let text = try? String(contentsOfFile: file, encoding: .utf8) {
+    if FileManager.default.fileExists(atPath: file) {
+      let text: String
+      do { text = try String(contentsOfFile: file, encoding: .utf8) } catch {
+        throw NodeError(
+          .dataDirectory, "the file \(file), which says what network the directory is of, can't be read",
+          suggestion: "run the daemon as the user that owns it", cause: error)
+      }
       let known = text.trimmingCharacters(in: .whitespacesAndNewlines)
       guard known == networkID.description else {
         throw NodeError(
@@ -52,7 +58,7 @@ package final class DataDirectory: Sendable {
       return
     }
     do {
-      try (networkID.description + "\n").write(toFile: file, atomically: true, encoding: .utf8)
+      try DurableFile.write(Array((networkID.description + "\n").utf8), to: file)
     } catch {
       throw NodeError(
         .dataDirectory, "the file \(file) can't be written", suggestion: "check the disk and its permissions",
@@ -82,14 +88,12 @@ package struct SequenceMark {
 
   /// Makes sure that the mark lies ahead of `last`.
   package mutating func reserve(after last: UInt64) throws {
-    guard last.addingReportingOverflow(SequenceMark.ahead / 2).partialValue > mark else { return }
-    mark = last &+ SequenceMark.ahead
-    let temporary = path + ".new"
-    let descriptor = linnet_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    guard descriptor >= 0 else { throw POSIXError(.EIO) }
-    defer { close(descriptor) }
-    let bytes = Array("\(mark)\n".utf8)
-    guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0, rename(temporary, path) == 0
-    else { throw POSIXError(.EIO) }
+    // A mark that can't be passed any more stays where it is.
+    let (half, isPastEnd) = last.addingReportingOverflow(SequenceMark.ahead / 2)
+    guard !isPastEnd, half > mark else { return }
+    let (sum, isOver) = last.addingReportingOverflow(SequenceMark.ahead)
+    let next = isOver ? UInt64.max : sum
+    try DurableFile.write(Array("\(next)\n".utf8), to: path)
+    mark = next
   }
 }

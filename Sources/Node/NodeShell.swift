@@ -71,16 +71,14 @@ final class NodeShell: CoreShell {
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
     case .close(let peer, let reason): endpoint.value?.close(peer, reason: reason)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
-    case .serveChain(let height, let peer):
-      Task {
-        guard let chain = await storage.chain(from: height) else { return }
-        send(.consensus(chain), to: peer)
-      }
+    case .serveChain(let height, let peer): serveChain(from: height, to: peer)
     case .startLease(let order): withRunner { await $0.start(order) }
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
-    case .memberChanged(let member, let state): logger.info("\(member.short) is \(state)")
+    case .memberChanged(let member, let state):
+      logger.info("\(member.short) is \(state)")
+      learnSource(of: member)
     case .halt(let reason):
       onHalt(
         NodeError(
@@ -89,8 +87,52 @@ final class NodeShell: CoreShell {
     }
   }
 
+  /// Peers that are read blocks for: one request of each at a time, so that none can pile up work.
+  private let servedPeers = Mutex(Set<NodeID>())
+
+  private func serveChain(from height: UInt64, to peer: NodeID) {
+    guard servedPeers.withLock({ $0.insert(peer).inserted }) else {
+      return counted.withLock { $0.add("chainRequestTooMany") }
+    }
+    Task {
+      let chain = await storage.chain(from: height)
+      _ = servedPeers.withLock { $0.remove(peer) }
+      if let chain { send(.consensus(chain), to: peer) }
+    }
+  }
+
+  /// The sources of datagrams that were learned, by member.
+  private let sources = Mutex<[NodeID: PeerAddress]>([:])
+
+  /// Gives the datagrams of a live member an allowance of their own, apart from that of strangers. Only the address
+  /// where it answers counts: those that a record claims may be another's.
+  func learnSource(of member: NodeID) {
+    guard let driver = driver.value else { return }
+    Task {
+      let address = await driver.read { core, _ -> PeerAddress? in
+        guard let view = core.membership.member(member), view.state == .alive || view.state == .suspect,
+          view.lastSeen != nil
+        else { return nil }
+        return view.address
+      }
+      let before = sources.withLock { sources in
+        let before = sources[member]
+        sources[member] = address
+        return before
+      }
+      guard before != address else { return }
+      if let before { datagrams.value?.forget(before) }
+      if let address { datagrams.value?.known(address) }
+    }
+  }
+
   private func commit(_ blocks: [Verified<Block>], _ finalization: Certificate, _ events: [LedgerEvent]) {
-    storage.commit(blocks, finalization: finalization)
+    storage.commit(blocks, finalization: finalization) { [self] error in
+      onHalt(
+        NodeError(
+          .storage, "a final block could not be kept",
+          suggestion: "check the disk (is it full?) and start the daemon again", cause: error))
+    }
     inclusions.add(blocks)
     for block in blocks {
       logger.debug(
@@ -98,8 +140,22 @@ final class NodeShell: CoreShell {
         metadata: ["view": "\(block.value.header.view)", "id": "\(block.value.id.short)"])
     }
     bell.ring()
-    if let driver = driver.value {
-      storage.compactIfGrown { await driver.read { core, _ in core.consensus.checkpoint() } }
+    if storage.hasGrown { compactJournal() }
+  }
+
+  private func compactJournal() {
+    guard let driver = driver.value else { return }
+    storage.syncBlocks { [self] height in
+      Task {
+        await driver.read { [self] core, _ in
+          // The core runs nothing else meanwhile, so the checkpoint holds all that was appended. A block that became
+          // final since the sync is not on the disk for certain: the next commit tries again.
+          guard core.ledger.finalHeight <= height, storage.hasGrown else { return }
+          do { try storage.compact(keeping: core.consensus.checkpoint()) } catch {
+            logger.critical("the journal can't be compacted: \(error)")
+          }
+        }
+      }
     }
   }
 
@@ -139,75 +195,4 @@ final class AsyncQueue: Sendable {
   deinit { continuation.finish() }
 
   func enqueue(_ work: @escaping @Sendable () async -> Void) { continuation.yield(work) }
-}
-
-/// Requests for transactions that wait for the core's answer.
-final class Submissions: Sendable {
-  private let state = Mutex<(next: UInt64, waiting: [UInt64: CheckedContinuation<Submission, Never>])>((1, [:]))
-
-  /// Waits for the answer to the request that `post` is given the number of.
-  func wait(_ post: (UInt64) -> Void) async -> Submission {
-    await withCheckedContinuation { continuation in
-      let number = state.withLock { state in
-        defer { state.next += 1 }
-        state.waiting[state.next] = continuation
-        return state.next
-      }
-      post(number)
-    }
-  }
-
-  /// Gives the answer to a request.
-  func answer(_ number: UInt64, _ submission: Submission) {
-    state.withLock { $0.waiting.removeValue(forKey: number) }?.resume(returning: submission)
-  }
-
-  /// Ends all waiting: the node stops.
-  func end() {
-    let waiting = state.withLock { state in
-      defer { state.waiting = [:] }
-      return state.waiting.values.map { $0 }
-    }
-    for continuation in waiting { continuation.resume(returning: .refused(reason: "the node is stopping")) }
-  }
-}
-
-/// Rings at every commit, for those who wait for a change of the final state.
-final class CommitBell: Sendable {
-  private let state = Mutex<(next: UInt64, waiting: [UInt64: CheckedContinuation<Void, Never>])>((1, [:]))
-
-  /// Returns at the next commit, when `seconds` have passed, or when the task is cancelled.
-  func wait(seconds: Double) async {
-    let number = state.withLock { state in
-      defer { state.next += 1 }
-      return state.next
-    }
-    let timer = Task {
-      try? await Task.sleep(for: .seconds(seconds))
-      wake(number)
-    }
-    await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        state.withLock { $0.waiting[number] = continuation }
-        // A cancellation that came before the continuation was stored has found nothing to wake.
-        if Task.isCancelled { wake(number) }
-      }
-    } onCancel: {
-      wake(number)
-    }
-    timer.cancel()
-  }
-
-  /// Wakes all who wait.
-  func ring() {
-    let waiting = state.withLock { state in
-      defer { state.waiting = [:] }
-      return state.waiting.values.map { $0 }
-    }
-    for continuation in waiting { continuation.resume() }
-  }
-
-  private func wake(_ number: UInt64) {
-    state.withLock { $0.waiting.removeValue(forKey: number) }?.resume()
-  }
 }

@@ -1,0 +1,44 @@
+import Core
+import Synchronization
+
+/// Requests for transactions that wait for the core's answer.
+final class Submissions: Sendable {
+  private struct State {
+    var next: UInt64 = 1
+    var waiting: [UInt64: CheckedContinuation<Submission, Never>] = [:]
+    var hasEnded = false
+  }
+
+  private static let ending = Submission.refused(reason: "the node is stopping")
+
+  private let state = Mutex(State())
+
+  /// Waits for the answer to the request that `post` is given the number of.
+  func wait(_ post: (UInt64) -> Void) async -> Submission {
+    await withCheckedContinuation { continuation in
+      let number = state.withLock { state -> UInt64? in
+        guard !state.hasEnded else { return nil }
+        defer { state.next += 1 }
+        state.waiting[state.next] = continuation
+        return state.next
+      }
+      guard let number else { return continuation.resume(returning: Submissions.ending) }
+      post(number)
+    }
+  }
+
+  /// Gives the answer to a request.
+  func answer(_ number: UInt64, _ submission: Submission) {
+    state.withLock { $0.waiting.removeValue(forKey: number) }?.resume(returning: submission)
+  }
+
+  /// Ends all waiting, now and later: the core answers no more.
+  func end() {
+    let waiting = state.withLock { state in
+      state.hasEnded = true
+      defer { state.waiting = [:] }
+      return state.waiting.values.map { $0 }
+    }
+    for continuation in waiting { continuation.resume(returning: Submissions.ending) }
+  }
+}
