@@ -34,6 +34,23 @@ extension BlobStore {
     }
   }
 
+  /// Ends every pin of the owners for which `isReleased` holds.
+  package func unpinAll(where isReleased: (String) -> Bool) throws(BlobError) {
+    try state.withLock { state throws(BlobError) in
+      for (root, owners) in state.pins {
+        let left = owners.filter { !isReleased($0) }
+        guard left.count < owners.count else { continue }
+        try writePins(root, left, &state)
+        state.pins[root] = left.isEmpty ? nil : left
+      }
+    }
+  }
+
+  /// Everyone who pins something, in alphabetical order.
+  package var pinOwners: [String] {
+    state.withLock { $0.pins.values.reduce(into: Set()) { $0.formUnion($1) }.sorted() }
+  }
+
   /// Who pins a root, in alphabetical order.
   package func pins(of root: Digest) -> [String] { state.withLock { ($0.pins[root] ?? []).sorted() } }
 

@@ -50,9 +50,14 @@ struct Dialer {
     if let address = PeerAddress(text: "\(host):\(port)") ?? PeerAddress(text: "[\(host)]:\(port)") {
       return [address]
     }
-    return await withCheckedContinuation { continuation in
-      Thread.detachNewThread { continuation.resume(returning: lookUp(host: host, port: port)) }
+    // The system's lookup can't be ended, and a daemon that stops must not wait for it.
+    let (answers, answer) = AsyncStream<[PeerAddress]>.makeStream(bufferingPolicy: .bufferingOldest(1))
+    Thread.detachNewThread {
+      answer.yield(lookUp(host: host, port: port))
+      answer.finish()
     }
+    for await addresses in answers { return addresses }
+    return []
   }
 
   private static func lookUp(host: String, port: UInt16) -> [PeerAddress] {

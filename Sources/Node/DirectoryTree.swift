@@ -5,18 +5,22 @@ import Synchronization
 
 /// A directory that a client lists by paths, made into blobs from the leaves up.
 struct DirectoryTree {
-  private indirect enum Item {
+  private enum Item {
     case file(root: Digest, isExecutable: Bool)
     case link(String)
-    case directory([String: Item])
+    case directory(Folder)
   }
 
-  private var top: [String: Item] = [:]
+  /// By the bytes of the names: two that Swift takes for equal, composed and decomposed, are two files on Linux.
+  private final class Folder {
+    var items: [[UInt8]: Item] = [:]
+  }
+
+  private let top = Folder()
 
   /// Reads a manifest whose paths were checked; a directory that is only named by its files' paths is made, too.
   init(_ manifest: Control.DirectoryManifest) throws {
     for entry in manifest.entries {
-      let parts = entry.path.split(separator: "/").map(String.init)
       let item: Item
       switch entry.kind {
       case .file:
@@ -25,30 +29,33 @@ struct DirectoryTree {
         }
         item = .file(root: root, isExecutable: entry.executable)
       case .symlink: item = .link(entry.target ?? "")
-      case .directory: item = .directory([:])
+      case .directory: item = .directory(Folder())
       }
-      try DirectoryTree.insert(item, at: parts[...], into: &top, path: entry.path)
+      try insert(item, at: entry.path)
     }
   }
 
-  private static func insert(
-    _ item: Item, at parts: ArraySlice<String>, into items: inout [String: Item], path: String
-  ) throws {
-    guard let name = parts.first else { return }
-    guard parts.count > 1 else {
-      if case .directory = items[name], case .directory = item { return }
-      guard items[name] == nil else { throw ControlError.invalid("the path '\(path)' comes twice") }
-      items[name] = item
-      return
+  private func insert(_ item: Item, at path: String) throws {
+    let parts = path.utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
+    guard let name = parts.last, parts.count <= BlobLimits.maximumDepth else {
+      throw ControlError.invalid("'\(path)' is more than \(BlobLimits.maximumDepth) directories deep")
     }
-    var below: [String: Item] = [:]
-    switch items[name] {
-    case .directory(let present): below = present
-    case nil: break
-    case .file, .link: throw ControlError.invalid("'\(path)' lies below a file")
+    var folder = top
+    for part in parts.dropLast() {
+      switch folder.items[part] {
+      case .directory(let present): folder = present
+      case nil:
+        let made = Folder()
+        folder.items[part] = .directory(made)
+        folder = made
+      case .file, .link: throw ControlError.invalid("'\(path)' lies below a file")
+      }
     }
-    try insert(item, at: parts.dropFirst(), into: &below, path: path)
-    items[name] = .directory(below)
+    switch (folder.items[name], item) {
+    case (nil, _): folder.items[name] = item
+    case (.directory, .directory): break
+    default: throw ControlError.invalid("the path '\(path)' comes twice")
+    }
   }
 
   /// Stores the directories; the files must be in the store.
@@ -57,24 +64,25 @@ struct DirectoryTree {
   }
 
   private static func store(
-    _ items: [String: Item], in store: BlobStore, pinnedBy owner: String?
+    _ folder: Folder, in store: BlobStore, pinnedBy owner: String?
   ) throws -> BlobSummary {
     var entries: [BlobEntry] = []
-    for (name, item) in items.sorted(by: { $0.key < $1.key }) {
-      let bytes = Array(name.utf8)
+    for (name, item) in folder.items {
       switch item {
       case .file(let root, let isExecutable):
         guard let size = store.size(of: root) else {
-          throw ControlError.invalid("the file '\(name)' is no blob of this node", suggestion: "upload it first")
+          throw ControlError.invalid(
+            "the file '\(String(decoding: name, as: UTF8.self))' is no blob of this node",
+            suggestion: "upload it first")
         }
         entries.append(
-          BlobEntry(name: bytes, mode: isExecutable ? 0o755 : 0o644, content: .file(root: root, size: size)))
+          BlobEntry(name: name, mode: isExecutable ? 0o755 : 0o644, content: .file(root: root, size: size)))
       case .link(let target):
-        entries.append(BlobEntry(name: bytes, mode: 0, content: .link(target: Array(target.utf8))))
+        entries.append(BlobEntry(name: name, mode: 0, content: .link(target: Array(target.utf8))))
       case .directory(let below):
         let summary = try DirectoryTree.store(below, in: store, pinnedBy: nil)
         entries.append(
-          BlobEntry(name: bytes, mode: 0o755, content: .directory(root: summary.root, size: summary.size)))
+          BlobEntry(name: name, mode: 0o755, content: .directory(root: summary.root, size: summary.size)))
       }
     }
     return try store.importDirectory(entries: entries, pinnedBy: owner)

@@ -10,9 +10,15 @@ import Wire
 /// One lane for each worker: what one peer sends on one channel keeps its order, and a large block does not hold up
 /// votes, which come on another channel.
 final class InboundPipeline: Sendable {
-  /// The most messages that wait in a lane. Over it, datagrams and gossip are dropped and counted; consensus is not,
-  /// since its senders are few and known, and a link's reader stops when its sender is too fast.
+  /// The most datagrams and frames of gossip that wait in a lane; over it they are dropped and counted. Consensus is
+  /// not held up by them.
   private static let maximumWaiting = 4_096
+  /// The most bytes of frames of one peer that wait, whatever they are: anyone who has a link can send, and verifying
+  /// is slower than reading. Over it frames are dropped and counted, as a lossy network would.
+  static let maximumPeerBytes = 64 * 1_024 * 1_024
+
+  /// What `Inbound` calls a datagram that is not signed by whom it names.
+  private static let badSignature = "datagram.badSignature"
 
   private final class Lane: Sendable {
     let queue: DispatchQueue
@@ -25,18 +31,23 @@ final class InboundPipeline: Sendable {
   private let lanes: [Lane]
   private let post: @Sendable (CoreInput) -> Void
   private let service: @Sendable (ServiceMessage, NodeID) -> Void
+  private let penalise: @Sendable (PeerAddress) -> Void
+  private let waitingBytes = Mutex<[NodeID: Int]>([:])
   private let counted = Mutex(Counters())
 
   /// - Parameters:
   ///   - post: takes what is verified to the core.
   ///   - service: takes messages of services.
+  ///   - penalise: told of the source of a datagram that is not signed by whom it names.
   init(
     _ inbound: Inbound, workers: Int, post: @escaping @Sendable (CoreInput) -> Void,
-    service: @escaping @Sendable (ServiceMessage, NodeID) -> Void
+    service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
+    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
   ) {
     self.inbound = inbound
     self.post = post
     self.service = service
+    self.penalise = penalise
     lanes = (0..<max(1, workers)).map { Lane($0) }
   }
 
@@ -46,15 +57,33 @@ final class InboundPipeline: Sendable {
   /// Takes a datagram's payload.
   func datagram(_ bytes: [UInt8], from source: PeerAddress) {
     run(lane(source.ip), mayDrop: true) { [self] in
-      deliver(inbound.datagram(bytes, from: source), from: nil)
+      let received = inbound.datagram(bytes, from: source)
+      if received.refused.contains(InboundPipeline.badSignature) { penalise(source) }
+      deliver(received, from: nil)
     }
   }
 
   /// Takes a frame of a link.
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
     let isConsensus = channel == .consensus || channel == .sync
-    run(lane(peer.bytes + [channel.rawValue]), mayDrop: !isConsensus) { [self] in
+    let isTaken = waitingBytes.withLock { waiting in
+      let sum = waiting[peer, default: 0] + bytes.count
+      guard sum <= InboundPipeline.maximumPeerBytes else { return false }
+      waiting[peer] = sum
+      return true
+    }
+    guard isTaken else { return counted.withLock { $0.add("verifyPeerTooFast") } }
+    let isQueued = run(lane(peer.bytes + [channel.rawValue]), mayDrop: !isConsensus) { [self] in
       deliver(inbound.frame(bytes, from: peer), from: peer)
+      release(bytes.count, of: peer)
+    }
+    if !isQueued { release(bytes.count, of: peer) }
+  }
+
+  private func release(_ count: Int, of peer: NodeID) {
+    waitingBytes.withLock { waiting in
+      let left = waiting[peer, default: count] - count
+      waiting[peer] = left > 0 ? left : nil
     }
   }
 
@@ -74,16 +103,18 @@ final class InboundPipeline: Sendable {
     return lanes[Int(hash % UInt64(lanes.count))]
   }
 
-  private func run(_ lane: Lane, mayDrop: Bool, _ work: @escaping @Sendable () -> Void) {
+  @discardableResult
+  private func run(_ lane: Lane, mayDrop: Bool, _ work: @escaping @Sendable () -> Void) -> Bool {
     let depth = lane.waiting.wrappingAdd(1, ordering: .relaxed).newValue
     if mayDrop, depth > InboundPipeline.maximumWaiting {
       lane.waiting.wrappingSubtract(1, ordering: .relaxed)
       counted.withLock { $0.add("verifyQueueFull") }
-      return
+      return false
     }
     lane.queue.async {
       work()
       lane.waiting.wrappingSubtract(1, ordering: .relaxed)
     }
+    return true
   }
 }

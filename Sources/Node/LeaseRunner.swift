@@ -1,5 +1,6 @@
 import Blobs
 import Core
+import Dispatch
 import Executor
 import Foundation
 import Hardware
@@ -32,6 +33,10 @@ actor LeaseRunner {
   private var phases: [Digest: Phase] = [:]
   private var usedGPUs: [Digest: [String]] = [:]
   private var kept: [Digest] = []
+  /// Leases that were stopped while their job was being started.
+  private var unwanted: Set<Digest> = []
+  /// Copying trees takes long, and must not hold this actor or a thread of Swift's pool.
+  private let files = DispatchQueue(label: "linnet.leases.files", attributes: .concurrent)
 
   init(
     supervisor: JobSupervisor, store: BlobStore, fetcher: BlobFetcher, directory: String, gpus: [String],
@@ -59,20 +64,33 @@ actor LeaseRunner {
 
   /// Finds again what an earlier run of the daemon left, and reports what ended meanwhile.
   func adopt() async {
-    for adopted in await supervisor.adopt() {
-      switch adopted {
-      case .running(let leaseID):
-        guard let lease = Digest(hex: leaseID) else { continue }
-        phases[lease] = .running
-        logger.notice("lease \(lease.short) runs on from before the restart")
-      case .ended(let record): await ended(record)
-      }
-    }
     for lease in outcomes.leases() {
       guard let outcome = outcomes.load(lease) else { continue }
       phases[lease] = .ended
       post(.leaseFinished(outcome))
     }
+    var settled: [ExitRecord] = []
+    for adopted in await supervisor.adopt() {
+      switch adopted {
+      case .running(let leaseID):
+        guard let lease = Digest(hex: leaseID) else { continue }
+        phases[lease] = .running
+        usedGPUs[lease] = outcomes.gpus(of: lease)
+        logger.notice("lease \(lease.short) runs on from before the restart")
+        post(.leaseRunning(lease))
+      case .ended(let record):
+        guard let lease = Digest(hex: record.lease) else { continue }
+        if outcomes.isSettled(lease) { settled.append(record) } else { await ended(record) }
+      }
+    }
+    for record in settled.sorted(by: { $0.endedMicroseconds < $1.endedMicroseconds }) {
+      guard let lease = Digest(hex: record.lease) else { continue }
+      phases[lease] = .ended
+      kept.append(lease)
+    }
+    // A lease that ended before its job had a directory has left nothing but its mark.
+    for lease in outcomes.settledLeases() where phases[lease] == nil { outcomes.remove(lease) }
+    releasePins()
   }
 
   /// Handles the executor's events until it is shut down.
@@ -96,23 +114,47 @@ actor LeaseRunner {
   func stop(_ lease: Digest) async {
     switch phases[lease] {
     case .preparing(let task): task.cancel()
-    case .running: try? await supervisor.cancel(leaseID: lease.description)
+    case .running:
+      unwanted.insert(lease)
+      try? await supervisor.cancel(leaseID: lease.description)
     case .ended, nil: break
     }
   }
 
-  /// The lease is settled: its outcome and inputs can go. Logs and exit record stay for a while.
+  /// The lease is over: its outcome, its inputs and its output can go. Logs and exit record stay for a while.
   func forget(_ lease: Digest) async {
-    outcomes.remove(lease)
+    outcomes.settle(lease)
     removeInputs(lease)
+    release(lease)
     if case .preparing = phases[lease] { phases[lease] = nil }
-    kept.append(lease)
+    try? await supervisor.removeOutput(leaseID: lease.description)
+    if !kept.contains(lease) { kept.append(lease) }
     while kept.count > LeaseRunner.maximumKept {
       let oldest = kept.removeFirst()
       phases[oldest] = nil
       try? await supervisor.remove(leaseID: oldest.description)
+      outcomes.remove(oldest)
     }
   }
+
+  /// Lets the blobs go that were held for a lease; the store keeps them while it has room.
+  private func release(_ lease: Digest) {
+    do { try store.unpinAll { $0 == LeaseRunner.pin(lease) } } catch {
+      logger.warning("the blobs of lease \(lease.short) stay pinned: \(error)")
+    }
+  }
+
+  /// After a restart: pins of leases that nothing is known of.
+  private func releasePins() {
+    let wanted = Set(phases.keys.map { LeaseRunner.pin($0) })
+    do { try store.unpinAll { $0.hasPrefix(LeaseRunner.pinPrefix) && !wanted.contains($0) } } catch {
+      logger.warning("old leases' blobs stay pinned: \(error)")
+    }
+  }
+
+  private static let pinPrefix = "lease-"
+
+  private static func pin(_ lease: Digest) -> String { "\(pinPrefix)\(lease)" }
 
   /// Ends all jobs, for a node that shuts down for good.
   func killAll() async {
@@ -136,7 +178,7 @@ actor LeaseRunner {
   // MARK: - Phases
 
   private func prepare(_ order: LeaseOrder) async {
-    let owner = "lease-\(order.lease)"
+    let owner = LeaseRunner.pin(order.lease)
     var phase = "fetching the job's specification"
     do {
       try await fetcher.fetch(
@@ -152,7 +194,7 @@ actor LeaseRunner {
           input.root, from: [order.submitter], pinnedBy: owner, maximumBytes: order.terms.resources.diskBytes)
       }
       phase = "preparing the job's inputs"
-      let staged = try stage(specification.inputs, for: order.lease)
+      let staged = try await stage(specification.inputs, for: order.lease)
       phase = "starting the sandbox"
       try Task.checkCancellation()
       let assigned = try takeGPUs(Int(order.terms.gpuCount), for: order.lease)
@@ -162,15 +204,24 @@ actor LeaseRunner {
         cpuMilli: Int(order.terms.resources.cpuMilli),
         memoryBytes: Int64(clamping: order.terms.resources.memoryBytes),
         diskBytes: Int64(clamping: order.terms.resources.diskBytes),
-        wallLimitMicroseconds: order.terms.wallLimitMilliseconds.multipliedReportingOverflow(by: 1_000).partialValue,
+        wallLimitMicroseconds: LeaseRunner.microseconds(order.terms.wallLimitMilliseconds),
         gpus: assigned)
       phases[order.lease] = .running
       try await supervisor.start(run)
+      // A stop that overtook the start found no job to cancel.
+      if unwanted.contains(order.lease) { try? await supervisor.cancel(leaseID: order.lease.description) }
       logger.info("lease \(order.lease.short) of job \(order.job.short) runs: \(specification.command[0])")
     } catch is CancellationError {
       phases[order.lease] = nil
       removeInputs(order.lease)
+      release(order.lease)
     } catch {
+      giveBackGPUs(of: order.lease)
+      removeInputs(order.lease)
+      if unwanted.remove(order.lease) != nil {
+        phases[order.lease] = .ended
+        return
+      }
       logger.warning("lease \(order.lease.short) failed while \(phase): \(error)")
       finish(
         LeaseOutcome(
@@ -180,18 +231,29 @@ actor LeaseRunner {
     }
   }
 
+  private static func microseconds(_ milliseconds: UInt64) -> UInt64 {
+    let (product, isOver) = milliseconds.multipliedReportingOverflow(by: 1_000)
+    return isOver ? .max : product
+  }
+
   private func stage(
     _ inputs: [JobSpecification.Input], for lease: Digest
-  ) throws -> [(name: String, hostPath: String)] {
+  ) async throws -> [(name: String, hostPath: String)] {
     let directory = "\(inputsDirectory)/\(lease)"
     removeInputs(lease)
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
-    return try inputs.enumerated().map { index, input in
-      // The name comes from a peer: on this host the input has a number.
-      let path = "\(directory)/\(index)"
-      try store.export(input.root, to: path)
-      return (input.name, path)
+    // The name comes from a peer: on this host the input has a number.
+    let staged = inputs.enumerated().map { (name: $1.name, hostPath: "\(directory)/\($0)") }
+    try await onFiles { [store] in
+      for (input, place) in zip(inputs, staged) { try store.export(input.root, to: place.hostPath) }
+    }
+    return staged
+  }
+
+  private func onFiles<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+      files.async { continuation.resume(with: Result { try body() }) }
     }
   }
 
@@ -207,30 +269,41 @@ actor LeaseRunner {
       throw NodeError(
         .executor, "\(count) GPUs are leased and \(free.count) are free", suggestion: "look at `linnet hardware`")
     }
-    usedGPUs[lease] = Array(free.prefix(count))
-    return Array(free.prefix(count))
+    let assigned = Array(free.prefix(count))
+    usedGPUs[lease] = assigned
+    outcomes.keepGPUs(assigned, of: lease)
+    return assigned
+  }
+
+  private func giveBackGPUs(of lease: Digest) {
+    usedGPUs[lease] = nil
+    outcomes.keepGPUs([], of: lease)
   }
 
   private func ended(_ record: ExitRecord) async {
     guard let lease = Digest(hex: record.lease) else { return }
-    usedGPUs[lease] = nil
+    giveBackGPUs(of: lease)
+    let wasUnwanted = unwanted.remove(lease) != nil
     if let known = outcomes.load(lease) {
       phases[lease] = .ended
       return post(.leaseFinished(known))
     }
     phases[lease] = .ended
-    if record.reason == .cancelled {
-      logger.info("lease \(lease.short) was cancelled")
+    if wasUnwanted || outcomes.isSettled(lease) {
+      logger.info("lease \(lease.short) was stopped")
+      try? await supervisor.removeOutput(leaseID: record.lease)
       return removeInputs(lease)
     }
     var message = record.message
     var root = Digest.zero
-    if record.reason != .startFailed, record.reason != .lost {
+    if record.reason != .startFailed, record.reason != .lost, record.reason != .cancelled {
       do {
         let manifest = try await supervisor.collectOutput(leaseID: record.lease, maximumBytes: .max)
-        root = try store.importDirectory(
-          path: manifest.directory, unsupported: .skip, pinnedBy: "lease-\(lease)"
-        ).summary.root
+        root = try await onFiles { [store] in
+          try store.importDirectory(
+            path: manifest.directory, unsupported: .skip, pinnedBy: LeaseRunner.pin(lease)
+          ).summary.root
+        }
       } catch {
         logger.warning("the output of lease \(lease.short) can't be collected: \(error)")
         message = "the output could not be collected: \(error)"
@@ -262,20 +335,21 @@ actor LeaseRunner {
   private static func status(of record: ExitRecord) -> ExitStatus {
     switch record.reason {
     case .exited: .exited(code: UInt8(clamping: record.exitCode ?? 255))
-    case .signalled, .cancelled: .signalled(signal: UInt8(clamping: record.signal ?? 9))
+    case .signalled: .signalled(signal: UInt8(clamping: record.signal ?? 9))
     case .wallLimit: .wallLimit
     case .memoryLimit: .memoryLimit
     case .diskLimit: .diskLimit
     case .startFailed: .startFailed
-    case .lost: .lost
+    // Whoever ended it, the lease was not: the job went with its node, as when a host is switched off.
+    case .lost, .cancelled: .lost
     }
   }
 
-  /// As much of a text as fits a result's message, in whole characters and without NUL.
-  static func bounded(_ text: String) -> String {
+  /// As much of a text as fits a result's message or so many bytes, in whole characters and without NUL.
+  static func bounded(_ text: String, bytes: Int = LeaseResult.maximumMessageBytes) -> String {
     var result = ""
     for character in text where character != "\0" {
-      if result.utf8.count + character.utf8.count > LeaseResult.maximumMessageBytes { break }
+      if result.utf8.count + character.utf8.count > bytes { break }
       result.append(character)
     }
     return result

@@ -35,12 +35,14 @@ extension NodeControl {
     }
     guard request.amountMicrocredits > 0 else { throw ControlError.invalid("the amount is 0") }
     let id = try await submit(.transfer(to: to, amountMicrocredits: request.amountMicrocredits))
-    for _ in 0..<(Self.transferSeconds * 2) {
+    let deadline = MonotonicClock.now() + .seconds(Int64(Self.transferSeconds))
+    while !Task.isCancelled, MonotonicClock.now() < deadline {
+      let rings = node.shell.bell.rings
       if let height = node.shell.inclusions.height(of: id) {
         let refusal = await node.driver.read { core, _ in core.refusals[id] }
         return TransactionAnswer(id: "\(id)", inBlock: height, refusal: refusal)
       }
-      await node.shell.bell.wait(seconds: 0.5)
+      await node.shell.bell.wait(seconds: 0.5, seen: rings)
     }
     return TransactionAnswer(id: "\(id)", inBlock: nil, refusal: nil)
   }

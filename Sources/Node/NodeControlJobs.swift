@@ -33,22 +33,21 @@ extension NodeControl {
       throw ControlError.invalid("the job is over a bound: \(error)")
     }
     let root: Digest
-    do { root = try node.store.importBytes(specification.encoded, pinnedBy: Self.pin).root } catch {
+    do { root = try node.store.importBytes(specification.encoded, pinnedBy: BlobKeeper.uploads).root } catch {
       throw ControlError.unavailable(code: "blobStore", "the job can't be stored: \(error)")
     }
     for input in inputs {
-      do { _ = try node.store.pin(input.root, by: Self.pin) } catch {
+      do { _ = try node.store.pin(input.root, by: BlobKeeper.uploads) } catch {
         throw ControlError.unavailable(code: "blobStore", "an input can't be kept: \(error)")
       }
     }
     let terms = await jobTerms(submission, specification: root)
     let id = try await submit(.submitJob(terms))
+    // From here on the job holds its blobs, until it has ended.
+    node.keeper.hand([root] + inputs.map(\.root), to: id)
     node.jobs.add(id, SubmittedJob(specification: specification, terms: terms, at: WallTimeSource.now()))
     return SubmissionAnswer(id: "\(id)")
   }
-
-  /// The owner of the pins on what this node's users have uploaded for jobs.
-  static let pin = "jobs"
 
   private func jobTerms(_ submission: JobSubmission, specification: Digest) async -> JobTerms {
     let resources = Resources(
@@ -77,9 +76,8 @@ extension NodeControl {
   }
 
   func jobs() async throws -> JobListAnswer {
-    let known = await node.driver.read { core, _ in
-      core.finalState.jobs.map { JobAnswer($0.record, id: $0.id) }
-    }
+    // Off the core's loop: there may be many.
+    let known = await node.driver.read { core, _ in core.finalState }.jobs.map { JobAnswer($0.record, id: $0.id) }
     let finalIDs = Set(known.map(\.id))
     let pending = await pendingJobs().filter { !finalIDs.contains($0.id) }
     let all = (known.map(withCommand) + pending).sorted {
@@ -97,7 +95,9 @@ extension NodeControl {
 
   /// The id of a job that the ledger or this node knows.
   func resolveJob(_ text: String) async throws -> Digest {
-    let ids = await node.driver.read { core, _ in core.finalState.jobs.map { "\($0.id)" } }
+    let state = await node.driver.read { core, _ in core.finalState }
+    if let id = Digest(hex: text), state.job(id) != nil || node.jobs[id] != nil { return id }
+    let ids = state.jobs.map { "\($0.id)" }
     let own = node.jobs.ids.map(\.description)
     let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
     guard let id = Digest(hex: found) else { throw ControlError.unknown("job", text) }
@@ -110,21 +110,25 @@ extension NodeControl {
       core.finalState.job(id).map { JobAnswer($0, id: id) }
     }
     if let found { return withCommand(found) }
-    if let pending = await pendingJobs().first(where: { $0.id == "\(id)" }) { return pending }
+    if let own = node.jobs[id] { return await pending(id, own) }
     throw ControlError.unknown("job", "\(id)", suggestion: "it may have ended long ago: `linnet job list`")
   }
 
   /// Jobs of this node that no final block holds: on their way, or refused by the ledger.
   private func pendingJobs() async -> [JobAnswer] {
-    let own = node.jobs.all
-    let refusals = await node.driver.read { core, _ in own.map { core.refusals[$0.id] } }
-    let submitter = "\(node.id)"
-    return zip(own, refusals).map { job, refusal in
-      JobAnswer(
-        id: "\(job.id)", state: refusal == nil ? .pending : .expired, submitter: submitter,
-        command: job.value.specification.command, submittedAt: job.value.at,
-        reason: refusal.map { "the ledger refused it: \($0)" })
-    }
+    let refusals = await node.driver.read { core, _ in core.refusals }
+    return node.jobs.all.map { pending($0.id, $0.value, refusal: refusals[$0.id]) }
+  }
+
+  private func pending(_ id: Digest, _ job: SubmittedJob) async -> JobAnswer {
+    pending(id, job, refusal: await node.driver.read { core, _ in core.refusals[id] })
+  }
+
+  private func pending(_ id: Digest, _ job: SubmittedJob, refusal: String?) -> JobAnswer {
+    JobAnswer(
+      id: "\(id)", state: refusal == nil ? .pending : .expired, submitter: "\(node.id)",
+      command: job.specification.command, submittedAt: job.at,
+      reason: refusal.map { "the ledger refused it: \($0)" })
   }
 
   private func withCommand(_ answer: JobAnswer) -> JobAnswer {
@@ -138,10 +142,11 @@ extension NodeControl {
     let found = try await resolveJob(id)
     let deadline = MonotonicClock.now() + .seconds(Int64(timeoutSeconds))
     while true {
+      let rings = node.shell.bell.rings
       let answer = try await answer(found)
       let left = deadline - MonotonicClock.now()
       if answer.state.isTerminal || left <= .zero || Task.isCancelled { return answer }
-      await node.shell.bell.wait(seconds: min(1, Double(left.count) / 1_000_000))
+      await node.shell.bell.wait(seconds: min(1, Double(left.count) / 1_000_000), seen: rings)
     }
   }
 

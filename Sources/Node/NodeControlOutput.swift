@@ -38,12 +38,12 @@ extension NodeControl {
 
   func jobOutput(id: String) async throws -> Control.DirectoryManifest {
     let root = try await fetchOutput(id)
-    return Control.DirectoryManifest(root: "\(root)", entries: try flatten(root, below: ""))
+    return Control.DirectoryManifest(root: "\(root)", entries: try flatten(root))
   }
 
   func jobOutputFile(id: String, path: String) async throws -> ByteStream {
     let root = try await fetchOutput(id)
-    let entries = try flatten(root, below: "")
+    let entries = try flatten(root)
     guard let entry = entries.first(where: { $0.path == path }) else {
       throw ControlError.unknown("file", path, suggestion: "`linnet job get` lists the output")
     }
@@ -68,16 +68,39 @@ extension NodeControl {
 
   private func fetch(_ root: Digest, from peers: [NodeID], what: String) async throws {
     if node.store.has(root), node.store.missing(below: root).isEmpty { return }
-    do { try await node.fetcher.fetch(root, from: peers, pinnedBy: Self.pin) } catch {
+    do {
+      try await node.fetcher.fetch(root, from: peers, pinnedBy: BlobKeeper.fetched)
+      node.keeper.noteFetched(root)
+    } catch {
       throw ControlError.unavailable(
         code: "blobUnavailable", "\(what) can't be fetched: \(error)",
         suggestion: "is the node that has it alive? `linnet peers`")
     }
   }
 
-  private func flatten(_ root: Digest, below path: String) throws -> [DirectoryEntry] {
+  /// All entries of a directory and of those below it. What a provider made may list one directory many times, so
+  /// what it grows to is bounded before it is built.
+  private func flatten(_ root: Digest) throws -> [DirectoryEntry] {
     var entries: [DirectoryEntry] = []
+    try flatten(root, below: "", depth: 0, into: &entries)
+    return entries
+  }
+
+  private func flatten(
+    _ root: Digest, below path: String, depth: Int, into entries: inout [DirectoryEntry]
+  ) throws {
+    guard depth <= BlobLimits.maximumDepth else {
+      throw ControlError.conflict(
+        code: "tooDeep", "the directory is more than \(BlobLimits.maximumDepth) directories deep",
+        suggestion: "it can't be listed")
+    }
     for entry in try node.store.entries(of: root) {
+      guard entries.count < Control.DirectoryManifest.maximumEntries else {
+        throw ControlError.conflict(
+          code: "tooManyEntries",
+          "the directory has more than \(Control.DirectoryManifest.maximumEntries) entries",
+          suggestion: "let the job pack its output into one file")
+      }
       let name = path + String(decoding: entry.name, as: UTF8.self)
       switch entry.content {
       case .file(let file, let size):
@@ -85,13 +108,12 @@ extension NodeControl {
           DirectoryEntry(path: name, root: "\(file)", sizeBytes: size, executable: entry.mode & 0o100 != 0))
       case .directory(let directory, _):
         entries.append(DirectoryEntry(path: name, kind: .directory, root: "\(directory)"))
-        entries += try flatten(directory, below: name + "/")
+        try flatten(directory, below: name + "/", depth: depth + 1, into: &entries)
       case .link(let target):
         entries.append(
           DirectoryEntry(path: name, kind: .symlink, target: String(decoding: target, as: UTF8.self)))
       }
     }
-    return entries
   }
 
   // MARK: - Blobs
@@ -100,7 +122,7 @@ extension NodeControl {
     do {
       let writer = try node.store.writer()
       for try await bytes in content { try writer.write(bytes) }
-      let summary = try writer.finish(pinnedBy: Self.pin)
+      let summary = try writer.finish(pinnedBy: BlobKeeper.uploads)
       return BlobAnswer(root: "\(summary.root)", sizeBytes: summary.size)
     } catch let error as BlobError {
       throw ControlError.unavailable(
@@ -127,7 +149,7 @@ extension NodeControl {
     guard node.store.summary(of: digest)?.kind == .directory else {
       throw ControlError.invalid("the blob is no directory", suggestion: "`linnet blob get` fetches a file")
     }
-    return Control.DirectoryManifest(root: root, entries: try flatten(digest, below: ""))
+    return Control.DirectoryManifest(root: root, entries: try flatten(digest))
   }
 
   private func stream(_ root: Digest) -> ByteStream {
@@ -143,7 +165,7 @@ extension NodeControl {
   func addDirectory(_ manifest: Control.DirectoryManifest) async throws -> BlobAnswer {
     let tree = try DirectoryTree(manifest)
     do {
-      let summary = try tree.store(in: node.store, pinnedBy: Self.pin)
+      let summary = try tree.store(in: node.store, pinnedBy: BlobKeeper.uploads)
       return BlobAnswer(root: "\(summary.root)", sizeBytes: summary.size)
     } catch let error as BlobError {
       throw ControlError.invalid("the directory can't be made: \(error)", suggestion: "upload its files first")

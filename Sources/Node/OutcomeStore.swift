@@ -25,8 +25,7 @@ struct OutcomeStore: Sendable {
     writer.value(outcome.exit)
     writer.value(outcome.usage)
     writer.string(outcome.message)
-    let file = path(outcome.lease)
-    try Data(writer.bytes).write(to: URL(fileURLWithPath: file), options: .atomic)
+    try DurableFile.write(writer.bytes, to: path(outcome.lease))
   }
 
   /// Reads an outcome; nil when there is none or it is not whole.
@@ -45,12 +44,48 @@ struct OutcomeStore: Sendable {
     return outcome
   }
 
-  /// Removes an outcome.
-  func remove(_ lease: Digest) { try? FileManager.default.removeItem(atPath: path(lease)) }
+  /// The lease is over: its outcome goes, and a mark stays, so that the record of its job is not taken for news after
+  /// a restart.
+  func settle(_ lease: Digest) {
+    _ = FileManager.default.createFile(atPath: settledPath(lease), contents: nil)
+    try? FileManager.default.removeItem(atPath: path(lease))
+  }
+
+  /// True between `settle` and `remove`.
+  func isSettled(_ lease: Digest) -> Bool { FileManager.default.fileExists(atPath: settledPath(lease)) }
+
+  /// Removes all that is kept for a lease.
+  func remove(_ lease: Digest) {
+    for file in [path(lease), settledPath(lease)] { try? FileManager.default.removeItem(atPath: file) }
+    keepGPUs([], of: lease)
+  }
 
   /// The leases that have an outcome.
-  func leases() -> [Digest] {
+  func leases() -> [Digest] { leases(with: ".outcome") }
+
+  /// The leases that are settled.
+  func settledLeases() -> [Digest] { leases(with: ".settled") }
+
+  /// Keeps which GPUs a lease's job has, so that no other gets them after a restart while it runs on.
+  func keepGPUs(_ gpus: [String], of lease: Digest) {
+    let file = "\(directory)/\(lease).gpus"
+    if gpus.isEmpty {
+      try? FileManager.default.removeItem(atPath: file)
+    } else {
+      try? DurableFile.write(Array(gpus.joined(separator: "\n").utf8), to: file)
+    }
+  }
+
+  /// The GPUs that a lease's job was given.
+  func gpus(of lease: Digest) -> [String] {
+    let text = (try? String(contentsOfFile: "\(directory)/\(lease).gpus", encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").map(String.init)
+  }
+
+  private func settledPath(_ lease: Digest) -> String { "\(directory)/\(lease).settled" }
+
+  private func leases(with suffix: String) -> [Digest] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    return names.filter { $0.hasSuffix(".outcome") }.compactMap { Digest(hex: $0.dropLast(".outcome".count)) }.sorted()
+    return names.filter { $0.hasSuffix(suffix) }.compactMap { Digest(hex: $0.dropLast(suffix.count)) }.sorted()
   }
 }

@@ -15,8 +15,10 @@ import Wire
 
 /// The parts of a running node, and how they are joined.
 final class RunningNode: Sendable {
-  /// Chunks of blobs in one answer to a peer are bounded by the blob store; answers by the service message.
   private static let sequenceCheckSeconds = 60.0
+  private static let blobCheckSeconds = 30.0
+  /// Twice as long as the core keeps its transactions valid, for clocks that differ.
+  private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
 
   let id: NodeID
   let genesis: Genesis
@@ -32,6 +34,7 @@ final class RunningNode: Sendable {
   let hub: ServiceHub
   let jobs = SubmittedJobs()
   let fetcher: BlobFetcher
+  let keeper: BlobKeeper
   private let pipeline: InboundPipeline
   private let directory: DataDirectory
   private let isStopped = Mutex(false)
@@ -64,13 +67,15 @@ final class RunningNode: Sendable {
           return await runner.log(request)?.encoded ?? []
         }
       })
+    keeper = BlobKeeper(store: store, logger: logger)
     fetcher = BlobFetcher(store: store, hub: hub) { shell.endpoint.value?.links.map(\.id) ?? [] }
     let cache = VerificationCache()
     let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
       Inbound(verifier: verifier, validators: genesis.validatorSet), workers: System.coreCount,
-      post: { driver.post($0) }, service: { hub.receive($0, from: $1) })
+      post: { driver.post($0) }, service: { hub.receive($0, from: $1) },
+      penalise: { shell.datagrams.value?.penalise($0) })
   }
 
   /// Binds the sockets.
@@ -102,6 +107,7 @@ final class RunningNode: Sendable {
     case .up(let peer, let address, let direction):
       logger.info("link with \(peer.short) at \(address) is up (\(direction.rawValue))")
       driver.post(.linkUp(peer, address))
+      shell.learnSource(of: peer)
     case .down(let peer, let reason):
       logger.info("link with \(peer.short) is down: \(reason)")
       hub.linkDown(peer)
@@ -117,6 +123,7 @@ final class RunningNode: Sendable {
       group.addTask { [self] in await dialer().run() }
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
+      group.addTask { [self] in await releaseBlobs() }
       await group.waitForAll()
     }
   }
@@ -135,6 +142,24 @@ final class RunningNode: Sendable {
   private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
     await driver.read { core, _ in
       core.membership.members.map { ($0.id, $0.record.addresses) }
+    }
+  }
+
+  /// Ends the pins of jobs that have ended, also while the daemon was down.
+  private func releaseBlobs() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(RunningNode.blobCheckSeconds))
+      let holders = keeper.jobs
+      guard !holders.isEmpty else { continue }
+      let (state, refusals) = await driver.read { core, _ in (core.finalState, core.refusals) }
+      let now = WallTimeSource.now().microsecondsSinceEpoch
+      keeper.release(
+        jobs: holders.filter { id in
+          if let record = state.job(id) { return record.state.isTerminal }
+          // Not in a final block: on its way for as long as its transaction is valid.
+          guard let own = jobs[id], refusals[id] == nil else { return true }
+          return now - own.at.microsecondsSinceEpoch > RunningNode.transactionValidityMicroseconds
+        })
     }
   }
 

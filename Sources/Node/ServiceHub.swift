@@ -30,14 +30,24 @@ enum ServiceFailure: Error, Sendable, CustomStringConvertible {
 final class ServiceHub: Sendable {
   /// The most own questions under way.
   private static let maximumQuestions = 1_024
-  /// The most questions of peers that are worked on at once; over it they are dropped and counted.
-  private static let maximumWork = 64
+  /// The most questions of peers that wait or are worked on; over it they are dropped and counted.
+  static let maximumWork = 1_024
+
+  /// The most of one peer, so that none takes all: several fetches, each with a few questions.
+  static let maximumWorkOfPeer = 128
+
+  private struct Question {
+    var peer: NodeID
+    var service: PeerService
+    var continuation: CheckedContinuation<[UInt8], any Error>
+    var timer: Task<Void, Never>?
+  }
 
   private struct State {
     var nextNumber: UInt64 = 1
-    var waiting: [UInt64: (peer: NodeID, service: PeerService, continuation: CheckedContinuation<[UInt8], any Error>)] =
-      [:]
+    var waiting: [UInt64: Question] = [:]
     var work = 0
+    var workOf: [NodeID: Int] = [:]
     var counters = Counters()
   }
 
@@ -69,16 +79,22 @@ final class ServiceHub: Sendable {
       try await withCheckedThrowingContinuation { continuation in
         let isTaken = state.withLock { state in
           guard state.waiting.count < ServiceHub.maximumQuestions else { return false }
-          state.waiting[number] = (peer, service, continuation)
+          state.waiting[number] = Question(peer: peer, service: service, continuation: continuation)
           return true
         }
         guard isTaken else { return continuation.resume(throwing: ServiceFailure.tooManyQuestions) }
         let message = ServiceMessage(number: number, isAnswer: false, service: service.rawValue, body: body)
         guard send(message, peer) else { return finish(number, .failure(ServiceFailure.noLink(peer))) }
-        Task {
-          try? await Task.sleep(for: .seconds(timeoutSeconds))
+        let timer = Task {
+          do { try await Task.sleep(for: .seconds(timeoutSeconds)) } catch { return }
           finish(number, .failure(ServiceFailure.timedOut(peer)))
         }
+        // The answer may have come already: nobody would end the timer then.
+        let isOpen = state.withLock { state in
+          state.waiting[number]?.timer = timer
+          return state.waiting[number] != nil
+        }
+        if !isOpen { timer.cancel() }
         if Task.isCancelled { finish(number, .failure(CancellationError())) }
       }
     } onCancel: {
@@ -89,14 +105,19 @@ final class ServiceHub: Sendable {
   /// Takes a message that a peer sent.
   func receive(_ message: ServiceMessage, from peer: NodeID) {
     if message.isAnswer {
-      let isExpected = state.withLock { $0.waiting[message.number].map { $0.peer == peer } ?? false }
+      let isExpected = state.withLock { state in
+        guard let question = state.waiting[message.number] else { return false }
+        return question.peer == peer && question.service.rawValue == message.service
+      }
       guard isExpected else { return count("service.unexpectedAnswer") }
       return finish(message.number, .success(message.body))
     }
     guard let service = PeerService(rawValue: message.service) else { return count("service.unknown") }
     let mayWork = state.withLock { state in
-      guard state.work < ServiceHub.maximumWork else { return false }
+      let ofPeer = state.workOf[peer, default: 0]
+      guard state.work < ServiceHub.maximumWork, ofPeer < ServiceHub.maximumWorkOfPeer else { return false }
       state.work += 1
+      state.workOf[peer] = ofPeer + 1
       return true
     }
     guard mayWork else { return count("service.busy") }
@@ -107,7 +128,11 @@ final class ServiceHub: Sendable {
       } else {
         count("service.malformed")
       }
-      state.withLock { $0.work -= 1 }
+      state.withLock { state in
+        state.work -= 1
+        let left = state.workOf[peer, default: 1] - 1
+        state.workOf[peer] = left > 0 ? left : nil
+      }
     }
   }
 
@@ -119,6 +144,7 @@ final class ServiceHub: Sendable {
 
   private func finish(_ number: UInt64, _ result: Result<[UInt8], any Error>) {
     let entry = state.withLock { $0.waiting.removeValue(forKey: number) }
+    entry?.timer?.cancel()
     entry?.continuation.resume(with: result)
   }
 
