@@ -69,7 +69,7 @@ let rooms: [Room] = [
     ],
     products: [
       ("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log"),
-      ("ServiceLifecycle", "swift-service-lifecycle"),
+      ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
     ]),
   Room(
     name: "Testnet", needs: ["Config", "Control", "CLinux", "Executor", "Sodium", "Primitives", "Wire"],

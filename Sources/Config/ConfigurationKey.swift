@@ -167,7 +167,7 @@ extension ConfigurationKey {
       """, parse: reachableAddress),
     list(
       "network.bootstrap", \.network.bootstrap, of: "a \"host:port\" or \"id@host:port\"", count: 0...mostAddresses,
-      fallback: [], isReloadable: true,
+      fallback: [], isReloadable: false,
       "Peers to ask first. With an id, only the node of that id will do.", parse: bootstrapAddress),
     choice(
       "network.profile", \.network.profile, fallback: .lan, isReloadable: false,
@@ -220,10 +220,10 @@ extension ConfigurationKey {
       "Where jobs are staged and run. A fast disk is worth it."),
     number(
       "executor.log_cap_bytes", \.executor.logCapBytes, .bytes(4096...(1 << 30)), fallback: 8 << 20,
-      isReloadable: true,
+      isReloadable: false,
       "Most bytes kept of each output stream of a job: its head and its tail, with a mark between."),
     number(
-      "executor.grace_seconds", \.executor.graceSeconds, .seconds(0...3600), fallback: 10, isReloadable: true,
+      "executor.grace_seconds", \.executor.graceSeconds, .seconds(0...3600), fallback: 10, isReloadable: false,
       "Time between asking a job to end and ending it, in seconds or as \"10s\"."),
     number(
       "executor.first_job_user_id", \.executor.firstJobUserID, .integer(1000...4_294_967_294), fallback: 60600,
@@ -239,7 +239,7 @@ extension ConfigurationKey {
     pathInData("blobs.directory", \.blobs.directory, "blobs", "Where inputs and outputs of jobs are kept."),
     number(
       "blobs.maximum_bytes", \.blobs.maximumBytes, .bytes((16 << 20)...UInt64(Int64.max)), fallback: 32 << 30,
-      isReloadable: true, "Most bytes kept there. The least recently used go first, pinned ones never."),
+      isReloadable: false, "Most bytes kept there. The least recently used go first, pinned ones never."),
 
     pathInData("journal.directory", \.journal.directory, "journal", "Where the journal and the blocks are kept."),
 

@@ -41,7 +41,7 @@ struct NodeControl: ControlService {
     }
     if core.isValidator, !core.voting { warnings.append("this node does not vote: its journal is lost or damaged") }
     var refused: [String: UInt64] = [:]
-    for (name, count) in await node.refused().all { refused[name] = count }
+    for (name, count) in await node.refused().all where !Self.ordinary.contains(name) { refused[name] = count }
     return StatusAnswer(
       id: "\(node.id)", name: configurationInForce.node.name, version: version, network: node.genesis.name,
       networkId: "\(node.genesis.networkID)", roles: roles, height: core.height, stateRoot: "\(core.root)",
@@ -55,7 +55,7 @@ struct NodeControl: ControlService {
     let links = node.shell.endpoint.value?.links ?? []
     return await node.driver.read { core, now in
       core.membership.members.filter { $0.id != core.id }.map {
-        NodeControl.answer($0, core: core, now: now, direction: Self.direction(of: $0.id, in: links))
+        NodeControl.answer($0, core: core, now: now, links: links)
       }
     }
   }
@@ -66,7 +66,7 @@ struct NodeControl: ControlService {
     let detail = await node.driver.read { core, now -> PeerDetailAnswer? in
       guard let member = core.membership.member(found) else { return nil }
       return PeerDetailAnswer(
-        peer: NodeControl.answer(member, core: core, now: now, direction: Self.direction(of: found, in: links)),
+        peer: NodeControl.answer(member, core: core, now: now, links: links),
         incarnation: member.incarnation,
         suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.since, core)) },
         links: links.map {
@@ -80,6 +80,13 @@ struct NodeControl: ControlService {
     return detail
   }
 
+  /// Counts of what is no refusal.
+  private static let ordinary: Set<String> = [
+    "broadcast.delivered", "broadcast.duplicate", "broadcast.published", "consensus.certificateOfFinalView",
+    "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
+    "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
+  ]
+
   private func resolveMember(_ text: String) async throws -> NodeID {
     let ids = await node.driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
     let found = try Abbreviation.resolve(text, among: ids.map(\.description), kind: "peer")
@@ -87,17 +94,14 @@ struct NodeControl: ControlService {
     return id
   }
 
-  private static func direction(of id: NodeID, in links: [LinkInfo]) -> String? {
-    links.first { $0.id == id }.map { "tcp \($0.direction.rawValue)" }
-  }
-
   private static func wall(_ instant: Instant, _ core: NodeCore) -> WallTime {
     WallTime(microsecondsSinceEpoch: Int64(clamping: core.identity.wallClock.unixMicroseconds(at: instant)))
   }
 
   private static func answer(
-    _ member: MemberView, core: NodeCore, now: Instant, direction: String?
+    _ member: MemberView, core: NodeCore, now: Instant, links: [LinkInfo]
   ) -> PeerAnswer {
+    let link = links.first { $0.id == member.id }
     let state: PeerState =
       switch member.state {
       case .alive: .alive
@@ -108,7 +112,9 @@ struct NodeControl: ControlService {
     let score = core.broadcast.peers.first { $0.id == member.id }?.score ?? 0
     return PeerAnswer(
       id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown", state: state,
-      path: direction ?? "udp", rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) },
+      path: link.map { "tcp \($0.direction.rawValue)" } ?? "udp",
+      // The link is measured as soon as it stands, a member with its first probe.
+      rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) } ?? link?.roundTripMicroseconds,
       roles: member.roles.names, height: member.height,
       gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0, score: Int(score),
       lastSeen: member.lastSeen.map { wall($0, core) })

@@ -22,12 +22,21 @@ package struct NodeDaemon: Sendable {
   let configuration: NodeConfiguration
   let version: String
   let logger: Logger
+  let reload: @Sendable () throws -> NodeConfiguration
+
+  private static let shutdownGrace = Duration.seconds(3)
 
   /// A daemon that has not started.
-  package init(configuration: NodeConfiguration, version: String, logger: Logger) {
+  ///
+  /// - Parameter reload: reads the configuration anew, at SIGHUP.
+  package init(
+    configuration: NodeConfiguration, version: String, logger: Logger,
+    reload: @escaping @Sendable () throws -> NodeConfiguration
+  ) {
     self.configuration = configuration
     self.version = version
     self.logger = logger
+    self.reload = reload
   }
 
   /// Runs until SIGTERM or SIGINT, or until the node can't go on.
@@ -60,15 +69,18 @@ package struct NodeDaemon: Sendable {
       socketPath: configuration.control.socket, replaceStaleSocket: true, logger: logger,
       onRunning: { [logger] in logger.notice("the control socket is ready") })
     node.controlCounters.bind(control.counters)
-    let services = ServiceGroup(
-      configuration: ServiceGroupConfiguration(
-        services: [
-          .init(service: NodeService(node: node, halts: halts), successTerminationBehavior: .gracefullyShutdownGroup),
-          .init(service: control),
-        ],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger)))
+    var setting = ServiceGroupConfiguration(
+      services: [
+        .init(service: NodeService(node: node, halts: halts), successTerminationBehavior: .gracefullyShutdownGroup),
+        .init(service: ReloadService(node: node, reload: reload)),
+        .init(service: control),
+      ],
+      gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
+    // A request that waits for something does not hold up the end: it is cancelled then.
+    setting.maximumGracefulShutdownDuration = NodeDaemon.shutdownGrace
+    let services = ServiceGroup(configuration: setting)
     var failure: (any Error)?
-    do { try await services.run() } catch { failure = error }
+    do { try await services.run() } catch is CancellationError {} catch { failure = error }
     await node.stop()
     try? await group.shutdownGracefully()
     if let error = halted.withLock({ $0 }) { throw error }
@@ -153,10 +165,18 @@ package struct NodeDaemon: Sendable {
         suggestion: "check the directories [executor] and [blobs] of node.conf", cause: error)
     }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
-    let offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits)
+    var offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits)
+    if offer != nil {
+      // A host whose sandbox does not hold must not take anybody's job.
+      do { try await supervisor.selfTest() } catch {
+        logger.error("nothing is offered: the sandbox's own test failed: \(error)")
+        offer = nil
+      }
+    }
     let addresses = try await listenAddresses()
     let record = NodeRecord(
-      name: LeaseRunner.bounded(configuration.node.name), addresses: advertised(addresses),
+      name: LeaseRunner.bounded(configuration.node.name, bytes: NodeRecord.maximumNameBytes),
+      addresses: advertised(addresses),
       roles: roles(genesis: genesis, id: key.id, offers: offer != nil),
       capabilities: Digest(hashing: hardwareBytes(hardware)), agent: "linnet/\(version)",
       expiresUnixSeconds: UInt64(Date().timeIntervalSince1970) + 86_400 * 365)

@@ -54,16 +54,17 @@ package struct TestnetControl: Sendable {
     let numbers = layout.nodes
     let processes = numbers.map { NodeProcess(layout: layout, number: $0) }
     for process in processes where process.runningID == nil { try process.start(binary: binary) }
-    for process in processes { try await ready(process) }
+    for process in processes { try await ready(process, peers: processes.count - 1) }
     let passed = ContinuousClock.now - started
     return Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
   }
 
-  private func ready(_ process: NodeProcess) async throws {
+  /// Ready: a block is final, and all the others are there.
+  private func ready(_ process: NodeProcess, peers: Int) async throws {
     let deadline = ContinuousClock.now + .seconds(TestnetControl.readySeconds)
     let client = ControlClient(socketPath: layout.socket(of: process.number))
     while ContinuousClock.now < deadline {
-      if let status = try? await client.status(), status.height > 0 { return }
+      if let status = try? await client.status(), status.height > 0, status.peersAlive >= peers { return }
       guard process.runningID != nil else {
         throw TestnetError(
           "node \(process.number) has ended: \(lastLines(of: process.number))",

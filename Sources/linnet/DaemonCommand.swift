@@ -28,11 +28,17 @@ struct DaemonCommand: AsyncParsableCommand {
     flags["node.data_directory"] = dataDirectory ?? flags["node.data_directory"]
     flags["node.genesis"] = genesis ?? flags["node.genesis"]
     flags["log.level"] = logLevel ?? flags["log.level"]
-    let configuration = try file.load(flags: flags).configuration
+    let file = file
+    let flagged = flags
+    let configuration = try file.load(flags: flagged).configuration
     // A client that goes away while it is answered must not end the daemon.
     signal(SIGPIPE, SIG_IGN)
     let logger = DaemonLog.logger(configuration.log)
     logger.notice("linnet \(LinnetVersion.current) starts", metadata: ["pid": "\(getpid())"])
-    try await NodeDaemon(configuration: configuration, version: LinnetVersion.current, logger: logger).run()
+    try await NodeDaemon(configuration: configuration, version: LinnetVersion.current, logger: logger) {
+      let newer = try file.load(flags: flagged).configuration
+      DaemonLog.setLevel(newer.log.level)
+      return newer
+    }.run()
   }
 }

@@ -3,19 +3,30 @@ import Control
 import Foundation
 import Glibc
 import Logging
+import Synchronization
 
 /// The daemon's log on stderr: a line an event, as text for people or as JSON for programs.
 struct DaemonLog: LogHandler {
   var metadata: Logger.Metadata = [:]
-  var logLevel: Logger.Level = .info
+  /// Shared by all copies of the logger, so that a reload changes them all. A copy may only be made quieter.
+  private static let level = Mutex(Logger.Level.info)
+  private var ownLevel = Logger.Level.trace
+  var logLevel: Logger.Level {
+    get { max(ownLevel, DaemonLog.level.withLock { $0 }) }
+    set { ownLevel = newValue }
+  }
   private let label: String
   private let format: NodeConfiguration.LogFormat
 
   /// The daemon's logger.
   static func logger(_ section: NodeConfiguration.LogSection) -> Logger {
-    var logger = Logger(label: "linnet") { DaemonLog(label: $0, format: section.format) }
-    logger.logLevel = Logger.Level(rawValue: section.level.rawValue) ?? .info
-    return logger
+    setLevel(section.level)
+    return Logger(label: "linnet") { DaemonLog(label: $0, format: section.format) }
+  }
+
+  /// Sets the least severe level that is written, for every copy of the logger.
+  static func setLevel(_ chosen: NodeConfiguration.LogLevel) {
+    level.withLock { $0 = Logger.Level(rawValue: chosen.rawValue) ?? .info }
   }
 
   private init(label: String, format: NodeConfiguration.LogFormat) {
