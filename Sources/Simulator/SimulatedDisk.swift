@@ -13,6 +13,8 @@ struct SimulatedDisk {
   private(set) var durableVotes = OrderedSet<Digest>()
   /// Final blocks. They are written without a sync; what a crash takes is in the journal.
   private(set) var blocks: [(block: Verified<Block>, finalization: Verified<Certificate>?)] = []
+  /// How many of them are known to be synced, because a checkpoint left them out.
+  private var syncedBlocks = 0
   /// Outcomes of leases. A job's shim outlives the daemon, and writes them itself.
   var outcomes = Table<Digest, LeaseOutcome>()
   /// The leases whose jobs were started, each once.
@@ -53,12 +55,21 @@ struct SimulatedDisk {
     }
   }
 
+  /// Writes the journal anew from a checkpoint, as the daemon does when it has grown; the blocks are synced before.
+  /// Only while nothing waits for a sync.
+  mutating func compact(_ checkpoint: [ConsensusRecord]) {
+    guard pending.isEmpty, syncing == nil else { return }
+    syncedBlocks = blocks.count
+    durable.removeAll()
+    for record in checkpoint { keep(record) }
+  }
+
   /// The machine loses its power: a prefix of what was not synced is left, and the last blocks may be gone.
   mutating func crash(_ generator: inout SeededGenerator) {
     let kept = generator.index(below: pending.count + 1)
     for entry in pending.prefix(kept) { keep(entry.record) }
     pending.removeAll()
     syncing = nil
-    blocks.removeLast(min(blocks.count, generator.index(below: 4)))
+    blocks.removeLast(min(blocks.count - syncedBlocks, generator.index(below: 4)))
   }
 }
