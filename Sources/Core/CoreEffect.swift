@@ -50,7 +50,7 @@ public struct LeaseOrder: Hashable, Sendable {
   public var job: Digest
   /// Who has the inputs.
   public var submitter: NodeID
-  /// The attempt, from 1.
+  /// The attempt, from 0.
   public var attempt: UInt64
   /// What was asked for.
   public var terms: JobTerms

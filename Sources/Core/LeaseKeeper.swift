@@ -8,6 +8,9 @@ struct LeaseKeeper: Sendable {
   /// The most leases looked after: the ledger assigns no more than an offer's `maximumJobs`.
   static let maximumLeases = 4_096
 
+  /// How long after a start a lease that the final state does not know is held on to.
+  static let unknownLeasePatience = Microseconds.seconds(600)
+
   private(set) var started = OrderedSet<Digest>()
   private(set) var outcomes = BoundedMap<Digest, LeaseOutcome>(capacity: maximumLeases)
   private(set) var refused = BoundedMap<Digest, String>(capacity: maximumLeases)
@@ -92,6 +95,8 @@ extension NodeCore {
       submitOnce(.revealResults(batch), for: .reveal, now: now, into: &effects)
     }
     for lease in leases.started.members where !held.contains(lease) {
+      // After a crash the block that assigned a lease may have to be fetched again: its job is not for nothing.
+      if state.lease(lease) == nil, let startedAt, now - startedAt < LeaseKeeper.unknownLeasePatience { continue }
       effects.append(.stopLease(lease))
       effects.append(.forgetLease(lease))
       leases.forget(lease)

@@ -85,7 +85,8 @@ public struct NodeCore: Sendable {
   var outbox = Outbox()
   /// What the shell wants to offer; nil until it has said so, since a standing offer must outlive a restart.
   var offerWish: OfferWish?
-  var isStarted = false
+  /// When `.start` came; nothing is looked after before.
+  var startedAt: Instant?
   var leases = LeaseKeeper()
   var links = OrderedSet<NodeID>()
   var needsHousekeeping = false
@@ -120,7 +121,7 @@ public struct NodeCore: Sendable {
 
   /// When `.tick` is due next.
   public var nextWake: Instant {
-    guard isStarted else { return .distantFuture }
+    guard startedAt != nil else { return .distantFuture }
     var next = nextHousekeeping
     for wake in [membership.nextWake, broadcast.nextWake, consensus.nextWake, work.nextDue] {
       if let wake { next = min(next, wake) }
@@ -132,7 +133,7 @@ public struct NodeCore: Sendable {
   public mutating func step(_ input: CoreInput, now: Instant, into effects: inout [CoreEffect]) {
     switch input {
     case .start:
-      isStarted = true
+      startedAt = now
       step(membership: .start, now: now, into: &effects)
       step(consensus: .start, now: now, into: &effects)
       needsHousekeeping = true
@@ -194,7 +195,7 @@ public struct NodeCore: Sendable {
 
   /// Looks after what the input has left to do, until nothing is left.
   private mutating func settle(now: Instant, into effects: inout [CoreEffect]) {
-    guard isStarted else { return }
+    guard startedAt != nil else { return }
     if now >= nextHousekeeping { needsHousekeeping = true }
     if needsHousekeeping {
       needsHousekeeping = false

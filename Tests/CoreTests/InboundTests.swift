@@ -1,0 +1,151 @@
+import Core
+import Primitives
+import Sodium
+import Testing
+import Wire
+
+@Suite struct InboundTests {
+  private let network = Digest(hashing: Array("a network".utf8))
+  private let inbound: Inbound
+  private let validator: Signer
+  private let stranger: Signer
+  private let peer: NodeID
+  private let source: PeerAddress
+
+  init() throws {
+    func signer(_ number: Int, _ network: Digest) throws -> Signer {
+      let key = try Cluster.key(number)
+      return Signer(id: key.id, networkID: network) { key.sign($0) }
+    }
+    validator = try signer(0, network)
+    stranger = try signer(1, network)
+    peer = try Cluster.key(2).id
+    source = try #require(PeerAddress(text: "127.0.0.1:7447"))
+    inbound = Inbound(
+      verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
+      validators: try Cluster(1).genesis.validatorSet)
+  }
+
+  private func transfer(_ signer: Signer, sequence: UInt64 = 1) -> Verified<Message> {
+    signer.seal(
+      .transaction(
+        Transaction(
+          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: 1_000,
+          action: .transfer(to: signer.id, amountMicrocredits: 1))), sequence: sequence)
+  }
+
+  private func record(_ signer: Signer) -> Verified<Message> {
+    signer.seal(
+      .nodeRecord(
+        NodeRecord(
+          name: "n", addresses: [source], roles: [], capabilities: .zero, agent: "a", expiresUnixSeconds: 1 << 40)),
+      sequence: 1)
+  }
+
+  private func ping(_ signer: Signer, rumours: [Envelope]) -> Verified<Message> {
+    signer.seal(
+      .ping(Ping(receiver: peer, number: 1, height: 0, rumours: rumours)), sequence: 2)
+  }
+
+  private func forged(_ envelope: Envelope) throws -> Envelope {
+    var bytes = envelope.encoded
+    bytes[bytes.count - 40] ^= 1
+    return try Envelope(decoding: bytes)
+  }
+
+  /// True when the peer that sent it is named to the core.
+  private func names(_ received: Received, _ peer: NodeID) -> Bool {
+    received.inputs.contains { input in
+      if case .invalidGossip(let from) = input { return from == peer }
+      return false
+    }
+  }
+
+  @Test func garbageIsRefusedAndCounted() {
+    var generator = SeededGenerator(seed: 1)
+    var frames = 0
+    var datagrams = 0
+    for length in 0..<400 {
+      let bytes = (0..<length).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+      let datagram = inbound.datagram(bytes, from: source)
+      #expect(datagram.inputs.isEmpty && datagram.refused.count == 1)
+      datagrams += datagram.refused.count
+      let frame = inbound.frame(bytes, from: peer)
+      if !frame.refused.isEmpty {
+        #expect(names(frame, peer))
+        frames += 1
+      }
+    }
+    #expect(datagrams == 400)
+    #expect(frames > 300)
+  }
+
+  @Test func everyTruncationAndEveryFlippedBitOfADatagramIsRefused() {
+    let whole = ping(validator, rumours: [record(stranger).value.envelope]).value.envelope.encoded
+    #expect(inbound.datagram(whole, from: source).refused.isEmpty)
+    #expect(inbound.datagram(whole, from: source).inputs.count == 1)
+    for count in 0..<whole.count {
+      #expect(inbound.datagram(Array(whole[..<count]), from: source).inputs.isEmpty)
+    }
+    for position in stride(from: 0, to: whole.count, by: 3) {
+      var bytes = whole
+      bytes[position] ^= 1 << UInt8(position % 8)
+      #expect(inbound.datagram(bytes, from: source).inputs.isEmpty)
+    }
+    #expect(!inbound.datagram(whole + [0], from: source).refused.isEmpty)
+  }
+
+  @Test func anotherNetworkIsRefused() throws {
+    let key = try Cluster.key(0)
+    let other = Signer(id: key.id, networkID: Digest(hashing: [9])) { key.sign($0) }
+    let datagram = inbound.datagram(ping(other, rumours: []).value.envelope.encoded, from: source)
+    #expect(datagram.refused == ["datagram.wrongNetwork"] && datagram.inputs.isEmpty)
+    let frame = inbound.frame(
+      LinkMessage.gossip(.publish([transfer(other).value.envelope])).encoded, from: peer)
+    #expect(frame.refused == ["gossip.wrongNetwork"])
+    #expect(names(frame, peer))
+  }
+
+  @Test func aBadSignatureNamesTheRelayerAndSparesTheRest() throws {
+    let good = transfer(validator)
+    let bad = try forged(transfer(stranger).value.envelope)
+    let received = inbound.frame(
+      LinkMessage.gossip(.publish([bad, good.value.envelope])).encoded, from: peer)
+    #expect(received.refused == ["gossip.badSignature"])
+    #expect(names(received, peer))
+    let passed = received.inputs.compactMap { input -> [Digest]? in
+      if case .gossip(let messages, _) = input { return messages.map(\.value.id) }
+      return nil
+    }
+    #expect(passed == [[good.value.id]])
+  }
+
+  @Test func aRumourThatIsNotSignedIsLeftOut() throws {
+    let bad = try forged(record(stranger).value.envelope)
+    let received = inbound.datagram(
+      ping(validator, rumours: [bad, record(validator).value.envelope]).value.envelope.encoded, from: source)
+    #expect(received.refused == ["rumour.badSignature"])
+    guard case .datagram(_, let rumours, let from)? = received.inputs.first else {
+      Issue.record("the probe itself is sound")
+      return
+    }
+    #expect(rumours.count == 1 && from == source)
+  }
+
+  @Test func eachKindHasItsPlace() {
+    let asDatagram = inbound.datagram(transfer(validator).value.envelope.encoded, from: source)
+    #expect(asDatagram.refused == ["datagram.notAProbe"] && asDatagram.inputs.isEmpty)
+    let asGossip = inbound.frame(
+      LinkMessage.gossip(.publish([record(validator).value.envelope])).encoded, from: peer)
+    #expect(asGossip.refused == ["gossip.wrongKind"] && names(asGossip, peer))
+    let asMember = inbound.frame(LinkMessage.members([transfer(validator).value.envelope]).encoded, from: peer)
+    #expect(asMember.refused.count == 1 && names(asMember, peer), "\(asMember.refused)")
+  }
+
+  @Test func aServiceMessageGoesToTheShell() {
+    let message = ServiceMessage(number: 5, isAnswer: false, service: 200, body: [1])
+    let received = inbound.frame(LinkMessage.service(message).encoded, from: peer)
+    #expect(received.inputs.isEmpty && received.refused.isEmpty)
+    #expect(received.service?.number == 5)
+  }
+}
