@@ -74,6 +74,53 @@ extension Acceptance {
       }
     }
 
+    @Test("half of the nodes killed: nothing becomes final, and a submitted job runs when they are back") func half()
+      throws
+    {
+      try LocalTestnet.with { net in
+        for node in [3, 4] { try net.crash(node) }
+        usleep(500_000)
+        let before = try net.chain(1).height
+        let waiting = try net.submit(1, "--", "echo", "patience")
+        // Two idle intervals: with a quorum there would be two blocks at least.
+        usleep(10_000_000)
+        #expect(try net.chain(1).height == before && net.chain(2).height == before, "two of four are no quorum")
+        #expect(try net.job(1, waiting).state == "pending")
+
+        let restarted = ContinuousClock.now
+        try net.up()
+        try eventually(within: 60, "the job settles") { try net.job(1, waiting).state == "settled" }
+        measured("with the quorum back, the job settled after", text(restarted.secondsAgo), bound: "60 s")
+        let agreed = try net.agreement(within: 20)
+        measured("all nodes at", "height \(agreed.height), root \(agreed.stateRoot.prefix(16))")
+      }
+    }
+
+    @Test("a node that was away for a hundred blocks and more catches up") func late() throws {
+      try LocalTestnet.with { net in
+        let away = 4
+        try net.crash(away)
+        let before = try net.chain(1).height
+        var jobs = 0
+        while try net.chain(1).height < before + 100 {
+          #expect(try net.linnet(jobs % 3 + 1, "run", "--", "true").code == 0)
+          jobs += 1
+          guard jobs < 100 else { throw Trouble("a hundred jobs made no hundred blocks") }
+        }
+        let missed = try net.chain(1).height - before
+        let restarted = ContinuousClock.now
+        try net.up()
+        let agreed = try net.agreement(within: 30)
+        measured("\(missed) blocks made by \(jobs) jobs, caught up after", text(restarted.secondsAgo), bound: "30 s")
+        #expect(agreed.height >= before + 100)
+        for height in [before + 1, before + missed / 2, before + missed] {
+          #expect(try net.block(away, height).header.id == net.block(1, height).header.id)
+        }
+        let books = try net.books(away)
+        #expect(books.accounts.reduce(0) { $0 + $1.total } + books.feesBurnt == books.opening)
+      }
+    }
+
     @Test("all nodes killed at once: they go on from the last final block") func all() throws {
       try LocalTestnet.with { net in
         let ids = try net.ids()
