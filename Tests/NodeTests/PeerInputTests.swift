@@ -1,0 +1,139 @@
+import Core
+import Primitives
+import Sodium
+import Synchronization
+import Testing
+import Wire
+
+@testable import Node
+
+@Suite struct LogServiceTests {
+  @Test func whatIsWrittenIsRead() throws {
+    for isError in [false, true] {
+      let request = LogRequest(lease: Digest(hashing: [1]), isError: isError, offset: .max)
+      #expect(try LogRequest(decoding: request.encoded) == request)
+    }
+    for count in [0, 1, LogAnswer.maximumBytes] {
+      let answer = LogAnswer(
+        bytes: [UInt8](repeating: 7, count: count), nextOffset: UInt64(count), isComplete: count == 1)
+      #expect(try LogAnswer(decoding: answer.encoded) == answer)
+    }
+  }
+
+  @Test func whatIsNotOneIsRefused() throws {
+    let request = LogRequest(lease: Digest(hashing: [1]), isError: true, offset: 300).encoded
+    for count in 0..<request.count {
+      #expect(throws: WireError.self) { try LogRequest(decoding: Array(request[..<count])) }
+    }
+    #expect(throws: WireError.self) { try LogRequest(decoding: request + [0]) }
+    var wrong = request
+    wrong[32] = 2
+    #expect(throws: WireError.self) { try LogRequest(decoding: wrong) }
+    let long = LogAnswer(
+      bytes: [UInt8](repeating: 7, count: LogAnswer.maximumBytes + 1), nextOffset: 0, isComplete: false)
+    #expect(throws: WireError.self) { try LogAnswer(decoding: long.encoded) }
+    #expect(throws: WireError.self) { try LogAnswer(decoding: []) }
+  }
+}
+
+@Suite struct InboundPipelineTests {
+  private let network = Digest(hashing: Array("a network".utf8))
+
+  private func pipeline(
+    post: @escaping @Sendable (CoreInput) -> Void = { _ in },
+    service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
+    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
+  ) throws -> InboundPipeline {
+    let inbound = Inbound(
+      verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
+      validators: try LoneValidator().genesis.validatorSet)
+    return InboundPipeline(inbound, workers: 2, post: post, service: service, penalise: penalise)
+  }
+
+  @Test func garbageIsCountedAndItsSenderNamed() async throws {
+    let (inputs, continuation) = AsyncStream<CoreInput>.makeStream()
+    let pipeline = try pipeline(post: { continuation.yield($0) })
+    let peer = try nodeID(1)
+    for _ in 0..<5 { pipeline.frame([0xff, 1, 2], channel: .broadcast, from: peer) }
+    var named = 0
+    for await input in inputs {
+      guard case .invalidGossip(let from) = input, from == peer else {
+        Issue.record("\(input)")
+        break
+      }
+      named += 1
+      if named == 5 { break }
+    }
+    #expect(pipeline.counters.all.reduce(0) { $0 + $1.1 } == 5)
+  }
+
+  @Test func onlyAForgedDatagramCostsItsSource() async throws {
+    let (penalties, continuation) = AsyncStream<PeerAddress>.makeStream()
+    let pipeline = try pipeline(penalise: { continuation.yield($0) })
+    let good = try #require(PeerAddress(text: "127.0.0.1:1000"))
+    let bad = try #require(PeerAddress(text: "127.0.0.1:1001"))
+    let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))
+    let signer = Signer(id: key.id, networkID: network) { key.sign($0) }
+    let ping = signer.seal(
+      .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, rumours: [])), sequence: 1)
+    var forged = ping.value.envelope.encoded
+    // Within the signature, which is at the end.
+    forged[forged.count - 40] ^= 1
+    pipeline.datagram(ping.value.envelope.encoded, from: good)
+    pipeline.datagram([1, 2, 3], from: good)
+    pipeline.datagram(forged, from: bad)
+    // Sources of one address share a lane, so whatever the first two cost would have come before.
+    #expect(await penalties.first { _ in true } == bad)
+  }
+
+  @Test func aServiceMessageGoesPastTheCore() async throws {
+    let (messages, continuation) = AsyncStream<(ServiceMessage, NodeID)>.makeStream()
+    let pipeline = try pipeline(
+      post: { Issue.record("the core was told: \($0)") }, service: { continuation.yield(($0, $1)) })
+    let peer = try nodeID(1)
+    let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])
+    pipeline.frame(LinkMessage.service(message).encoded, channel: .services, from: peer)
+    let received = await messages.first { _ in true }
+    #expect(received?.0.number == 4 && received?.1 == peer)
+  }
+
+  @Test func onePeerCannotFillTheMemory() async throws {
+    let (served, continuation) = AsyncStream<NodeID>.makeStream()
+    let isOpen = Mutex(false)
+    // The first message holds its lane up until the flood is over.
+    let pipeline = try pipeline(
+      service: { _, peer in
+        while !isOpen.withLock({ $0 }) {}
+        continuation.yield(peer)
+      })
+    let peer = try nodeID(1)
+    let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [UInt8](repeating: 0, count: 512 << 10))
+    let bytes = LinkMessage.service(message).encoded
+    let fits = InboundPipeline.maximumPeerBytes / bytes.count
+    for _ in 0..<(fits + 3) { pipeline.frame(bytes, channel: .consensus, from: peer) }
+    #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == 3)
+    isOpen.withLock { $0 = true }
+    var count = 0
+    for await _ in served {
+      count += 1
+      if count == fits { break }
+    }
+    // There is room again.
+    pipeline.frame(bytes, channel: .consensus, from: peer)
+    #expect(await served.first { _ in true } == peer)
+  }
+}
+
+@Suite struct VerificationCacheTests {
+  @Test func onlyWhatFitsIsRemembered() throws {
+    let cache = VerificationCache()
+    let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))
+    let signature = key.sign([1, 2])
+    for _ in 0..<2 {
+      #expect(cache.check(signature, [1, 2], key.id))
+      #expect(!cache.check(signature, [1, 3], key.id))
+      #expect(!cache.check(signature, [1, 2], try nodeID(4)))
+      #expect(!cache.check(.zero, [1, 2], key.id))
+    }
+  }
+}
