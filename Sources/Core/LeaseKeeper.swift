@@ -132,7 +132,7 @@ extension NodeCore {
   mutating func submitOnce(
     _ action: TransactionAction, for purpose: Outbox.Purpose, now: Instant, into effects: inout [CoreEffect]
   ) {
-    guard !outbox.isPending(purpose) else { return }
+    guard !outbox.isPending(purpose), !outbox.isPaused(purpose, at: now) else { return }
     if case .refused = submit(action, for: purpose, now: now, into: &effects) {
       counters.add("ownTransactionNotSigned")
     }

@@ -51,6 +51,17 @@ public struct Outbox: Sendable {
     var sentAt: Instant
   }
 
+  /// The first pause after the ledger refused what the node wants of itself; each further refusal doubles it.
+  static let firstPause = Microseconds.milliseconds(500)
+  /// The longest pause.
+  static let longestPause = Microseconds.seconds(16)
+
+  private struct Pause: Sendable {
+    var until: Instant
+    var length: Microseconds
+  }
+
+  private var pauses = BoundedMap<Purpose, Pause>(capacity: maximumPending)
   private(set) var pending = Table<UInt64, Pending>()
   private var purposes = Table<Purpose, UInt64>()
 
@@ -58,6 +69,20 @@ public struct Outbox: Sendable {
 
   /// True when a transaction for this purpose is on its way.
   func isPending(_ purpose: Purpose) -> Bool { purposes.contains(purpose) }
+
+  /// True while nothing more is to be submitted for this purpose: the ledger has just refused it, and every try costs
+  /// a fee.
+  func isPaused(_ purpose: Purpose, at now: Instant) -> Bool { pauses[purpose].map { now < $0.until } ?? false }
+
+  /// Notes what the ledger made of a transaction.
+  mutating func judged(_ purpose: Purpose, isRefused: Bool, at now: Instant) {
+    guard isRefused else {
+      pauses.removeValue(forKey: purpose)
+      return
+    }
+    let length = pauses[purpose].map { min($0.length * 2, Outbox.longestPause) } ?? Outbox.firstPause
+    pauses.insert(Pause(until: now + length, length: length), forKey: purpose)
+  }
 
   /// True when no further transaction may be added.
   var isFull: Bool { pending.count >= Outbox.maximumPending }

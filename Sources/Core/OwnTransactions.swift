@@ -71,7 +71,12 @@ extension NodeCore {
   /// After blocks became final: what of the own transactions is done, and what must be signed anew.
   mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
     let nonce = finalState.account(id).nonce
-    for entry in outbox.settled(below: nonce) where !included.contains(entry.message.value.id) {
+    for entry in outbox.settled(below: nonce) {
+      let id = entry.message.value.id
+      if included.contains(id) {
+        outbox.judged(entry.purpose, isRefused: refusals[id] != nil, at: now)
+        continue
+      }
       counters.add("ownTransactionSignedAnew")
       _ = submit(entry.action, for: entry.purpose, now: now, into: &effects)
     }

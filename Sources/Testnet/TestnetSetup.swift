@@ -43,15 +43,30 @@ package struct TestnetSetup {
       balances: ids.map {
         Genesis.Balance(account: $0, amountMicrocredits: TestnetSetup.openingBalanceMicrocredits)
       })
+    try write(GenesisDocument.render(genesis), to: layout.genesis)
     for number in 1...count {
       // The configuration is written last: a directory with one is complete.
       try write(configuration(of: number), to: layout.file("node.conf", of: number))
     }
-    try write(GenesisDocument.render(genesis), to: layout.genesis)
   }
 
   private func write(_ text: String, to path: String) throws {
     try text.write(toFile: path, atomically: true, encoding: .utf8)
+  }
+
+  /// A path as a string of TOML.
+  static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": result += "\\\(scalar)"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
   }
 
   /// The nodes divide the host among them.
@@ -67,10 +82,10 @@ package struct TestnetSetup {
       # Node \(number) of a testnet, written by `linnet testnet up`.
 
       [node]
-      data_directory = "\(layout.node(number))"
+      data_directory = \(Self.quoted(layout.node(number)))
       name = "node\(number)"
-      genesis = "\(layout.genesis)"
-      key = "\(layout.file("node.key", of: number))"
+      genesis = \(Self.quoted(layout.genesis))
+      key = \(Self.quoted(layout.file("node.key", of: number)))
 
       [network]
       listen = ["\(layout.address(of: number)):\(TestnetLayout.port)"]
@@ -78,7 +93,7 @@ package struct TestnetSetup {
       profile = "loopback"
 
       [control]
-      socket = "\(layout.socket(of: number))"
+      socket = \(Self.quoted(layout.socket(of: number)))
 
       [offer]
       cpu_milli = \(milli)

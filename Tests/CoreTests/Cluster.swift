@@ -175,9 +175,9 @@ struct Cluster {
 
   struct SubmissionRefused: Error { var submission: Submission? }
 
-  static func offer(cpuMilli: UInt32 = 4_000) -> OfferTerms {
+  static func offer() -> OfferTerms {
     OfferTerms(
-      resources: Resources(cpuMilli: cpuMilli, memoryBytes: 8 << 30, diskBytes: 8 << 30), gpus: [], labels: [],
+      resources: Resources(cpuMilli: 4_000, memoryBytes: 8 << 30, diskBytes: 8 << 30), gpus: [], labels: [],
       drivers: ["native"], isolation: .cgroup1, maximumJobs: 4,
       prices: Prices(cpuSecondMicrocredits: 100, memoryGiBSecondMicrocredits: 0, gpuSecondMicrocredits: 0),
       validUntilMilliseconds: 0)

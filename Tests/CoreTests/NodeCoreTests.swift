@@ -115,6 +115,19 @@ import Wire
     #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.finalState.offer(of: me) == nil })
   }
 
+  @Test func whatTheLedgerRefusesIsNotPaidForAgainAndAgain() throws {
+    var cluster = try Cluster(1)
+    cluster.start()
+    // The ledger takes no offer of no jobs.
+    var terms = Cluster.offer()
+    terms.maximumJobs = 0
+    cluster.step(0, .offer(terms))
+    cluster.run(for: .seconds(60))
+    let nonce = cluster.members[0].core.finalState.account(cluster.id(0)).nonce
+    let isRefused = cluster.members[0].core.finalState.offer(of: cluster.id(0)) == nil
+    #expect(isRefused && nonce > 1 && nonce < 12, "\(nonce) transactions")
+  }
+
   @Test func aRestartDoesNotWithdrawTheOffer() throws {
     var cluster = try Cluster(1)
     cluster.start()
