@@ -61,7 +61,7 @@ final class Workbench: Sendable {
   func job(_ command: [String], _ change: (inout JobRun) -> Void = { _ in }) -> JobRun {
     var run = JobRun(
       leaseID: Self.lease(), jobID: "17", command: command, memoryBytes: 128 << 20, diskBytes: 8 << 20, pidsLimit: 32,
-      wallLimitMicroseconds: 20_000_000)
+      wallLimitMicroseconds: 600_000_000)
     change(&run)
     return run
   }
