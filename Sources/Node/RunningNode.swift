@@ -16,6 +16,7 @@ import Wire
 /// The parts of a running node, and how they are joined.
 final class RunningNode: Sendable {
   private static let sequenceCheckSeconds = 60.0
+  private static let sourceCheckSeconds = 30.0
   private static let blobCheckSeconds = 30.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
   private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
@@ -124,6 +125,7 @@ final class RunningNode: Sendable {
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }
+      group.addTask { [self] in await learnSources() }
       await group.waitForAll()
     }
   }
@@ -142,6 +144,15 @@ final class RunningNode: Sendable {
   private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
     await driver.read { core, _ in
       core.membership.members.map { ($0.id, $0.record.addresses) }
+    }
+  }
+
+  /// Members answer from other addresses in time: what was learned when they came is looked at again.
+  private func learnSources() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(RunningNode.sourceCheckSeconds))
+      let members = await driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
+      for member in members { shell.learnSource(of: member) }
     }
   }
 
