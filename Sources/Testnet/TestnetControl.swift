@@ -53,28 +53,43 @@ package struct TestnetControl: Sendable {
     }
     let numbers = layout.nodes
     let processes = numbers.map { NodeProcess(layout: layout, number: $0) }
-    for process in processes where process.runningID == nil { try process.start(binary: binary) }
-    for process in processes { try await ready(process, peers: processes.count - 1) }
+    try await ready(processes, binary: binary)
     let passed = ContinuousClock.now - started
     return Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
   }
 
-  /// Ready: a block is final, and all the others are there.
-  private func ready(_ process: NodeProcess, peers: Int) async throws {
+  /// Starts what does not run and waits until each node has a final block and all the others are there.
+  private func ready(_ processes: [NodeProcess], binary: String) async throws {
     let deadline = ContinuousClock.now + .seconds(TestnetControl.readySeconds)
-    let client = ControlClient(socketPath: layout.socket(of: process.number))
-    while ContinuousClock.now < deadline {
-      if let status = try? await client.status(), status.height > 0, status.peersAlive >= peers { return }
-      guard process.runningID != nil else {
-        throw TestnetError(
-          "node \(process.number) has ended: \(lastLines(of: process.number))",
-          suggestion: "look at \(layout.file("log", of: process.number))")
+    var started: Set<Int> = []
+    var waiting = processes
+    while let slowest = waiting.first {
+      // In every round: a process that was killed a moment ago may still have been there in the first.
+      for process in processes where process.runningID == nil {
+        guard started.insert(process.number).inserted else {
+          throw TestnetError(
+            "node \(process.number) has ended: \(lastLines(of: process.number))",
+            suggestion: "look at \(layout.file("log", of: process.number))")
+        }
+        try process.start(binary: binary)
       }
-      try await Task.sleep(for: .milliseconds(20))
+      guard ContinuousClock.now < deadline else {
+        throw TestnetError(
+          "node \(slowest.number) has no final block, or does not see all others, after "
+            + "\(Int(TestnetControl.readySeconds)) s",
+          suggestion: "look at \(layout.file("log", of: slowest.number))")
+      }
+      var left: [NodeProcess] = []
+      for process in waiting where await !isReady(process, peers: processes.count - 1) { left.append(process) }
+      waiting = left
+      if !left.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
     }
-    throw TestnetError(
-      "node \(process.number) has no final block after \(Int(TestnetControl.readySeconds)) s",
-      suggestion: "look at \(layout.file("log", of: process.number))")
+  }
+
+  private func isReady(_ process: NodeProcess, peers: Int) async -> Bool {
+    let client = ControlClient(socketPath: layout.socket(of: process.number))
+    guard let status = try? await client.status() else { return false }
+    return status.height > 0 && status.peersAlive >= peers
   }
 
   private func lastLines(of number: Int) -> String {
