@@ -268,3 +268,36 @@ import Wire
     #expect(cluster.members.allSatisfy { $0.refused.isEmpty && $0.halts.isEmpty })
   }
 }
+
+@Suite struct StartTests {
+  @Test func nothingIsLookedAfterBeforeTheStart() throws {
+    var cluster = try Cluster(1)
+    #expect(cluster.members[0].core.nextWake == .distantFuture)
+    cluster.step(0, .offer(Cluster.offer()))
+    cluster.step(0, .leaseFinished(Cluster.outcome(Digest(hashing: [1]))))
+    cluster.run(for: .seconds(5))
+    #expect(cluster.members[0].core.mempool.count == 0)
+    #expect(cluster.members[0].forgotten.isEmpty)
+    cluster.start()
+    let me = cluster.id(0)
+    #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.finalState.offer(of: me) != nil })
+  }
+
+  @Test func theOutboxIsBounded() throws {
+    var cluster = try Cluster(1)
+    cluster.slowDisks = [0]
+    cluster.start()
+    let target = try Cluster.key(9).id
+    var accepted = 0
+    for request in 0..<2_060 as Range<UInt64> {
+      cluster.step(0, .submit(.transfer(to: target, amountMicrocredits: 1_000), request: request))
+      if case .accepted? = cluster.members[0].submissions[request] { accepted += 1 }
+    }
+    #expect(accepted == Outbox.maximumPending)
+    guard case .refused(let reason)? = cluster.members[0].submissions[2_059] else {
+      Issue.record("the last was taken")
+      return
+    }
+    #expect(reason.contains("under way"))
+  }
+}
