@@ -141,7 +141,7 @@ extension ConfigurationKey {
       """
     ) { context, _ in context.dataDirectory },
     text(
-      "node.name", \.node.name, .text(1...64), example: "node-1", words: "the host name", isReloadable: false,
+      "node.name", \.node.name, .text(1...63), example: "node-1", words: "the host name", isReloadable: false,
       "A name for people, shown by `linnet peers`. Not an identity: any node may choose any name."
     ) { context, _ in context.nodeName },
     pathInData(

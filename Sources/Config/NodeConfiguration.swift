@@ -26,7 +26,7 @@ package struct NodeConfiguration: Sendable {
   package struct NodeSection: Hashable, Sendable {
     /// Absolute path of the directory that holds all state.
     package internal(set) var dataDirectory = ""
-    /// A name for people, 1 to 64 bytes; not an identity.
+    /// A name for people, 1 to 63 bytes; not an identity.
     package internal(set) var name = ""
     /// Absolute path of the genesis document.
     package internal(set) var genesis = ""

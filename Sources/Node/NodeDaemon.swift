@@ -166,11 +166,13 @@ package struct NodeDaemon: Sendable {
     }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
     var offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits)
+    var sandboxHolds = true
     if offer != nil {
       // A host whose sandbox does not hold must not take anybody's job.
       do { try await supervisor.selfTest() } catch {
         logger.error("nothing is offered: the sandbox's own test failed: \(error)")
         offer = nil
+        sandboxHolds = false
       }
     }
     let addresses = try await listenAddresses()
@@ -190,7 +192,8 @@ package struct NodeDaemon: Sendable {
     shell.driver.bind(driver)
     let node = RunningNode(
       id: key.id, genesis: genesis, driver: driver, shell: shell, store: store, supervisor: supervisor,
-      hardware: hardware, directory: directory, configuration: configuration, logger: logger)
+      hardware: hardware, sandboxHolds: sandboxHolds, directory: directory, configuration: configuration, logger: logger
+    )
     try await node.connect(key: key, group: group, listen: addresses)
     do {
       let runner = try LeaseRunner(

@@ -31,6 +31,8 @@ final class RunningNode: Sendable {
   let configuration: NodeConfiguration
   let logger: Logger
   let controlCounters = LateBound<ControlCounters>()
+  /// Whether the sandbox passed its own test at the start; without it nothing is offered.
+  let sandboxHolds: Bool
   let startedAt = MonotonicClock.now()
   let hub: ServiceHub
   let jobs = SubmittedJobs()
@@ -42,7 +44,8 @@ final class RunningNode: Sendable {
 
   init(
     id: NodeID, genesis: Genesis, driver: CoreDriver, shell: NodeShell, store: BlobStore, supervisor: JobSupervisor,
-    hardware: HardwareReport, directory: DataDirectory, configuration: NodeConfiguration, logger: Logger
+    hardware: HardwareReport, sandboxHolds: Bool, directory: DataDirectory, configuration: NodeConfiguration,
+    logger: Logger
   ) {
     self.id = id
     self.genesis = genesis
@@ -51,6 +54,7 @@ final class RunningNode: Sendable {
     self.store = store
     self.supervisor = supervisor
     self.hardware = hardware
+    self.sandboxHolds = sandboxHolds
     self.directory = directory
     self.configuration = configuration
     self.logger = logger
@@ -58,13 +62,19 @@ final class RunningNode: Sendable {
       send: { message, peer in
         shell.endpoint.value?.send(LinkMessage.service(message).encoded, channel: .services, to: peer) ?? false
       },
-      answer: { service, body, _ in
+      answer: { service, body, peer in
         switch service {
         case .blob:
           guard let request = try? BlobRequest(decoding: body) else { return nil }
           return BlobChunk.encode(store.answer(request))
         case .log:
           guard let request = try? LogRequest(decoding: body), let runner = shell.runner.value else { return nil }
+          // What a job prints is for the one who pays for it.
+          let submitter = await driver.read { core, _ in
+            let state = core.finalState
+            return state.lease(request.lease).flatMap { state.job($0.job) }?.submitter
+          }
+          guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
         }
       })

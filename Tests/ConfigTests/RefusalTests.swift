@@ -85,7 +85,7 @@ struct RefusalTests {
       ("[network]\nlisten = {a = 1}", "found a table"),
       ("[network]\nadvertise = [\"0.0.0.0:1\"]", "no peer can reach"),
       ("[node]\nname = 2020-01-01", "found a date or time"),
-      ("[node]\nname = \"\"", "expected a string of 1 to 64 bytes"),
+      ("[node]\nname = \"\"", "expected a string of 1 to 63 bytes"),
       ("[node]\ndata_directory = \"~/x\"", "is not expanded"),
       ("[executor]\ngrace_seconds = \"500ms\"", "expected whole seconds"),
       ("[blobs]\nmaximum_bytes = \"99999999999PiB\"", "expected a size"),
