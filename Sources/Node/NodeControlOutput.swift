@@ -12,6 +12,13 @@ extension NodeControl {
 
   func jobLogs(id: String, _ request: JobLogRequest) async throws -> PullStream<JobLogChunk> {
     let job = try await resolveJob(id)
+    let known = try await answer(job)
+    let own = "\(node.id)"
+    guard known.submitter == own || known.leases.contains(where: { $0.provider == own }) else {
+      throw ControlError.conflict(
+        code: "notTheSubmitter", "what a job prints is for the node that submitted it",
+        suggestion: "ask the node \(known.submitter)")
+    }
     let cursor = LogFollower(control: self, job: job, request: request)
     return PullStream { try await cursor.next() }
   }
