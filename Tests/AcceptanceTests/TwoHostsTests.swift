@@ -74,7 +74,9 @@ struct NamespaceHost {
       cd /root/linnet-letters
       \(exec)\(text)
       """
-    let tools = URL(fileURLWithPath: Requirement.binary).deletingLastPathComponent().path
+    // The program under test is this host's `linnet`, whatever its file is called.
+    let tools = directory + "/bin"
+    if mkdir(tools, 0o755) == 0 { symlink(Requirement.binary, tools + "/linnet") }
     return try ChildProcess(
       [
         "/usr/bin/nsenter", "--net=/run/netns/\(namespace)", "--", "/usr/bin/unshare", "--mount", "--propagation",
