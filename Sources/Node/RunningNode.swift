@@ -108,7 +108,7 @@ final class RunningNode: Sendable {
       try await datagrams.start(listen: listen)
     } catch {
       throw NodeError(
-        .listen, "\(error)", suggestion: "another program may have the port; change [network] listen", cause: nil)
+        .listen, "\(error)", suggestion: "is the address this host's, and the port free? change [network] listen")
     }
     logger.notice("listening on \(listen.map(\.description).joined(separator: ", ")) as \(id)")
   }
