@@ -165,16 +165,15 @@ package struct NodeDaemon: Sendable {
         suggestion: "check the directories [executor] and [blobs] of node.conf", cause: error)
     }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
-    var offer = OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits)
+    // A host whose sandbox does not hold must not take anybody's job, now or after a reload.
     var sandboxHolds = true
-    if offer != nil {
-      // A host whose sandbox does not hold must not take anybody's job.
-      do { try await supervisor.selfTest() } catch {
-        logger.error("nothing is offered: the sandbox's own test failed: \(error)")
-        offer = nil
-        sandboxHolds = false
-      }
+    do { try await supervisor.selfTest() } catch {
+      logger.error("nothing is offered: the sandbox's own test failed: \(error)")
+      sandboxHolds = false
     }
+    let offer =
+      sandboxHolds
+      ? OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits) : nil
     let addresses = try await listenAddresses()
     let record = NodeRecord(
       name: LeaseRunner.bounded(configuration.node.name, bytes: NodeRecord.maximumNameBytes),
