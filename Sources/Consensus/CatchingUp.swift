@@ -28,6 +28,8 @@ extension SimplexMachine {
     case .blockRequest(let ids): serveBlocks(ids, to: peer)
     case .certificateRequest(let from, let to): serveCertificates(from: from, to: to, to: peer)
     case .chainRequest(let height): serveChain(from: height, to: peer)
+    case .epochRequest, .epochs, .snapshotRequest, .snapshot: counters.add("syncMessageMisrouted")
+    case .relayRequest: break
     }
   }
 

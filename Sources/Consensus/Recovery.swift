@@ -42,7 +42,8 @@ extension SimplexMachine {
   private mutating func recover(_ block: Block, _ verifier: Verifier) {
     let header = block.header
     guard header.epoch == epoch, header.view > tip.view, header.view <= SimplexMachine.maximumView else { return }
-    guard let verified = (try? verifier.verify(.blocks([block]), validators: validators))?.blocks.first else {
+    guard let verified = (try? verifier.verify(.blocks([block]), validators: KnownValidators(validators)))?.blocks.first
+    else {
       counters.add("recoveredBlockUnfit")
       return
     }

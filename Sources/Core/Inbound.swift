@@ -14,10 +14,10 @@ public struct Received: Sendable {
 /// Decodes and verifies what comes in. Both shells use it, so that what the simulator breaks is what ships.
 public struct Inbound: Sendable {
   private let verifier: Verifier
-  private let validators: ValidatorSet
+  private let validators: KnownValidators
 
   /// A decoder for one network.
-  public init(verifier: Verifier, validators: ValidatorSet) {
+  public init(verifier: Verifier, validators: KnownValidators) {
     self.verifier = verifier
     self.validators = validators
   }

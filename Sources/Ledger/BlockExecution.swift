@@ -105,6 +105,7 @@ struct BlockExecution {
     case .commitResults(let commitments): try commitResults(commitments, by: author)
     case .revealResults(let results): try revealResults(results, by: author)
     case .attest(let provider, let liveness): try attest(provider, liveness, by: author)
+    case .stake, .unstake, .rotateKey, .registerBeacon, .evidence: throw .zeroAmount
     }
   }
 

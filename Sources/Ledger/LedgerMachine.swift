@@ -11,9 +11,14 @@ public struct BlockDraft: Hashable, Sendable {
   public var parentView: UInt64
   /// Milliseconds since 1970 by the leader's clock, above the parent's.
   public var timestampMilliseconds: UInt64
+  /// The element of the leader's hash chain for this turn; zero for none.
+  public var reveal: Digest
 
   /// A draft.
-  public init(epoch: UInt64, view: UInt64, parentView: UInt64, timestampMilliseconds: UInt64) {
+  public init(
+    epoch: UInt64, view: UInt64, parentView: UInt64, timestampMilliseconds: UInt64, reveal: Digest = .zero
+  ) {
+    self.reveal = reveal
     self.epoch = epoch
     self.view = view
     self.parentView = parentView
@@ -203,7 +208,8 @@ public struct LedgerMachine: Sendable {
     let header = BlockHeader(
       epoch: draft.epoch, view: draft.view, height: execution.chain.height, parentID: parent,
       parentView: draft.parentView, timestampMilliseconds: timestamp,
-      transactionsRoot: Block.transactionsRoot(included.map(\.value.id)), stateRoot: tree.digest)
+      transactionsRoot: Block.transactionsRoot(included.map(\.value.id)), stateRoot: tree.digest,
+      nextValidators: validators.digest, reveal: draft.reveal)
     guard let block = Verified<Block>(header: header, transactions: included) else { return nil }
     _ = keep(execution, changes, tree, id: block.value.id, parent: parent)
     return BuildOutcome(block: block, stale: stale)

@@ -122,7 +122,7 @@ final class ChainStorage: Sendable {
       guard let bytes = try blocks.read(height: height) else { break }
       let stored = try StoredBlock(decoding: bytes)
       guard
-        let block = try trusting.verify(.blocks([stored.block]), validators: genesis.validatorSet).blocks.first,
+        let block = try trusting.verify(.blocks([stored.block]), validators: KnownValidators(genesis.validatorSet)).blocks.first,
         let leader = genesis.validatorSet.member(leaders.leader(of: stored.block.header.view))
       else { break }
       if case .failure(let refusal) = ledger.execute(block, leader: leader) {

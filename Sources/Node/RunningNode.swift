@@ -84,7 +84,7 @@ final class RunningNode: Sendable {
     let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: genesis.validatorSet), workers: System.coreCount,
+      Inbound(verifier: verifier, validators: KnownValidators(genesis.validatorSet)), workers: System.coreCount,
       post: { driver.post($0) }, service: { hub.receive($0, from: $1) },
       penalise: { shell.datagrams.value?.penalise($0) })
   }

@@ -63,7 +63,7 @@ final class Simulation {
     let networkID = genesis.networkID
     inbound = Inbound(
       verifier: Verifier(networkID: networkID) { StandInSignatures.check($0, $1, $2) },
-      validators: genesis.validatorSet)
+      validators: KnownValidators(genesis.validatorSet))
     checker = Checker(genesis: genesis)
     transcript = Transcript(isRecorded: recordsTranscript)
     faultsEnd = Instant.zero + options.duration * 2 / 3
@@ -249,7 +249,10 @@ final class Simulation {
     case .certificates(let certificates):
       for certificate in certificates { checker.sent(certificate, by: sender, at: now) }
     case .chain(_, let finalization): checker.sent(finalization, by: sender, at: now)
-    case .blockRequest, .blocks, .certificateRequest, .chainRequest: break
+    case .blockRequest, .blocks, .certificateRequest, .chainRequest, .epochRequest, .epochs, .snapshotRequest,
+      .snapshot,
+      .relayRequest:
+      break
     }
   }
 

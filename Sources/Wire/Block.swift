@@ -2,7 +2,7 @@ import Primitives
 
 /// What a block commits to. Its hash is the block's id.
 public struct BlockHeader: Hashable, Sendable, WireCodable {
-  /// The epoch whose validators vote on it.
+  /// The epoch whose validators vote on it. Views begin anew with each epoch.
   public var epoch: UInt64
   /// The view in which the block was first proposed.
   public var view: UInt64
@@ -10,7 +10,7 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
   public var height: UInt64
   /// The id of the parent; the network id for the first block, which binds a chain to its network.
   public var parentID: Digest
-  /// The view of the parent; 0 for the genesis.
+  /// The view in which the parent was certified; 0 for the genesis and for the last block of the epoch before.
   public var parentView: UInt64
   /// Milliseconds since 1970 by the leader's clock, above the parent's.
   public var timestampMilliseconds: UInt64
@@ -18,11 +18,15 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
   public var transactionsRoot: Digest
   /// The state root after the block.
   public var stateRoot: Digest
+  /// The digest of the validators of the epoch after the block's (`ValidatorSet.digest`).
+  public var nextValidators: Digest
+  /// The element of the leader's hash chain for its turn; zero when it has none registered.
+  public var reveal: Digest
 
   /// A header.
   public init(
     epoch: UInt64, view: UInt64, height: UInt64, parentID: Digest, parentView: UInt64, timestampMilliseconds: UInt64,
-    transactionsRoot: Digest, stateRoot: Digest
+    transactionsRoot: Digest, stateRoot: Digest, nextValidators: Digest, reveal: Digest
   ) {
     self.epoch = epoch
     self.view = view
@@ -32,6 +36,8 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
     self.timestampMilliseconds = timestampMilliseconds
     self.transactionsRoot = transactionsRoot
     self.stateRoot = stateRoot
+    self.nextValidators = nextValidators
+    self.reveal = reveal
   }
 
   /// The block's id: the hash of `"linnet/1/block" + 0x00` and the header.
@@ -47,6 +53,8 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
     writer.uint64(timestampMilliseconds)
     writer.digest(transactionsRoot)
     writer.digest(stateRoot)
+    writer.digest(nextValidators)
+    writer.digest(reveal)
   }
 
   /// Reads the canonical bytes; throws for all others.
@@ -59,6 +67,8 @@ public struct BlockHeader: Hashable, Sendable, WireCodable {
     timestampMilliseconds = try reader.uint64()
     transactionsRoot = try reader.digest()
     stateRoot = try reader.digest()
+    nextValidators = try reader.digest()
+    reveal = try reader.digest()
     guard height > 0, view > parentView else { throw .badValue(what: "block header") }
   }
 }

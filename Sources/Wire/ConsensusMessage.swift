@@ -8,6 +8,8 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
   public static let maximumRequestedViews: UInt64 = 64
   /// The most blocks of the chain in one answer.
   public static let maximumChainBlocks = 64
+  /// The most links in one answer.
+  public static let maximumEpochLinks = 64
 
   /// A vote.
   case vote(Vote)
@@ -25,14 +27,26 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
   case certificates([Certificate])
   /// Send me final blocks from this height on.
   case chainRequest(fromHeight: UInt64)
-  /// Final blocks of consecutive heights; the certificate finalizes the last of them.
+  /// Final blocks of consecutive heights and of one epoch; the certificate finalizes the last of them.
   case chain([Block], finalization: Certificate)
+  /// Send me the links of the epochs from this one on, those that changed the validators and the last.
+  case epochRequest(fromEpoch: UInt64)
+  /// Links of ascending epochs.
+  case epochs([EpochLink])
+  /// Send me the chunk that covers this key hash, of the state after the epoch's last block at this height.
+  case snapshotRequest(height: UInt64, covering: Digest)
+  /// A chunk that was asked for.
+  case snapshot(SnapshotChunk)
+  /// Rule 13: for a while relay to me the votes and proposals of these validators, which I have no link to.
+  case relayRequest(epoch: UInt64, voters: [UInt16])
 
   /// True for what must not wait behind blocks.
   public var isUrgent: Bool {
     switch self {
-    case .vote, .certificate, .blockRequest, .certificateRequest, .chainRequest: true
-    case .proposal, .blocks, .certificates, .chain: false
+    case .vote, .certificate, .blockRequest, .certificateRequest, .chainRequest, .epochRequest, .snapshotRequest,
+      .relayRequest:
+      true
+    case .proposal, .blocks, .certificates, .chain, .epochs, .snapshot: false
     }
   }
 
@@ -69,6 +83,23 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
       writer.uint8(9)
       writer.array(blocks)
       writer.value(finalization)
+    case .epochRequest(let epoch):
+      writer.uint8(10)
+      writer.varint(epoch)
+    case .epochs(let links):
+      writer.uint8(11)
+      writer.array(links)
+    case .snapshotRequest(let height, let place):
+      writer.uint8(12)
+      writer.varint(height)
+      writer.digest(place)
+    case .snapshot(let chunk):
+      writer.uint8(13)
+      writer.value(chunk)
+    case .relayRequest(let epoch, let voters):
+      writer.uint8(14)
+      writer.varint(epoch)
+      writer.array(voters) { $0.uint16($1) }
     }
   }
 
@@ -105,10 +136,27 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
       guard let last = blocks.last, finalization.subject.kind == .finalize, finalization.subject.blockID == last.id
       else { throw .badValue(what: "chain") }
       for (parent, child) in zip(blocks, blocks.dropFirst())
-      where child.header.parentID != parent.id || child.header.height != parent.header.height &+ 1 {
+      where child.header.parentID != parent.id || child.header.height != parent.header.height &+ 1
+        || child.header.epoch != parent.header.epoch
+      {
         throw .badValue(what: "chain")
       }
       self = .chain(blocks, finalization: finalization)
+    case 10: self = .epochRequest(fromEpoch: try reader.varint())
+    case 11:
+      let links: [EpochLink] = try reader.array(limit: ConsensusMessage.maximumEpochLinks, what: "epoch links")
+      for (link, later) in zip(links, links.dropFirst()) where later.header.epoch <= link.header.epoch {
+        throw .badValue(what: "epoch links")
+      }
+      self = .epochs(links)
+    case 12: self = .snapshotRequest(height: try reader.varint(), covering: try reader.digest())
+    case 13: self = .snapshot(try reader.value())
+    case 14:
+      let epoch = try reader.varint()
+      let voters = try reader.ascending(limit: ValidatorSet.maximumCount, what: "relayed voters", by: { $0 }) {
+        (reader) throws(WireError) in try reader.uint16()
+      }
+      self = .relayRequest(epoch: epoch, voters: voters)
     default: throw .unknownTag(what: "consensus message")
     }
   }

@@ -40,6 +40,15 @@ public struct ChainParameters: Hashable, Sendable, WireCodable {
   /// The most assignments of one block.
   public var maximumAssignmentsPerBlock: UInt64 = 500
 
+  /// The blocks of an epoch.
+  public var epochBlocks: UInt64 = 3_600
+  /// The least stake of a validator.
+  public var minimumStakeMicrocredits: UInt64 = 10_000_000
+  /// What of a validator's stake is burnt when evidence shows that it contradicted itself, in a million.
+  public var slashPartsPerMillion: UInt64 = 500_000
+  /// For how many epochs after its own evidence counts, and for how many after a validator left its stake is kept.
+  public var evidenceAgeEpochs: UInt64 = 2
+
   /// The defaults: a fast network.
   public init() {}
 
@@ -50,12 +59,19 @@ public struct ChainParameters: Hashable, Sendable, WireCodable {
       standstillMilliseconds, maximumClockLeadMilliseconds, maximumLedgerStepMilliseconds, minimumFeeMicrocredits,
       offerBondMicrocredits, jobStakeMicrocredits, entryDepositMicrocredits, acceptWindowMilliseconds,
       renewIntervalMilliseconds, renewalsMissed, revealWindowMilliseconds, commitGraceMilliseconds,
-      retentionMilliseconds, maximumAssignmentsPerBlock,
+      retentionMilliseconds, maximumAssignmentsPerBlock, epochBlocks, minimumStakeMicrocredits, slashPartsPerMillion,
+      evidenceAgeEpochs,
     ] { writer.varint(value) }
   }
 
   /// No parameter is above this: a bound that keeps sums of times from overflowing.
   public static let maximumValue: UInt64 = 1 << 48
+  /// The shortest epoch, in blocks.
+  public static let minimumEpochBlocks: UInt64 = 4
+  /// The longest epoch, in blocks.
+  public static let maximumEpochBlocks: UInt64 = 1 << 24
+  /// The most epochs for which evidence counts.
+  public static let maximumEvidenceAgeEpochs: UInt64 = 16
 
   /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
@@ -82,6 +98,13 @@ public struct ChainParameters: Hashable, Sendable, WireCodable {
     commitGraceMilliseconds = try next(&reader, least: 1)
     retentionMilliseconds = try next(&reader)
     maximumAssignmentsPerBlock = try next(&reader, least: 1)
+    epochBlocks = try next(&reader, least: ChainParameters.minimumEpochBlocks)
+    minimumStakeMicrocredits = try next(&reader)
+    slashPartsPerMillion = try next(&reader)
+    evidenceAgeEpochs = try next(&reader, least: 1)
+    guard slashPartsPerMillion <= 1_000_000, evidenceAgeEpochs <= ChainParameters.maximumEvidenceAgeEpochs,
+      epochBlocks <= ChainParameters.maximumEpochBlocks
+    else { throw .badValue(what: "chain parameter") }
   }
 }
 

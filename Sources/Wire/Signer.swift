@@ -30,6 +30,11 @@ public struct Signer: Sendable {
     return Verified(Message(envelope: envelope, body: body))
   }
 
+  /// A key for a validator's votes, with its proof; signed by the new key, whose signer this is.
+  public func voteKey(of node: NodeID) -> VoteKey {
+    VoteKey(key: id, proof: sign(VoteKey.statement(networkID: networkID, node: node, key: id)))
+  }
+
   /// Signs a vote as validator number `voter` of its epoch.
   public func vote(_ subject: VoteSubject, as voter: UInt16) -> Verified<Vote> {
     Verified(Vote(subject: subject, voter: voter, signature: sign(subject.statement(networkID: networkID))))

@@ -48,6 +48,8 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
   public static let maximumLeases = 32
   /// The longest reason of a decline, in bytes.
   public static let maximumReasonBytes = 200
+  /// The longest hash chain.
+  public static let maximumBeaconLength: UInt64 = 1 << 20
 
   /// Moves credits.
   case transfer(to: NodeID, amountMicrocredits: UInt64)
@@ -71,6 +73,16 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
   case revealResults([LeaseResult])
   /// A validator's own finding about a provider.
   case attest(provider: NodeID, liveness: Liveness)
+  /// Locks credits as a validator's stake; with the least stake the author is a validator two epochs on.
+  case stake(amountMicrocredits: UInt64)
+  /// The author is no validator any more two epochs on; its stake returns when no evidence can come any more.
+  case unstake
+  /// The author's votes are signed by this key two epochs on.
+  case rotateKey(VoteKey)
+  /// The tip of the author's hash chain, `length` hashes above its seed: what it reveals as a leader comes from there.
+  case registerBeacon(tip: Digest, length: UInt64)
+  /// Proves that a validator signed votes that contradict each other.
+  case evidence(Evidence)
 
   /// Appends the canonical bytes.
   public func encode(into writer: inout WireWriter) {
@@ -107,6 +119,20 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
       writer.uint8(11)
       writer.nodeID(provider)
       writer.uint8(liveness.rawValue)
+    case .stake(let amount):
+      writer.uint8(12)
+      writer.varint(amount)
+    case .unstake: writer.uint8(13)
+    case .rotateKey(let key):
+      writer.uint8(14)
+      writer.value(key)
+    case .registerBeacon(let tip, let length):
+      writer.uint8(15)
+      writer.digest(tip)
+      writer.varint(length)
+    case .evidence(let evidence):
+      writer.uint8(16)
+      writer.value(evidence)
     }
   }
 
@@ -138,6 +164,15 @@ public enum TransactionAction: Hashable, Sendable, WireCodable {
       let provider = try reader.nodeID()
       guard let liveness = Liveness(rawValue: try reader.uint8()) else { throw .unknownTag(what: "liveness") }
       self = .attest(provider: provider, liveness: liveness)
+    case 12: self = .stake(amountMicrocredits: try reader.varint())
+    case 13: self = .unstake
+    case 14: self = .rotateKey(try reader.value())
+    case 15:
+      let tip = try reader.digest()
+      let length = try reader.varint()
+      guard (1...TransactionAction.maximumBeaconLength).contains(length) else { throw .badValue(what: "beacon length") }
+      self = .registerBeacon(tip: tip, length: length)
+    case 16: self = .evidence(try reader.value())
     default: throw .unknownTag(what: "transaction action")
     }
   }

@@ -18,8 +18,10 @@ public enum VerificationError: Error, Equatable, Sendable {
   case wrongNetwork
   /// A signature does not fit.
   case badSignature
-  /// The epoch's validators are not known, or the voter is not among them.
+  /// The voter is not among the epoch's validators.
   case notAValidator
+  /// The validators of the epoch are not known here.
+  case unknownEpoch(UInt64)
   /// A certificate has fewer signatures than a quorum.
   case noQuorum
 
@@ -30,6 +32,7 @@ public enum VerificationError: Error, Equatable, Sendable {
     case .wrongNetwork: "wrongNetwork"
     case .badSignature: "badSignature"
     case .notAValidator: "notAValidator"
+    case .unknownEpoch: "unknownEpoch"
     case .noQuorum: "noQuorum"
     }
   }
@@ -74,15 +77,16 @@ public struct Verifier: Sendable {
   public func verify(_ message: Message) throws(VerificationError) -> Verified<Message> {
     guard message.envelope.network == tag else { throw .wrongNetwork }
     guard check(message.envelope.signature, message.envelope.statement, message.author) else { throw .badSignature }
+    if case .transaction(let transaction) = message.body { try verifyInner(transaction.action, author: message.author) }
     return Verified(message)
   }
 
   /// Checks a vote against the validators of its epoch.
   public func verify(_ vote: Vote, validators: ValidatorSet) throws(VerificationError) -> Verified<Vote> {
-    guard vote.subject.epoch == validators.epoch, let voter = validators.member(vote.voter) else {
+    guard vote.subject.epoch == validators.epoch, let key = validators.key(vote.voter) else {
       throw .notAValidator
     }
-    guard check(vote.signature, vote.subject.statement(networkID: networkID), voter) else { throw .badSignature }
+    guard check(vote.signature, vote.subject.statement(networkID: networkID), key) else { throw .badSignature }
     return Verified(vote)
   }
 
@@ -95,32 +99,69 @@ public struct Verifier: Sendable {
     else { throw .noQuorum }
     let statement = certificate.subject.statement(networkID: networkID)
     for (signer, signature) in zip(certificate.signers, certificate.signatures) {
-      guard let voter = validators.member(signer) else { throw .notAValidator }
-      guard check(signature, statement, voter) else { throw .badSignature }
+      guard let key = validators.key(signer) else { throw .notAValidator }
+      guard check(signature, statement, key) else { throw .badSignature }
     }
     return Verified(certificate)
   }
 
   /// Checks every signature inside a consensus message.
   public func verify(
-    _ message: ConsensusMessage, validators: ValidatorSet
+    _ message: ConsensusMessage, validators: KnownValidators
   ) throws(VerificationError) -> Verified<ConsensusMessage> {
     switch message {
-    case .vote(let vote): _ = try verify(vote, validators: validators)
-    case .certificate(let certificate): _ = try verify(certificate, validators: validators)
+    case .vote(let vote): _ = try verify(vote, validators: set(vote.subject, validators))
+    case .certificate(let certificate): _ = try verify(certificate, validators: set(certificate.subject, validators))
     case .proposal(let block, let vote):
-      _ = try verify(vote, validators: validators)
+      _ = try verify(vote, validators: set(vote.subject, validators))
       try verify(block)
     case .blocks(let blocks):
       for block in blocks { try verify(block) }
     case .certificates(let certificates):
-      for certificate in certificates { _ = try verify(certificate, validators: validators) }
+      for certificate in certificates {
+        _ = try verify(certificate, validators: set(certificate.subject, validators))
+      }
     case .chain(let blocks, let finalization):
-      _ = try verify(finalization, validators: validators)
+      _ = try verify(finalization, validators: set(finalization.subject, validators))
       for block in blocks { try verify(block) }
-    case .blockRequest, .certificateRequest, .chainRequest: break
+    case .epochs(let links): _ = try verify(links, from: validators.latest())
+    case .blockRequest, .certificateRequest, .chainRequest, .epochRequest, .snapshotRequest, .relayRequest: break
+    // Proven by the state root of a header, which whoever asked for it knows.
+    case .snapshot: break
     }
     return Verified(message)
+  }
+
+  /// Checks a chain of epoch links against the validators known at its beginning, and returns those at its end. Links
+  /// of epochs before `known` are passed over.
+  public func verify(_ links: [EpochLink], from known: ValidatorSet) throws(VerificationError) -> ValidatorSet {
+    var set = known
+    for link in links where link.header.epoch >= set.epoch {
+      _ = try verify(link.finalization, validators: set.inEpoch(link.header.epoch))
+      set = link.nextSet
+    }
+    return set
+  }
+
+  private func set(_ subject: VoteSubject, _ validators: KnownValidators) throws(VerificationError) -> ValidatorSet {
+    guard let set = validators.set(subject.epoch) else { throw .unknownEpoch(subject.epoch) }
+    return set
+  }
+
+  /// Checks the signatures that an action carries besides the envelope's.
+  private func verifyInner(_ action: TransactionAction, author: NodeID) throws(VerificationError) {
+    switch action {
+    case .evidence(let evidence):
+      for vote in [evidence.first, evidence.second] {
+        guard check(vote.signature, vote.subject.statement(networkID: networkID), evidence.key) else {
+          throw .badSignature
+        }
+      }
+    case .rotateKey(let new):
+      let statement = VoteKey.statement(networkID: networkID, node: author, key: new.key)
+      guard check(new.proof, statement, new.key) else { throw .badSignature }
+    default: break
+    }
   }
 
   private func verify(_ block: Block) throws(VerificationError) {
@@ -173,4 +214,12 @@ extension Verified where Value == Block {
 extension Verified where Value == Certificate {
   /// The votes it was made of.
   public var votes: [Verified<Vote>] { value.votes.map { Verified<Vote>($0) } }
+}
+
+extension Verified where Value == ConsensusMessage {
+  /// The links of an `epochs`.
+  public var epochLinks: [EpochLink] {
+    if case .epochs(let links) = value { return links }
+    return []
+  }
 }
