@@ -42,6 +42,10 @@ package enum GenesisDocument {
     ("commitGraceMilliseconds", \.commitGraceMilliseconds),
     ("retentionMilliseconds", \.retentionMilliseconds),
     ("maximumAssignmentsPerBlock", \.maximumAssignmentsPerBlock),
+    ("epochBlocks", \.epochBlocks),
+    ("minimumStakeMicrocredits", \.minimumStakeMicrocredits),
+    ("slashPartsPerMillion", \.slashPartsPerMillion),
+    ("evidenceAgeEpochs", \.evidenceAgeEpochs),
   ]
 
   /// Reads and checks a document.

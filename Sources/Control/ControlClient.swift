@@ -100,7 +100,24 @@ package struct ControlClient: Sendable {
   /// `GET /v1/blocks/{height}`
   package func block(height: UInt64) async throws -> BlockAnswer { try await get("/v1/blocks/\(height)") }
   /// `GET /v1/validators`
-  package func validators() async throws -> [ValidatorAnswer] { try await get("/v1/validators") }
+  package func validators() async throws -> ValidatorsAnswer { try await get("/v1/validators") }
+
+  // MARK: validator
+
+  /// `GET /v1/validator`
+  package func ownValidator() async throws -> OwnValidatorAnswer { try await get("/v1/validator") }
+  /// `POST /v1/validator/join`
+  package func joinValidators(_ request: StakeRequest) async throws -> ValidatorChangeAnswer {
+    try await post("/v1/validator/join", request)
+  }
+  /// `POST /v1/validator/leave`
+  package func leaveValidators() async throws -> ValidatorChangeAnswer {
+    try await decode(.POST, "/v1/validator/leave", .json([]))
+  }
+  /// `POST /v1/validator/rotate`
+  package func rotateVoteKey() async throws -> ValidatorChangeAnswer {
+    try await decode(.POST, "/v1/validator/rotate", .json([]))
+  }
 
   // MARK: blobs
 

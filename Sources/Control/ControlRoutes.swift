@@ -9,7 +9,7 @@ let maximumManifestBytes = 33_554_432
 
 extension ControlRoute {
   /// Every route. docs/control-api.md describes them; a test holds it against this table.
-  static let all: [ControlRoute] = nodeRoutes + jobRoutes + ledgerRoutes + blobRoutes
+  static let all: [ControlRoute] = nodeRoutes + jobRoutes + ledgerRoutes + validatorRoutes + blobRoutes
 
   private static let nodeRoutes = [
     ControlRoute(.get, "/v1/status") { request in
@@ -77,6 +77,21 @@ extension ControlRoute {
       return try .json(await request.service.block(height: height))
     },
     ControlRoute(.get, "/v1/validators") { try .json(await $0.service.validators()) },
+  ]
+
+  private static let validatorRoutes = [
+    ControlRoute(.get, "/v1/validator") { try .json(await $0.service.ownValidator()) },
+    ControlRoute(.post, "/v1/validator/join") { request in
+      let stake = try await request.body(StakeRequest.self, limitBytes: maximumBodyBytes)
+      guard stake.amountMicrocredits != 0 else { throw ControlError.invalid("the amount is 0") }
+      return try .json(await request.service.joinValidators(stake), status: .created)
+    },
+    ControlRoute(.post, "/v1/validator/leave") {
+      try .json(await $0.service.leaveValidators(), status: .created)
+    },
+    ControlRoute(.post, "/v1/validator/rotate") {
+      try .json(await $0.service.rotateVoteKey(), status: .created)
+    },
   ]
 
   private static let blobRoutes = [

@@ -42,8 +42,17 @@ package protocol ControlService: Sendable {
   func chainStatus() async throws -> ChainStatusAnswer
   /// A final block.
   func block(height: UInt64) async throws -> BlockAnswer
-  /// The validators in force.
-  func validators() async throws -> [ValidatorAnswer]
+  /// The validators in force, those to come, and those that were put out.
+  func validators() async throws -> ValidatorsAnswer
+
+  /// The node's own standing as a validator.
+  func ownValidator() async throws -> OwnValidatorAnswer
+  /// Locks credits as the node's stake and waits a few seconds for the block; 409 `stakeEnough` when nothing lacks.
+  func joinValidators(_ request: StakeRequest) async throws -> ValidatorChangeAnswer
+  /// Gives the membership up and waits a few seconds for the block.
+  func leaveValidators() async throws -> ValidatorChangeAnswer
+  /// Makes a new vote key, keeps it, tells the ledger and waits a few seconds for the block.
+  func rotateVoteKey() async throws -> ValidatorChangeAnswer
 
   /// Stores a file as it comes in.
   func addBlob(_ content: ByteStream) async throws -> BlobAnswer

@@ -8,18 +8,22 @@ package struct AccountAnswer: Codable, Sendable, Equatable {
   package var nonce: UInt64
   /// What its running jobs have locked.
   package var escrowMicrocredits: UInt64
-  /// What it has bonded as provider or validator.
+  /// What its offer and the leases it accepted have locked.
   package var bondedMicrocredits: UInt64
+  /// What it has at stake as a validator.
+  package var stakeMicrocredits: UInt64
 
   /// Every field.
   package init(
-    id: String, balanceMicrocredits: UInt64, nonce: UInt64, escrowMicrocredits: UInt64, bondedMicrocredits: UInt64
+    id: String, balanceMicrocredits: UInt64, nonce: UInt64, escrowMicrocredits: UInt64, bondedMicrocredits: UInt64,
+    stakeMicrocredits: UInt64
   ) {
     self.id = id
     self.balanceMicrocredits = balanceMicrocredits
     self.nonce = nonce
     self.escrowMicrocredits = escrowMicrocredits
     self.bondedMicrocredits = bondedMicrocredits
+    self.stakeMicrocredits = stakeMicrocredits
   }
 }
 
@@ -60,8 +64,14 @@ package struct ChainStatusAnswer: Codable, Sendable, Equatable {
   package var height: UInt64
   /// The consensus view that the node is in.
   package var view: UInt64
-  /// The epoch of the validator set.
+  /// The epoch that the next block belongs to.
   package var epoch: UInt64
+  /// The blocks of an epoch.
+  package var epochBlocks: UInt64
+  /// The height of the epoch's last block.
+  package var epochEndHeight: UInt64
+  /// How many blocks of the epoch are still to come, its last included.
+  package var blocksToEpochEnd: UInt64
   /// The state root after the last final block.
   package var stateRoot: String
   /// When this node saw that block become final; nil before the first.
@@ -71,11 +81,15 @@ package struct ChainStatusAnswer: Codable, Sendable, Equatable {
 
   /// Every field.
   package init(
-    height: UInt64, view: UInt64, epoch: UInt64, stateRoot: String, finalizedAt: WallTime?, validators: [String]
+    height: UInt64, view: UInt64, epoch: UInt64, epochBlocks: UInt64, epochEndHeight: UInt64, blocksToEpochEnd: UInt64,
+    stateRoot: String, finalizedAt: WallTime?, validators: [String]
   ) {
     self.height = height
     self.view = view
     self.epoch = epoch
+    self.epochBlocks = epochBlocks
+    self.epochEndHeight = epochEndHeight
+    self.blocksToEpochEnd = blocksToEpochEnd
     self.stateRoot = stateRoot
     self.finalizedAt = finalizedAt
     self.validators = validators
@@ -182,25 +196,5 @@ package struct BlockAnswer: Codable, Sendable, Equatable {
     self.header = header
     self.transactions = transactions
     self.certificate = certificate
-  }
-}
-
-/// One row of `linnet chain validators`.
-package struct ValidatorAnswer: Codable, Sendable, Equatable {
-  /// The validator's id.
-  package var id: String
-  /// Its name where membership knows it.
-  package var name: String?
-  /// What it has at stake.
-  package var stakeMicrocredits: UInt64
-  /// What membership believes of it; nil for one never heard of, `alive` for the node itself.
-  package var state: PeerState?
-
-  /// Every field.
-  package init(id: String, name: String? = nil, stakeMicrocredits: UInt64, state: PeerState? = nil) {
-    self.id = id
-    self.name = name
-    self.stakeMicrocredits = stakeMicrocredits
-    self.state = state
   }
 }

@@ -16,8 +16,12 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
   package var height: UInt64
   /// The state root after that block.
   package var stateRoot: String
-  /// The consensus view it is in.
+  /// The epoch that the next block belongs to.
+  package var epoch: UInt64
+  /// The consensus view it is in; views begin anew in each epoch.
   package var view: UInt64
+  /// Whether it votes.
+  package var voting: VotingAnswer
   /// Peers believed alive, itself not counted.
   package var peersAlive: Int
   /// Leases that it runs as a provider.
@@ -36,8 +40,9 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
   /// Every field.
   package init(
     id: String, name: String, version: String, network: String, networkId: String, roles: [String], height: UInt64,
-    stateRoot: String, view: UInt64, peersAlive: Int, offersRunning: Int, uptimeSeconds: UInt64,
-    balanceMicrocredits: UInt64, isolation: String, warnings: [String], refused: [String: UInt64]
+    stateRoot: String, epoch: UInt64, view: UInt64, voting: VotingAnswer, peersAlive: Int, offersRunning: Int,
+    uptimeSeconds: UInt64, balanceMicrocredits: UInt64, isolation: String, warnings: [String],
+    refused: [String: UInt64]
   ) {
     self.id = id
     self.name = name
@@ -47,7 +52,9 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
     self.roles = roles
     self.height = height
     self.stateRoot = stateRoot
+    self.epoch = epoch
     self.view = view
+    self.voting = voting
     self.peersAlive = peersAlive
     self.offersRunning = offersRunning
     self.uptimeSeconds = uptimeSeconds
@@ -94,11 +101,14 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
   package var score: Int
   /// When it was last heard from; nil when never.
   package var lastSeen: WallTime?
+  /// True for a validator that was put out because it contradicted itself, until it may stake again.
+  package var jailed: Bool
 
   /// Every field.
   package init(
     id: String, name: String, address: String, state: PeerState, path: String? = nil, rttMicroseconds: UInt64? = nil,
-    roles: [String] = [], height: UInt64? = nil, gpus: Int = 0, score: Int = 0, lastSeen: WallTime? = nil
+    roles: [String] = [], height: UInt64? = nil, gpus: Int = 0, score: Int = 0, lastSeen: WallTime? = nil,
+    jailed: Bool = false
   ) {
     self.id = id
     self.name = name
@@ -111,6 +121,7 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
     self.gpus = gpus
     self.score = score
     self.lastSeen = lastSeen
+    self.jailed = jailed
   }
 }
 
@@ -159,23 +170,33 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
   package var peer: PeerAnswer
   /// The peer's incarnation: how often it refuted a suspicion or restarted.
   package var incarnation: UInt64
+  /// The addresses that its record names.
+  package var addresses: [String]
   /// Who accuses it now.
   package var suspicions: [SuspicionAnswer]
   /// The connections to it.
   package var links: [LinkAnswer]
+  /// Where it stands as a validator; nil for one that is none.
+  package var validator: ValidatorAnswer?
+  /// The evidence against it that this node knows, the oldest first.
+  package var slashes: [SlashAnswer]
 
   private enum Keys: String, CodingKey {
-    case incarnation, suspicions, links
+    case incarnation, addresses, suspicions, links, validator, slashes
   }
 
   /// Every field.
   package init(
-    peer: PeerAnswer, incarnation: UInt64, suspicions: [SuspicionAnswer] = [], links: [LinkAnswer] = []
+    peer: PeerAnswer, incarnation: UInt64, addresses: [String] = [], suspicions: [SuspicionAnswer] = [],
+    links: [LinkAnswer] = [], validator: ValidatorAnswer? = nil, slashes: [SlashAnswer] = []
   ) {
     self.peer = peer
     self.incarnation = incarnation
+    self.addresses = addresses
     self.suspicions = suspicions
     self.links = links
+    self.validator = validator
+    self.slashes = slashes
   }
 
   /// Reads the flat object.
@@ -184,8 +205,11 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
     self.init(
       peer: try PeerAnswer(from: decoder),
       incarnation: try values.decode(UInt64.self, forKey: .incarnation),
+      addresses: try values.decode([String].self, forKey: .addresses),
       suspicions: try values.decode([SuspicionAnswer].self, forKey: .suspicions),
-      links: try values.decode([LinkAnswer].self, forKey: .links))
+      links: try values.decode([LinkAnswer].self, forKey: .links),
+      validator: try values.decodeIfPresent(ValidatorAnswer.self, forKey: .validator),
+      slashes: try values.decode([SlashAnswer].self, forKey: .slashes))
   }
 
   /// Writes the flat object.
@@ -193,8 +217,11 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
     try peer.encode(to: encoder)
     var values = encoder.container(keyedBy: Keys.self)
     try values.encode(incarnation, forKey: .incarnation)
+    try values.encode(addresses, forKey: .addresses)
     try values.encode(suspicions, forKey: .suspicions)
     try values.encode(links, forKey: .links)
+    try values.encodeIfPresent(validator, forKey: .validator)
+    try values.encode(slashes, forKey: .slashes)
   }
 }
 

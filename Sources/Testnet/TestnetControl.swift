@@ -35,27 +35,43 @@ package struct TestnetControl: Sendable {
   /// Starts the testnet, making it first when there is none; nodes that run already are left alone.
   ///
   /// - Parameters:
-  ///   - count: how many nodes; nil for as many as there are, or four.
+  ///   - options: what a new testnet is like, as far as it was asked for; nil for as many nodes as there are.
   ///   - binary: the `linnet` to start.
   ///   - markNeverVoted: writes the mark that a new key has never voted.
   /// - Returns: the seconds until every node had a final block.
   package func up(
-    count: Int?, binary: String, markNeverVoted: @escaping (String) throws -> Void
+    _ options: TestnetOptions?, binary: String, markNeverVoted: @escaping (String) throws -> Void
   ) async throws -> Double {
     let started = ContinuousClock.now
     let present = layout.nodes
     if present.isEmpty {
-      try TestnetSetup(layout: layout, count: count ?? 4, markNeverVoted: markNeverVoted).write()
-    } else if let count, count != present.count {
-      throw TestnetError(
-        "the testnet in \(layout.directory) has \(present.count) nodes, not \(count)",
-        suggestion: "remove the directory to begin anew, or name another with --dir")
+      try TestnetSetup(layout: layout, options: options ?? TestnetOptions(), markNeverVoted: markNeverVoted).write()
+    } else if let options {
+      try check(options, present: present.count)
     }
     let numbers = layout.nodes
     let processes = numbers.map { NodeProcess(layout: layout, number: $0) }
     try await ready(processes, binary: binary)
     let passed = ContinuousClock.now - started
     return Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
+  }
+
+  /// A testnet that is there is not made anew: what was asked for must be what it is.
+  private func check(_ options: TestnetOptions, present: Int) throws {
+    func refuse(_ detail: String) -> TestnetError {
+      TestnetError(
+        "the testnet in \(layout.directory) has \(detail)",
+        suggestion: "remove the directory to begin anew, or name another with --dir")
+    }
+    if options.count != present { throw refuse("\(present) nodes, not \(options.count)") }
+    guard options.validators != nil || options.epochBlocks != nil else { return }
+    let genesis = try GenesisDocument.read(path: layout.genesis)
+    if let validators = options.validators, validators != genesis.validators.count {
+      throw refuse("\(genesis.validators.count) validators in its genesis, not \(validators)")
+    }
+    if let blocks = options.epochBlocks, blocks != genesis.parameters.epochBlocks {
+      throw refuse("\(genesis.parameters.epochBlocks) blocks an epoch, not \(blocks)")
+    }
   }
 
   /// Starts what does not run and waits until each node has a final block and all the others are there.

@@ -11,20 +11,33 @@ package struct TestnetSetup {
   package static let openingBalanceMicrocredits: UInt64 = 1_000_000_000_000
 
   let layout: TestnetLayout
-  let count: Int
+  let options: TestnetOptions
   /// Writes the mark that the key has never voted, beside a key.
   let markNeverVoted: (String) throws -> Void
 
   /// Writes the files of a new testnet.
   func write() throws {
+    let count = options.count
     guard (1...TestnetLayout.maximumNodes).contains(count) else {
       throw TestnetError(
         "a testnet has 1 to \(TestnetLayout.maximumNodes) nodes, not \(count)", suggestion: "--nodes 4")
     }
+    let validators = options.validators ?? count
+    guard (1...count).contains(validators) else {
+      throw TestnetError("\(validators) of \(count) nodes can't be validators", suggestion: "--validators \(count)")
+    }
+    var parameters = ChainParameters()
+    if let blocks = options.epochBlocks { parameters.epochBlocks = blocks }
     do { try ControlSocket.check(path: layout.socket(of: count)) } catch {
       throw TestnetError(
         "the directory's path is too long for a Unix socket: \(layout.socket(of: count))",
         suggestion: "a shorter one: --dir /tmp/testnet")
+    }
+    let blocks = ChainParameters.minimumEpochBlocks...ChainParameters.maximumEpochBlocks
+    guard blocks.contains(parameters.epochBlocks) else {
+      throw TestnetError(
+        "an epoch has \(blocks.lowerBound) to \(blocks.upperBound) blocks, not \(parameters.epochBlocks)",
+        suggestion: "--epoch-blocks 3600")
     }
     try FileManager.default.createDirectory(
       atPath: layout.directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
@@ -39,7 +52,7 @@ package struct TestnetSetup {
     }
     let genesis = try Genesis(
       name: "testnet", createdMilliseconds: UInt64(Date().timeIntervalSince1970 * 1_000),
-      parameters: ChainParameters(), validators: ids,
+      parameters: parameters, validators: Array(ids.prefix(validators)),
       balances: ids.map {
         Genesis.Balance(account: $0, amountMicrocredits: TestnetSetup.openingBalanceMicrocredits)
       })
@@ -71,6 +84,7 @@ package struct TestnetSetup {
 
   /// The nodes divide the host among them.
   private func configuration(of number: Int) -> String {
+    let count = options.count
     let processors = ProcessInfo.processInfo.activeProcessorCount
     let memory = ProcessInfo.processInfo.physicalMemory
     let milli = max(100, processors * 1_000 / count)

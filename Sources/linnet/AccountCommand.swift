@@ -23,6 +23,7 @@ struct AccountCommand: AsyncParsableCommand {
       fields.add("balance", Quantity.credits(account.balanceMicrocredits) + " credits")
       fields.add("in escrow", Quantity.credits(account.escrowMicrocredits) + " credits")
       fields.add("bonded", Quantity.credits(account.bondedMicrocredits) + " credits")
+      fields.add("at stake", Quantity.credits(account.stakeMicrocredits) + " credits")
       fields.add("nonce", "\(account.nonce)")
       try Console.print(fields.rendered(style: Console.style))
     }

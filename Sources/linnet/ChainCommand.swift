@@ -20,7 +20,10 @@ struct ChainCommand: AsyncParsableCommand {
       var fields = TextFields()
       fields.add("height", "\(chain.height)")
       fields.add("view", "\(chain.view)")
-      fields.add("epoch", "\(chain.epoch)")
+      fields.add(
+        "epoch",
+        "\(chain.epoch)  (ends with block \(chain.epochEndHeight): \(chain.blocksToEpochEnd) of "
+          + "\(chain.epochBlocks) to go)")
       fields.add("state root", chain.stateRoot)
       fields.add("finalized at", chain.finalizedAt?.description ?? "never")
       fields.add("validators", chain.validators.map(Console.short).joined(separator: ", "))
@@ -75,22 +78,31 @@ struct ChainCommand: AsyncParsableCommand {
 
   /// `linnet chain validators`
   struct Validators: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the validators in force.")
+    static let configuration = CommandConfiguration(abstract: "List the validators: in force, joining, leaving, jailed.")
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var format: FormatOptions
 
     func run() async throws {
-      let validators = try await connection.client().validators()
-      if format.json { return try Console.print(json: validators) }
-      var table = TextTable([("ID", .left), ("NAME", .left), ("STAKE", .right), ("STATE", .left)])
-      for validator in validators {
+      let answer = try await connection.client().validators()
+      if format.json { return try Console.print(json: answer) }
+      try Console.print(Self.render(answer, style: Console.style))
+    }
+
+    static func render(_ answer: ValidatorsAnswer, style: TextStyle) -> String {
+      var table = TextTable([
+        ("ID", .left), ("NAME", .left), ("KEY", .left), ("STAKE", .right), ("SINCE", .right), ("STATE", .left),
+        ("CHANGES", .right), ("SEEN", .left),
+      ])
+      for validator in answer.validators {
         table.add([
-          validator.id, validator.name ?? "-", Quantity.credits(validator.stakeMicrocredits),
-          validator.state?.rawValue ?? "unknown",
+          validator.id, validator.name ?? "-", Console.short(validator.key),
+          Quantity.credits(validator.stakeMicrocredits), validator.sinceEpoch.map { "epoch \($0)" } ?? "-",
+          validator.state.rawValue, validator.changesInEpoch.map { "epoch \($0)" } ?? "-",
+          validator.liveness?.rawValue ?? "unknown",
         ])
       }
-      try Console.print(table.rendered(style: Console.style))
+      return "epoch \(answer.epoch)\n" + table.rendered(style: style)
     }
   }
 }

@@ -25,6 +25,7 @@ struct GenesisCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A validator's node id; repeat for each.", valueName: "id")) var validator: [String]
     @Option(help: ArgumentHelp("Opening credits of an account; repeat for each.", valueName: "id=credits"))
     var balance: [String] = []
+    @Option(help: ArgumentHelp("The blocks of an epoch (3600).", valueName: "number")) var epochBlocks: UInt64?
     @Option(help: ArgumentHelp("A chain parameter by its name in the document.", valueName: "name=number"))
     var parameter: [String] = []
     @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
@@ -54,13 +55,14 @@ struct GenesisCommand: ParsableCommand {
         else { throw ValidationError("'\(entry)' is not the NAME=NUMBER of a chain parameter") }
         parameters[keyPath: known.path] = number
       }
+      if let epochBlocks { parameters.epochBlocks = epochBlocks }
       let genesis: Genesis
       do {
         genesis = try Genesis(
           name: name, createdMilliseconds: UInt64(Date().timeIntervalSince1970 * 1_000), parameters: parameters,
           validators: validators, balances: balances)
       } catch {
-        throw Failure("that makes no valid genesis: \(error)", suggestion: "each validator and account once")
+        throw Failure("that makes no valid genesis: \(error)", suggestion: "name each validator and account once, and see `linnet genesis show` for the parameters")
       }
       guard access(output, F_OK) != 0 else {
         throw Failure("there is a file at \(output) already", suggestion: "name another with --output")

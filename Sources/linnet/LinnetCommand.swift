@@ -15,7 +15,7 @@ struct LinnetCommand: AsyncParsableCommand {
       CommandGroup(
         name: "Node and network:",
         subcommands: [StatusCommand.self, PeersCommand.self, PeerCommand.self, HardwareCommand.self]),
-      CommandGroup(name: "Ledger:", subcommands: [AccountCommand.self, ChainCommand.self]),
+      CommandGroup(name: "Ledger:", subcommands: [AccountCommand.self, ChainCommand.self, ValidatorCommand.self]),
       CommandGroup(
         name: "Running a node:",
         subcommands: [

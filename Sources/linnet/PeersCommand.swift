@@ -24,13 +24,18 @@ struct PeersCommand: AsyncParsableCommand {
     ])
     for peer in peers {
       table.add([
-        Console.short(peer.id), peer.name, peer.address, peer.state.rawValue, peer.path ?? "-",
+        Console.short(peer.id), peer.name, peer.address, state(of: peer), peer.path ?? "-",
         peer.rttMicroseconds.map { Quantity.roundTrip(microseconds: $0) } ?? "-", peer.roles.joined(separator: ","),
         peer.height.map(String.init) ?? "-", "\(peer.gpus)", "\(peer.score)",
         peer.lastSeen.map(Self.clock) ?? "never",
       ])
     }
     return table.rendered(style: style)
+  }
+
+  /// What membership believes, and whether it is put out as a validator.
+  static func state(of peer: PeerAnswer) -> String {
+    peer.state.rawValue + (peer.jailed ? ", jailed" : "")
   }
 
   /// A time to the second.
@@ -40,7 +45,7 @@ struct PeersCommand: AsyncParsableCommand {
 /// `linnet peer <id>`
 struct PeerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "peer", abstract: "Show one peer, who accuses it and the links to it.")
+    commandName: "peer", abstract: "Show one peer, who accuses it, the links to it and the evidence against it.")
 
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var format: FormatOptions
@@ -58,7 +63,8 @@ struct PeerCommand: AsyncParsableCommand {
     fields.add("id", peer.id)
     fields.add("name", peer.name)
     fields.add("address", peer.address)
-    fields.add("state", peer.state.rawValue)
+    fields.add("record names", detail.addresses.isEmpty ? nil : detail.addresses.joined(separator: ", "))
+    fields.add("state", PeersCommand.state(of: peer))
     fields.add("incarnation", "\(detail.incarnation)")
     fields.add("path", peer.path)
     fields.add("rtt", peer.rttMicroseconds.map { Quantity.roundTrip(microseconds: $0) })
@@ -67,11 +73,25 @@ struct PeerCommand: AsyncParsableCommand {
     fields.add("gpus", "\(peer.gpus)")
     fields.add("score", "\(peer.score)")
     fields.add("last seen", peer.lastSeen.map(PeersCommand.clock))
+    fields.add("validator", detail.validator.map(ValidatorText.render))
     var text = fields.rendered(style: style)
     if !detail.suspicions.isEmpty {
       var table = TextTable("ACCUSED BY", "AT")
       for suspicion in detail.suspicions {
         table.add([suspicion.accuser, suspicion.at.map(PeersCommand.clock) ?? "-"])
+      }
+      text += "\n" + table.rendered(style: style)
+    }
+    if !detail.slashes.isEmpty {
+      var table = TextTable([
+        ("SLASHED FOR", .left), ("EPOCH", .right), ("VIEW", .right), ("IN BLOCK", .right), ("REPORTED BY", .left),
+        ("BURNT", .right), ("AT", .left),
+      ])
+      for slash in detail.slashes {
+        table.add([
+          slash.kind, "\(slash.epoch)", "\(slash.view)", "\(slash.inBlock)", slash.reporter,
+          slash.burntMicrocredits.map(Quantity.credits) ?? "-", slash.at.map(PeersCommand.clock) ?? "-",
+        ])
       }
       text += "\n" + table.rendered(style: style)
     }

@@ -28,11 +28,22 @@ struct TestnetCommand: AsyncParsableCommand {
 
     @OptionGroup var directory: DirectoryOptions
     @Option(help: ArgumentHelp("How many nodes (4 for a new testnet).", valueName: "number")) var nodes: Int?
+    @Option(help: ArgumentHelp("How many of a new testnet's are validators (all).", valueName: "number"))
+    var validators: Int?
+    @Option(help: ArgumentHelp("Blocks of an epoch of a new testnet (3600).", valueName: "number"))
+    var epochBlocks: UInt64?
 
     func run() async throws {
       let control = directory.control
       let binary = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-      let seconds = try await control.up(count: nodes, binary: binary) {
+      var options: TestnetOptions?
+      if nodes != nil || validators != nil || epochBlocks != nil {
+        let present = control.layout.nodes.count
+        options = TestnetOptions(
+          count: nodes ?? (present > 0 ? present : TestnetOptions().count), validators: validators,
+          epochBlocks: epochBlocks)
+      }
+      let seconds = try await control.up(options, binary: binary) {
         try NeverVotedMarker(keyPath: $0).write()
       }
       let count = control.layout.nodes.count

@@ -10,6 +10,7 @@ final class PaperNode: ControlService {
     var blobs: [String: [UInt8]] = [:]
     var directories: [String: DirectoryManifest] = [:]
     var transfers: [TransferRequest] = []
+    var stakes: [StakeRequest] = []
     var logFollowersEnded = 0
   }
 
@@ -23,12 +24,20 @@ final class PaperNode: ControlService {
 
   static let peer = PeerAnswer(
     id: "peerB-222222", name: "b", address: "127.0.0.2:7001", state: .suspect, path: "out", rttMicroseconds: 830,
-    roles: ["provider"], height: 7, gpus: 2, score: -1, lastSeen: WallTime(microsecondsSinceEpoch: 1_000_001))
+    roles: ["provider"], height: 7, gpus: 2, score: -1, lastSeen: WallTime(microsecondsSinceEpoch: 1_000_001),
+    jailed: true)
+
+  static let validator = ValidatorAnswer(
+    id: "peerB-222222", name: "b", key: "key2", stakeMicrocredits: 100, sinceEpoch: 0, state: .jailed,
+    changesInEpoch: 3, liveness: .suspect)
 
   func status() async throws -> StatusAnswer {
     StatusAnswer(
       id: "peerA-111111", name: "a", version: "0.1.0", network: "test", networkId: "net1", roles: ["validator"],
-      height: 9, stateRoot: "root9", view: 12, peersAlive: 3, offersRunning: 1, uptimeSeconds: 60,
+      height: 9, stateRoot: "root9", epoch: 2, view: 12,
+      voting: VotingAnswer(
+        state: .abstaining, reason: "the journal is missing", until: WallTime(microsecondsSinceEpoch: 7)),
+      peersAlive: 3, offersRunning: 1, uptimeSeconds: 60,
       balanceMicrocredits: UInt64.max, isolation: "bubblewrap",
       warnings: ["a committee of up to three tolerates no fault"], refused: ["datagramGarbage": 4])
   }
@@ -36,8 +45,13 @@ final class PaperNode: ControlService {
   func peer(id: String) async throws -> PeerDetailAnswer {
     _ = try Abbreviation.resolve(id, among: [Self.peer.id], kind: "peer")
     return PeerDetailAnswer(
-      peer: Self.peer, incarnation: 3, suspicions: [SuspicionAnswer(accuser: "peerC")],
-      links: [LinkAnswer(direction: "out", address: "127.0.0.2:7001")])
+      peer: Self.peer, incarnation: 3, addresses: ["127.0.0.2:7001"], suspicions: [SuspicionAnswer(accuser: "peerC")],
+      links: [LinkAnswer(direction: "out", address: "127.0.0.2:7001")], validator: Self.validator,
+      slashes: [
+        SlashAnswer(
+          kind: "conflicting-notarize", epoch: 1, view: 5, inBlock: 8, reporter: "peerA-111111",
+          burntMicrocredits: 50, at: WallTime(microsecondsSinceEpoch: 5))
+      ])
   }
   func hardware() async throws -> RawJSON { RawJSON(bytes: Array(#"{"cpu": {"cores": 2}}"#.utf8)) }
   func configuration() async throws -> [ConfigurationEntryAnswer] {
@@ -104,7 +118,8 @@ final class PaperNode: ControlService {
 
   func account(id: String?) async throws -> AccountAnswer {
     AccountAnswer(
-      id: id ?? "own", balanceMicrocredits: 5, nonce: 2, escrowMicrocredits: 1, bondedMicrocredits: 3)
+      id: id ?? "own", balanceMicrocredits: 5, nonce: 2, escrowMicrocredits: 1, bondedMicrocredits: 3,
+      stakeMicrocredits: 4)
   }
   func transfer(_ request: TransferRequest) async throws -> TransactionAnswer {
     contents.withLock { $0.transfers.append(request) }
@@ -112,7 +127,8 @@ final class PaperNode: ControlService {
   }
   func chainStatus() async throws -> ChainStatusAnswer {
     ChainStatusAnswer(
-      height: 9, view: 12, epoch: 0, stateRoot: "root9", finalizedAt: WallTime(microsecondsSinceEpoch: 0),
+      height: 9, view: 12, epoch: 2, epochBlocks: 4, epochEndHeight: 12, blocksToEpochEnd: 3, stateRoot: "root9",
+      finalizedAt: WallTime(microsecondsSinceEpoch: 0),
       validators: ["peerA-111111"])
   }
   func block(height: UInt64) async throws -> BlockAnswer {
@@ -126,9 +142,28 @@ final class PaperNode: ControlService {
       ],
       certificate: CertificateAnswer(kind: "finalization", view: 12, signers: ["peerA-111111"]))
   }
-  func validators() async throws -> [ValidatorAnswer] {
-    [ValidatorAnswer(id: "peerA-111111", stakeMicrocredits: 100, state: .alive)]
+  func validators() async throws -> ValidatorsAnswer {
+    ValidatorsAnswer(
+      epoch: 2,
+      validators: [
+        ValidatorAnswer(id: "peerA-111111", key: "key1", stakeMicrocredits: 100, state: .active), Self.validator,
+      ])
   }
+
+  func ownValidator() async throws -> OwnValidatorAnswer {
+    OwnValidatorAnswer(
+      id: "peerA-111111", epoch: 2, state: .joining, stakeMicrocredits: 100, minimumStakeMicrocredits: 90,
+      sinceEpoch: 4, changesInEpoch: 4, nextKey: "key9", heldKeys: ["peerA-111111", "key9"],
+      voting: VotingAnswer(state: .following))
+  }
+  func joinValidators(_ request: StakeRequest) async throws -> ValidatorChangeAnswer {
+    contents.withLock { $0.stakes.append(request) }
+    return ValidatorChangeAnswer(id: "tx2", inBlock: 10, holdsFromEpoch: 4)
+  }
+  func leaveValidators() async throws -> ValidatorChangeAnswer {
+    ValidatorChangeAnswer(id: "tx3", inBlock: 11, refusal: "no stake")
+  }
+  func rotateVoteKey() async throws -> ValidatorChangeAnswer { ValidatorChangeAnswer(id: "tx4", key: "key9") }
 
   func addBlob(_ content: ByteStream) async throws -> BlobAnswer {
     var kept: [UInt8] = []

@@ -67,6 +67,25 @@ import Testing
     }
   }
 
+  @Test func everyValidatorRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      #expect(try await client.ownValidator() == node.ownValidator())
+      for stake in [StakeRequest(), StakeRequest(amountMicrocredits: .max)] {
+        let joined = try await client.joinValidators(stake)
+        #expect(joined == ValidatorChangeAnswer(id: "tx2", inBlock: 10, holdsFromEpoch: 4))
+      }
+      #expect(
+        node.contents.withLock { $0.stakes } == [StakeRequest(), StakeRequest(amountMicrocredits: .max)])
+      let none = await #expect(throws: ControlError.self) {
+        try await client.joinValidators(StakeRequest(amountMicrocredits: 0))
+      }
+      #expect(none?.code == "requestInvalid")
+      #expect(try await client.leaveValidators() == node.leaveValidators())
+      #expect(try await client.rotateVoteKey() == node.rotateVoteKey())
+    }
+  }
+
   @Test func everyBlobRoute() async throws {
     let node = PaperNode()
     try await withServer(node) { (client, _, _) async throws in

@@ -1,0 +1,138 @@
+import ArgumentParser
+import Control
+
+/// `linnet validator`
+struct ValidatorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "validator", abstract: "Join or leave the committee, change the vote key, see where the node stands.",
+    discussion: """
+      What is changed in one epoch holds from the second after it. To join, the node locks credits as its stake; it \
+      gets them back some epochs after it left. Half of the stake, by default, is burnt when the node contradicts itself.
+      """,
+    subcommands: [Status.self, Join.self, Leave.self, Rotate.self], defaultSubcommand: Status.self)
+
+  /// `linnet validator status`
+  struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show where the node stands: stake, keys, votes.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var format: FormatOptions
+
+    func run() async throws {
+      let own = try await connection.client().ownValidator()
+      if format.json { return try Console.print(json: own) }
+      try Console.print(ValidatorText.render(own, style: Console.style))
+    }
+  }
+
+  /// `linnet validator join`
+  struct Join: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lock credits as the node's stake, and be a validator from the second epoch after this one.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var format: FormatOptions
+    @Option(help: ArgumentHelp("Credits to add to the stake (what lacks to the least).", valueName: "credits"))
+    var stake: String?
+
+    func validate() throws { _ = try microcredits() }
+
+    func run() async throws {
+      let change = try await connection.client().joinValidators(StakeRequest(amountMicrocredits: try microcredits()))
+      try ValidatorCommand.report(change, "a validator", format: format)
+    }
+
+    private func microcredits() throws -> UInt64? {
+      guard let stake else { return nil }
+      guard let amount = Quantity.microcredits(stake), amount > 0 else {
+        throw ValidationError("'\(stake)' is not an amount of credits, such as 25 or 0.5")
+      }
+      return amount
+    }
+  }
+
+  /// `linnet validator leave`
+  struct Leave: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Give the membership up; the node votes until it ends, and gets its stake back later.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var format: FormatOptions
+
+    func run() async throws {
+      let change = try await connection.client().leaveValidators()
+      try ValidatorCommand.report(change, "no validator", format: format)
+    }
+  }
+
+  /// `linnet validator rotate`
+  struct Rotate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a new key for the node's votes; its identity stays.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var format: FormatOptions
+
+    func run() async throws {
+      let change = try await connection.client().rotateVoteKey()
+      try ValidatorCommand.report(change, "voting with \(change.key.map(Console.short) ?? "the new key")", format: format)
+    }
+  }
+
+  private static func report(_ change: ValidatorChangeAnswer, _ becomes: String, format: FormatOptions) throws {
+    if format.json {
+      try Console.print(json: change)
+    } else if let block = change.inBlock, change.refusal == nil {
+      let from = change.holdsFromEpoch.map { " from epoch \($0)" } ?? ""
+      try Console.print("final in block \(block): the node is \(becomes)\(from)\n")
+    } else if change.refusal == nil {
+      try Console.print("\(change.id) sent, not final yet\n")
+    }
+    if let refusal = change.refusal {
+      throw Failure(
+        "the ledger refused the transaction \(change.id): \(refusal)",
+        suggestion: "linnet validator status, linnet account show")
+    }
+  }
+}
+
+/// Where a validator stands, for people.
+enum ValidatorText {
+  static func render(_ validator: ValidatorAnswer) -> String {
+    var text = "\(validator.state.rawValue), \(Quantity.credits(validator.stakeMicrocredits)) credits at stake"
+    if let since = validator.sinceEpoch { text += ", since epoch \(since)" }
+    if let changes = validator.changesInEpoch { text += ", changes in epoch \(changes)" }
+    return text
+  }
+
+  static func render(_ own: OwnValidatorAnswer, style: TextStyle) -> String {
+    var fields = TextFields()
+    fields.add("node", own.id)
+    fields.add("epoch", "\(own.epoch)")
+    fields.add("state", own.state?.rawValue ?? "no validator")
+    fields.add("since", own.sinceEpoch.map { "epoch \($0)" })
+    fields.add("changes in", own.changesInEpoch.map { "epoch \($0)" })
+    fields.add("at stake", "\(Quantity.credits(own.stakeMicrocredits)) credits")
+    fields.add("least stake", "\(Quantity.credits(own.minimumStakeMicrocredits)) credits")
+    fields.add("vote key", own.key)
+    fields.add("next vote key", own.nextKey)
+    fields.add("keys held", own.heldKeys.joined(separator: ", "))
+    fields.add("voting", VotingText.render(own.voting))
+    return fields.rendered(style: style)
+  }
+}
+
+/// Whether a node votes, for people.
+enum VotingText {
+  static func render(_ voting: VotingAnswer) -> String {
+    var text =
+      switch voting.state {
+      case .voting: "yes"
+      case .abstaining: "abstains"
+      case .following: "no validator of this epoch, follows"
+      }
+    if let reason = voting.reason { text += ": \(reason)" }
+    if let until = voting.until { text += "; until the first epoch that begins after \(PeersCommand.clock(until))" }
+    return text
+  }
+}
