@@ -52,6 +52,8 @@ package protocol Disk: Sendable {
   func create(_ path: String) throws(DiskFailure) -> DiskFile
   /// Opens an existing file for writing and reading.
   func open(_ path: String) throws(DiskFailure) -> DiskFile
+  /// Opens an existing file for reading only.
+  func openForReading(_ path: String) throws(DiskFailure) -> DiskFile
   /// Writes what it can of `bytes[from...]` at `offset` and says how many bytes that was.
   func write(_ file: DiskFile, _ bytes: [UInt8], from: Int, at offset: Int) throws(DiskFailure) -> Int
   /// Up to `count` bytes at `offset`; fewer only at the end of the file.
@@ -142,6 +144,11 @@ package struct SystemDisk: Disk {
   /// See `Disk`.
   package func open(_ path: String) throws(DiskFailure) -> DiskFile {
     try openFile(path, O_RDWR)
+  }
+
+  /// See `Disk`.
+  package func openForReading(_ path: String) throws(DiskFailure) -> DiskFile {
+    try openFile(path, O_RDONLY)
   }
 
   /// See `Disk`.

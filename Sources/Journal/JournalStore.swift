@@ -21,6 +21,8 @@ package struct JournalCounters: Equatable, Sendable {
   package var largestGroup = 0
   /// Segments on disk.
   package var segments = 0
+  /// The epoch of the segment in writing.
+  package var epoch: UInt64 = 0
   /// Bytes that wait or are in writing.
   package var queuedBytes = 0
 }
@@ -38,6 +40,10 @@ package final class JournalStore: Sendable {
   private enum Work {
     case append([[UInt8]], payloadBytes: Int)
     case compact([[UInt8]])
+    case beginEpoch(UInt64)
+    case prune(before: UInt64)
+
+    var isAppend: Bool { if case .append = self { true } else { false } }
   }
 
   private struct Item: Sendable {
@@ -107,6 +113,7 @@ package final class JournalStore: Sendable {
     self.queueLimit = queueLimit
     var state = State(needsCompaction: isDamaged)
     state.counters.segments = writer.segmentCount
+    state.counters.epoch = writer.epoch
     let monitor = Monitor(state)
     self.monitor = monitor
     let (thread, errorNumber) = WorkerThread.start {
@@ -142,6 +149,18 @@ package final class JournalStore: Sendable {
   package func compact(keeping records: [[UInt8]], completion: @escaping Completion) throws(JournalError) {
     let payloadBytes = try JournalStore.payloadBytes(records)
     try enqueue(.compact(records), records, payloadBytes, completion)
+  }
+
+  /// Begins a segment of a later epoch behind everything appended before this call; an epoch that has begun already
+  /// changes nothing. Throws like `append`.
+  package func beginEpoch(_ epoch: UInt64, completion: @escaping Completion = { _ in }) throws(JournalError) {
+    try enqueue(.beginEpoch(epoch), [], 0, completion)
+  }
+
+  /// Deletes the segments that were followed by one of `epoch` or later. To be called once the blocks and the state
+  /// that make them needless are durable. Throws like `append`.
+  package func prune(before epoch: UInt64, completion: @escaping Completion = { _ in }) throws(JournalError) {
+    try enqueue(.prune(before: epoch), [], 0, completion)
   }
 
   /// Figures since it was opened.
@@ -184,7 +203,9 @@ package final class JournalStore: Sendable {
     try monitor.update { state throws(JournalError) in
       if let failure = state.failure { throw failure }
       guard !state.isClosing else { throw JournalError(.closed, "The journal is closed.") }
-      if state.needsCompaction, case .append = work {
+      var isCompaction = false
+      if case .compact = work { isCompaction = true }
+      if state.needsCompaction, !isCompaction {
         throw JournalError(
           .damaged, "The journal is damaged and takes no records until its content was replaced by a compaction.")
       }
@@ -192,7 +213,7 @@ package final class JournalStore: Sendable {
         throw JournalError(
           .queueFull, "\(state.heldBytes) bytes wait for the disk, which is too slow for what this node must record.")
       }
-      if case .compact = work { state.needsCompaction = false }
+      if isCompaction { state.needsCompaction = false }
       state.heldBytes += heldBytes
       state.items.append(Item(work: work, heldBytes: heldBytes, completion: completion))
     }
@@ -225,11 +246,10 @@ extension JournalStore {
     }
   }
 
-  /// How many items share the next sync: all appends up to a compaction, or one compaction.
+  /// How many items share the next sync: all appends up to other work, or one such.
   private static func group(in items: [Item], from start: Int) -> Int {
-    if case .compact = items[start].work { return 1 }
-    let end = items[start...].firstIndex { if case .compact = $0.work { true } else { false } }
-    return (end ?? items.count) - start
+    guard items[start].work.isAppend else { return 1 }
+    return (items[start...].firstIndex { !$0.work.isAppend } ?? items.count) - start
   }
 
   private static func write(
@@ -247,12 +267,15 @@ extension JournalStore {
         try writer.synchronize()
         try writer.replace(with: records)
         appended.compactions += 1
+      case .beginEpoch(let epoch): try writer.begin(epoch: epoch)
+      case .prune(let epoch): try writer.prune(before: epoch)
       }
     }
     let start = monotonicMicroseconds()
     let synced = try writer.synchronize()
     let elapsed = monotonicMicroseconds() - start
     let segments = writer.segmentCount
+    let epoch = writer.epoch
     monitor.update { [appended] state in
       state.counters.appends += appended.appends
       state.counters.records += appended.records
@@ -260,6 +283,7 @@ extension JournalStore {
       state.counters.compactions += appended.compactions
       state.counters.largestGroup = max(state.counters.largestGroup, appended.appends)
       state.counters.segments = segments
+      state.counters.epoch = epoch
       if synced {
         state.counters.syncs += 1
         state.counters.lastSyncMicroseconds = elapsed

@@ -1,11 +1,14 @@
 // A segment, all integers little-endian.
 //
-// Header, 72 bytes:
-//   magic 8 ‖ version u32 ‖ flags u32 ‖ sequence u64 ‖ network id 32 ‖ chain before the first record u32 ‖ salt u64 ‖
-//   CRC32C of what precedes u32
+// Header, 88 bytes:
+//   magic 8 ‖ version u32 ‖ reserved u32 ‖ sequence u64 ‖ epoch u64 ‖ first u64 ‖ network id 32 ‖
+//   chain before the first record u32 ‖ salt u64 ‖ CRC32C of what precedes u32
 // Record, 16 bytes and the payload:
 //   length u32 ‖ CRC32C of the payload u32 ‖ chain u32 ‖ CRC32C of (salt ‖ the three fields before) u32 ‖ payload
 // The chain of a record is CRC32C(chain of the record before ‖ length ‖ CRC32C of the payload), over all segments.
+//
+// `first` is the sequence of the segment where the content began when this one was made: the newest segment's tells
+// which segments must be there, and that older ones were dropped on purpose.
 //
 // The salt is drawn for each segment so that a payload, which a peer may have chosen, cannot hold bytes that pass for
 // a record when recovery looks for data after a damaged spot.
@@ -13,13 +16,12 @@
 /// The first bytes of a segment.
 struct SegmentHeader: Equatable {
   static let magic: [UInt8] = Array("LNTJRNL\0".utf8)
-  static let version: UInt32 = 1
-  static let byteCount = 72
-  /// In `flags`: nothing before this segment is part of the content.
-  static let baseFlag: UInt32 = 1
+  static let version: UInt32 = 2
+  static let byteCount = 88
 
-  var isBase: Bool
   var sequence: UInt64
+  var epoch: UInt64
+  var first: UInt64
   var networkID: [UInt8]
   var previousChain: UInt32
   var salt: UInt64
@@ -33,8 +35,10 @@ struct SegmentHeader: Equatable {
   func encoded() -> [UInt8] {
     var bytes = SegmentHeader.magic
     bytes.append(littleEndian: SegmentHeader.version)
-    bytes.append(littleEndian: isBase ? SegmentHeader.baseFlag : 0)
+    bytes.append(littleEndian: UInt32(0))
     bytes.append(littleEndian: sequence)
+    bytes.append(littleEndian: epoch)
+    bytes.append(littleEndian: first)
     bytes += networkID
     bytes.append(littleEndian: previousChain)
     bytes.append(littleEndian: salt)
@@ -43,6 +47,11 @@ struct SegmentHeader: Equatable {
   }
 
   static func read(_ bytes: [UInt8]) -> Reading {
+    if bytes.count >= oldByteCount, bytes[..<8].elementsEqual(magic), bytes.readUInt32(at: 8) == 1,
+      CRC32C.checksum(bytes[..<(oldByteCount - 4)]) == bytes.readUInt32(at: oldByteCount - 4)
+    {
+      return .otherVersion(1)
+    }
     guard bytes.count >= byteCount, bytes[..<8].elementsEqual(magic),
       CRC32C.checksum(bytes[..<(byteCount - 4)]) == bytes.readUInt32(at: byteCount - 4)
     else { return .unreadable }
@@ -50,12 +59,16 @@ struct SegmentHeader: Equatable {
     guard version == SegmentHeader.version else { return .otherVersion(version) }
     return .header(
       SegmentHeader(
-        isBase: bytes.readUInt32(at: 12) & baseFlag != 0,
         sequence: bytes.readUInt64(at: 16),
-        networkID: Array(bytes[24..<56]),
-        previousChain: bytes.readUInt32(at: 56),
-        salt: bytes.readUInt64(at: 60)))
+        epoch: bytes.readUInt64(at: 24),
+        first: bytes.readUInt64(at: 32),
+        networkID: Array(bytes[40..<72]),
+        previousChain: bytes.readUInt32(at: 72),
+        salt: bytes.readUInt64(at: 76)))
   }
+
+  /// The length of a header of version 1, so that its segments are called old and not damaged.
+  private static let oldByteCount = 72
 }
 
 /// What precedes a payload.

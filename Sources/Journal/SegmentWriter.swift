@@ -7,9 +7,11 @@ struct SegmentWriter {
   private let directory: String
   private let networkID: [UInt8]
   private let segmentLimit: Int
-  private var segments: [UInt64]
+  private var segments: [(sequence: UInt64, epoch: UInt64)]
   private var file: DiskFile?
+  private var markFile: DiskFile?
   private var lastSequence: UInt64
+  private(set) var epoch: UInt64
   private var chain: UInt32
   private var salt: UInt64
   private var segmentBytes: Int
@@ -27,6 +29,7 @@ struct SegmentWriter {
     self.segmentLimit = segmentLimit
     segments = position.segments
     lastSequence = position.lastSequence
+    epoch = position.epoch
     chain = position.chain
     salt = position.salt
     segmentBytes = position.segmentBytes
@@ -40,11 +43,12 @@ struct SegmentWriter {
     try disk.truncate(file, to: segmentBytes)
     try disk.synchronize(file)
     try disk.synchronizeDirectory(directory)
+    try markDurable(syncing: true)
   }
 
   /// Begins the first segment of a new journal.
   mutating func begin() throws(DiskFailure) {
-    try startSegment(isBase: true, records: [])
+    try startSegment(first: lastSequence + 1, records: [])
   }
 
   /// Writes records without syncing them, beginning new segments as they fill.
@@ -57,7 +61,7 @@ struct SegmentWriter {
         try flush(&buffer)
         // A record of the new segment is proof that the old one was whole.
         try synchronize()
-        try startSegment(isBase: false, records: [])
+        try startSegment(first: segments.first?.sequence ?? lastSequence + 1, records: [])
       }
       encode(record, into: &buffer)
       if buffer.count >= SegmentWriter.writeBytes { try flush(&buffer) }
@@ -71,30 +75,54 @@ struct SegmentWriter {
     guard hasUnsynced, let file else { return false }
     try disk.synchronize(file)
     hasUnsynced = false
+    try markDurable(syncing: false)
     return true
   }
 
-  /// Makes `records` the whole content. The rename of the new base segment is the moment at which the content changes;
+  /// Begins a segment of a later epoch; an epoch that has begun already changes nothing.
+  mutating func begin(epoch: UInt64) throws(DiskFailure) {
+    guard epoch > self.epoch else { return }
+    try synchronize()
+    self.epoch = epoch
+    try startSegment(first: segments.first?.sequence ?? lastSequence + 1, records: [])
+  }
+
+  /// Drops the segments before the first one of `epoch` or later. The rename of a new segment that names the first one
+  /// kept is the moment at which the content changes.
+  mutating func prune(before epoch: UInt64) throws(DiskFailure) {
+    guard let kept = segments.firstIndex(where: { $0.epoch >= epoch }), kept > 0 else { return }
+    try synchronize()
+    let dropped = segments[..<kept]
+    try startSegment(first: segments[kept].sequence, records: [])
+    try remove(dropped.map(\.sequence))
+  }
+
+  /// Makes `records` the whole content. The rename of the new segment is the moment at which the content changes;
   /// the older segments are then deleted, and a crash in between leaves some of them for recovery to delete.
   mutating func replace(with records: [[UInt8]]) throws(DiskFailure) {
-    let old = segments
-    try startSegment(isBase: true, records: records)
-    for sequence in old { try disk.remove(path(SegmentName.name(sequence))) }
-    segments = [lastSequence]
-    try disk.synchronizeDirectory(directory)
+    let old = segments.map(\.sequence)
+    try startSegment(first: lastSequence + 1, records: records)
+    try remove(old)
   }
 
   func close() {
     if let file { disk.close(file) }
+    if let markFile { disk.close(markFile) }
+  }
+
+  private mutating func remove(_ sequences: [UInt64]) throws(DiskFailure) {
+    for sequence in sequences { try disk.remove(path(SegmentName.name(sequence))) }
+    segments.removeAll { sequences.contains($0.sequence) }
+    try disk.synchronizeDirectory(directory)
   }
 
   /// A segment gets its name only when its header and first records are durable.
-  private mutating func startSegment(isBase: Bool, records: [[UInt8]]) throws(DiskFailure) {
+  private mutating func startSegment(first: UInt64, records: [[UInt8]]) throws(DiskFailure) {
     let sequence = lastSequence + 1
     let name = path(SegmentName.name(sequence))
     let temporaryName = path(SegmentName.temporaryName(sequence))
     let header = SegmentHeader(
-      isBase: isBase, sequence: sequence, networkID: networkID, previousChain: chain,
+      sequence: sequence, epoch: epoch, first: first, networkID: networkID, previousChain: chain,
       salt: UInt64.random(in: .min ... .max))
     let next = try disk.create(temporaryName)
     if let file { disk.close(file) }
@@ -107,12 +135,29 @@ struct SegmentWriter {
       if buffer.count >= SegmentWriter.writeBytes { try flush(&buffer) }
     }
     try flush(&buffer)
-    try synchronize()
+    // Not `synchronize`: until the rename the mark must not name this segment.
+    try disk.synchronize(next)
+    hasUnsynced = false
     try disk.rename(temporaryName, to: name)
     try disk.synchronizeDirectory(directory)
     file?.path = name
     lastSequence = sequence
-    segments.append(sequence)
+    segments.append((sequence, epoch))
+    try markDurable(syncing: true)
+  }
+
+  private mutating func markDurable(syncing: Bool) throws(DiskFailure) {
+    let mark = DurableMark(sequence: lastSequence, bytes: segmentBytes).encoded()
+    let name = path(DurableMark.fileName)
+    let file: DiskFile
+    if let markFile {
+      file = markFile
+    } else {
+      file = try disk.list(directory).contains(DurableMark.fileName) ? disk.open(name) : disk.create(name)
+      markFile = file
+    }
+    try disk.writeAll(file, mark, at: 0)
+    if syncing { try disk.synchronize(file) }
   }
 
   private mutating func encode(_ record: [UInt8], into buffer: inout [UInt8]) {

@@ -10,7 +10,7 @@ import Testing
     let disk = try diskHolding((0..<3).map { record($0) })
     let whole = try #require(disk.content(first)).count
     for kept in (whole - size)..<whole {
-      let torn = disk.afterCrash(losing: false)
+      let torn = disk.withoutMark()
       torn.change(first) { $0.removeSubrange(kept...) }
       let (journal, recovered) = try openMemory(torn)
       #expect(recovered.records == [record(0), record(1)])
@@ -18,6 +18,30 @@ import Testing
       try journal.append([record(9)]) { _ in }
       journal.close()
       #expect(try openMemory(torn.afterCrash(losing: true)).recovered.records == [record(0), record(1), record(9)])
+    }
+  }
+
+  @Test func whatWasDurableAndIsCutOffAtAnyByteIsLost() throws {
+    let disk = try diskHolding((0..<3).map { record($0) })
+    let whole = try #require(disk.content(first)).count
+    for kept in 0..<whole {
+      let cut = disk.afterCrash(losing: false)
+      cut.change(first) { $0.removeSubrange(kept...) }
+      let (journal, recovered) = try openMemory(cut)
+      if kept < SegmentHeader.byteCount {
+        #expect(recovered.damage == JournalDamage(kind: .badHeader, segment: 1, offset: 0))
+      } else {
+        let whole = (kept - SegmentHeader.byteCount) / size
+        let offset = SegmentHeader.byteCount + whole * size
+        #expect(recovered.damage == JournalDamage(kind: .lostRecords, segment: 1, offset: offset))
+        #expect(recovered.records == (0..<whole).map { record($0) })
+      }
+      #expect(recovered.truncatedBytes == 0)
+      #expect(throws: JournalError.self) { try journal.append([record(9)]) { _ in } }
+      try journal.compact(keeping: recovered.records) { _ in }
+      journal.close()
+      let again = try openMemory(cut.afterCrash(losing: true)).recovered
+      #expect(again.records == recovered.records && again.damage == nil)
     }
   }
 
@@ -32,16 +56,44 @@ import Testing
     #expect(again == RecoveredJournal(records: [record(0), record(1)]))
   }
 
-  @Test func anyFlippedBitOfTheLastRecordIsATornTail() throws {
+  @Test func anyFlippedBitOfTheLastRecordIsLossOrATornTail() throws {
     let disk = try diskHolding((0..<3).map { record($0) })
     let whole = try #require(disk.content(first)).count
     for offset in (whole - size)..<whole {
-      let flipped = disk.afterCrash(losing: false)
-      flipped.change(first) { $0[offset] ^= 1 << UInt8(offset % 8) }
-      let recovered = try openMemory(flipped).recovered
-      #expect(recovered.records == [record(0), record(1)] && recovered.damage == nil)
-      #expect(recovered.truncatedBytes == size)
+      for isMarked in [true, false] {
+        let flipped = isMarked ? disk.afterCrash(losing: false) : disk.withoutMark()
+        flipped.change(first) { $0[offset] ^= 1 << UInt8(offset % 8) }
+        let recovered = try openMemory(flipped).recovered
+        #expect(recovered.records == [record(0), record(1)])
+        #expect(recovered.truncatedBytes == (isMarked ? 0 : size))
+        #expect(
+          recovered.damage
+            == (isMarked ? JournalDamage(kind: .lostRecords, segment: 1, offset: whole - self.size) : nil))
+      }
     }
+  }
+
+  @Test func aMarkThatCannotBeReadSaysNothing() throws {
+    let disk = try diskHolding([record(0)])
+    let length = try #require(disk.content(DurableMark.fileName)).count
+    for offset in 0..<length {
+      let flipped = disk.afterCrash(losing: false)
+      flipped.change(DurableMark.fileName) { $0[offset] ^= 4 }
+      let recovered = try openMemory(flipped).recovered
+      #expect(recovered.damage == nil && recovered.records == [record(0)])
+    }
+  }
+
+  @Test func aMarkWithoutSegmentsTellsThatTheyAreMissing() throws {
+    let disk = try diskHolding([record(0)])
+    try disk.remove("/j/" + first)
+    let (journal, recovered) = try openMemory(disk)
+    #expect(recovered.damage == JournalDamage(kind: .missingSegment, segment: 1, offset: 0) && !recovered.isNew)
+    try journal.compact(keeping: []) { _ in }
+    try journal.append([record(5)]) { _ in }
+    journal.close()
+    #expect(disk.names() == ["00000002.journal"])
+    #expect(try openMemory(disk.afterCrash(losing: true)).recovered == RecoveredJournal(records: [record(5)]))
   }
 
   @Test func anyFlippedBitBeforeTheLastRecordIsDamage() throws {
@@ -92,7 +144,7 @@ import Testing
   @Test func aMissingSegmentIsDamage() throws {
     let disk = try diskHolding((0..<10).map { record($0) }, segmentBytes: SegmentHeader.byteCount + 3 * size)
     #expect(disk.names().count == 4)
-    for missing in 1...3 {
+    for missing in 1...4 {
       let copy = disk.afterCrash(losing: false)
       try copy.remove("/j/" + SegmentName.name(UInt64(missing)))
       let recovered = try openMemory(copy).recovered
@@ -127,7 +179,7 @@ import Testing
     var forged: [UInt8] = []
     RecordHeader(of: record(5), after: 0).encode(salt: 0, into: &forged)
     forged += record(5)
-    let disk = try diskHolding([record(0), record(1, count: 100) + forged])
+    let disk = try diskHolding([record(0), record(1, count: 100) + forged]).withoutMark()
     disk.change(first) { $0[SegmentHeader.byteCount + self.size] ^= 1 }
     let recovered = try openMemory(disk).recovered
     #expect(recovered.records == [record(0)] && recovered.damage == nil)
@@ -146,7 +198,7 @@ import Testing
   @Test func anUnknownFormatIsRefused() throws {
     let disk = try diskHolding([record(0)])
     disk.change(first) { bytes in
-      bytes[8] = 2
+      bytes[8] = 3
       var crc: [UInt8] = []
       crc.append(littleEndian: CRC32C.checksum(bytes[..<(SegmentHeader.byteCount - 4)]))
       bytes.replaceSubrange((SegmentHeader.byteCount - 4)..<SegmentHeader.byteCount, with: crc)

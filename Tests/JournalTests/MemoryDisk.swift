@@ -71,8 +71,18 @@ final class MemoryDisk: Disk {
     }
   }
 
-  func names() -> [String] {
+  /// The names of all files but the mark, ascending.
+  func names() -> [String] { allNames().filter { $0 != DurableMark.fileName } }
+
+  func allNames() -> [String] {
     state.withLock { state in state.names.keys.compactMap { $0.split(separator: "/").last.map(String.init) }.sorted() }
+  }
+
+  /// What a power failure leaves that came right after the last sync: the mark knows nothing of the end.
+  func withoutMark() -> MemoryDisk {
+    let copy = afterCrash(losing: false)
+    copy.set { state in state.names = state.names.filter { !$0.key.hasSuffix("/" + DurableMark.fileName) } }
+    return copy
   }
 
   private func changing<T>(
@@ -97,7 +107,7 @@ final class MemoryDisk: Disk {
     }
   }
 
-  func list(_ path: String) throws(DiskFailure) -> [String] { names() }
+  func list(_ path: String) throws(DiskFailure) -> [String] { allNames() }
 
   func readFile(_ path: String) throws(DiskFailure) -> [UInt8] {
     let file = try open(path)
@@ -127,15 +137,19 @@ final class MemoryDisk: Disk {
     }
   }
 
+  func openForReading(_ path: String) throws(DiskFailure) -> DiskFile { try open(path) }
+
   func write(_ file: DiskFile, _ bytes: [UInt8], from: Int, at offset: Int) throws(DiskFailure) -> Int {
     try changing("write", file.path) { state throws(DiskFailure) in
       guard let id = state.open[file.descriptor] else {
         throw DiskFailure(operation: "write", path: file.path, errorNumber: EBADF)
       }
-      let count = min(bytes.count - from, state.freeBytes)
-      guard count > 0 else { throw DiskFailure(operation: "write", path: file.path, errorNumber: ENOSPC) }
-      if state.freeBytes != .max { state.freeBytes -= count }
       var content = state.files[id]?.content ?? []
+      let wanted = bytes.count - from
+      let growth = min(max(0, offset + wanted - content.count), state.freeBytes)
+      let count = min(wanted, max(0, content.count - offset) + growth)
+      guard count > 0 else { throw DiskFailure(operation: "write", path: file.path, errorNumber: ENOSPC) }
+      if state.freeBytes != .max { state.freeBytes -= growth }
       if content.count < offset + count { content += [UInt8](repeating: 0, count: offset + count - content.count) }
       content.replaceSubrange(offset..<(offset + count), with: bytes[from..<(from + count)])
       state.files[id]?.content = content
