@@ -29,7 +29,7 @@ extension SimplexMachine {
     case .certificateRequest(let from, let to): serveCertificates(from: from, to: to, to: peer)
     case .chainRequest(let height): serveChain(from: height, to: peer)
     case .epochRequest, .epochs, .snapshotRequest, .snapshot: counters.add("syncMessageMisrouted")
-    case .relayRequest: break
+    case .relayRequest(let wanted, let voters): grantRelay(epoch: wanted, voters: voters, to: peer)
     }
   }
 
@@ -47,10 +47,11 @@ extension SimplexMachine {
       return
     }
     guard now >= due else { return }
-    fetchAt = now + settings.fetchInterval
-    if target != nil {
+    if isBehind {
       askForChain()
+      fetchAt = max(now + settings.fetchInterval, chainRetryAt ?? now)
     } else {
+      fetchAt = now + settings.fetchInterval
       askForBlocks()
       askForCertificates()
     }
@@ -58,19 +59,21 @@ extension SimplexMachine {
   }
 
   private var isMissingSomething: Bool {
-    target != nil || !missingBlocks.isEmpty || missingCertificates != nil
+    isBehind || !missingBlocks.isEmpty || missingCertificates != nil
   }
 
   /// The notarized blocks, the proposal and its parent, as far as they are not here.
   private var missingBlocks: [Digest] {
     var ids: [Digest] = []
-    for (_, id) in awaiting where !tree.contains(id) {
+    for (_, id) in awaiting where !tree.contains(id) && !ids.contains(id) {
       ids.append(id)
       if ids.count == ConsensusMessage.maximumRequestedBlocks { return ids }
     }
     guard isVoting, let state = views[view], state.ownVotes.isEmpty, let proposal = state.proposal else { return ids }
     if let entry = tree[proposal.blockID] {
-      if case .missing = parent(of: entry.header), !tree.contains(entry.header.parentID) {
+      if case .missing = parent(of: entry.header), !tree.contains(entry.header.parentID),
+        !ids.contains(entry.header.parentID)
+      {
         ids.append(entry.header.parentID)
       }
     } else if !ids.contains(proposal.blockID) {
@@ -103,42 +106,39 @@ extension SimplexMachine {
     return (from, min(view - 1, from + span))
   }
 
-  /// Asks for the chain above the tip.
-  mutating func askForChain() {
-    guard let peer = pick(from: aheadPeers, or: validators.members) else { return }
-    sendAtOnce(.chainRequest(fromHeight: tip.height + 1), to: .node(peer))
-  }
+  /// How many peers are asked at once for a block, and for certificates.
+  static let blockAskBreadth = 2
+  static let certificateAskBreadth = 3
 
   private mutating func askForBlocks() {
     let ids = missingBlocks
     guard !ids.isEmpty else { return }
-    var holders: [NodeID] = []
+    var holders = [leader(of: view)]
     if let first = awaiting.first(where: { !tree.contains($0.value) }),
       let certificate = views[first.key]?.notarization
     {
       holders = certificate.value.signers.compactMap { validators.member($0) }
-    } else {
-      holders = [leader(of: view)]
     }
-    guard let peer = pick(from: holders, or: validators.members) else { return }
-    sendAtOnce(.blockRequest(ids), to: .node(peer))
+    for peer in pickPeers(SimplexMachine.blockAskBreadth, from: holders, or: validators.members) {
+      sendAtOnce(.blockRequest(ids), to: .node(peer))
+    }
   }
 
   private mutating func askForCertificates() {
-    guard let range = missingCertificates, let peer = pick(from: [leader(of: view)], or: validators.members) else {
-      return
+    guard let range = missingCertificates else { return }
+    for peer in pickPeers(SimplexMachine.certificateAskBreadth, from: [leader(of: view)], or: validators.members) {
+      sendAtOnce(.certificateRequest(from: range.from, to: range.to), to: .node(peer))
     }
-    sendAtOnce(.certificateRequest(from: range.from, to: range.to), to: .node(peer))
   }
 
-  /// A peer to ask: the preferred first, then by turns any that there is a link to.
-  private mutating func pick(from preferred: [NodeID], or others: [NodeID]) -> NodeID? {
-    let likely = preferred.filter { links.contains($0) && $0 != signer.id }
-    if !likely.isEmpty, fetchRound % 2 == 0 { return likely[(fetchRound / 2) % likely.count] }
-    let linked = others.filter { links.contains($0) && $0 != signer.id }
-    let pool = linked.isEmpty ? links.members.filter { $0 != signer.id } : linked
-    guard !pool.isEmpty else { return likely.first }
-    return pool[generator.index(below: pool.count)]
+  /// Different peers to ask: one of the preferred, by turns, then any that there is a link to.
+  mutating func pickPeers(_ count: Int, from preferred: [NodeID], or others: [NodeID]) -> [NodeID] {
+    let likely = preferred.filter { links.contains($0) && $0 != node }
+    let first = likely.isEmpty ? nil : likely[fetchRound % likely.count]
+    let linked = others.filter { links.contains($0) && $0 != node }
+    let pool = (linked.isEmpty ? links.members.filter { $0 != node } : linked).filter { $0 != first }
+    let rest = generator.sample(pool, count: max(0, count - (first == nil ? 0 : 1)))
+    return (first.map { [$0] } ?? []) + rest
   }
 
   // MARK: Taking
@@ -152,70 +152,5 @@ extension SimplexMachine {
       return
     }
     admit(block)
-  }
-
-  /// Takes blocks of consecutive heights of which the last is proven final, so that all are.
-  mutating func takeChain(_ blocks: [Verified<Block>], _ finalization: Verified<Certificate>, from peer: NodeID) {
-    let subject = finalization.value.subject
-    let news = blocks.drop { $0.value.header.height <= tip.height }
-    guard subject.epoch == epoch, subject.view > tip.view, subject.view <= SimplexMachine.maximumView,
-      let first = news.first, let last = news.last, last.value.id == subject.blockID
-    else {
-      counters.add("chainNotNews")
-      return
-    }
-    guard first.value.header.parentID == tip.blockID, news.count <= ConsensusMessage.maximumChainBlocks,
-      zip(news, news.dropFirst()).allSatisfy({ $1.value.header.parentID == $0.value.id })
-    else {
-      counters.add("chainGap")
-      return
-    }
-    guard chainTarget == nil else {
-      counters.add("chainBusy")
-      return
-    }
-    for block in news { tree.insert(block, status: .present, at: now) }
-    notePeerAhead(peer)
-    if subject.view > knownFinalView { accept(finalization, from: peer, isForwarded: false) }
-    chainTarget = finalization
-  }
-
-  // MARK: Serving
-
-  private mutating func serveBlocks(_ ids: [Digest], to peer: NodeID) {
-    var isLacking = false
-    for id in ids.prefix(ConsensusMessage.maximumRequestedBlocks) {
-      if let entry = tree[id] {
-        sendAtOnce(.blocks([entry.block.value]), to: .node(peer))
-      } else {
-        isLacking = true
-      }
-    }
-    // What is final is not here any more: the finalization tells the peer to ask for the chain.
-    if isLacking, let finalization = tip.finalization {
-      send(.certificate(finalization.value), to: .node(peer))
-    }
-  }
-
-  private mutating func serveCertificates(from: UInt64, to: UInt64, to peer: NodeID) {
-    var found: [Certificate] = []
-    if from <= tip.view, let finalization = tip.finalization { found.append(finalization.value) }
-    var remaining = ConsensusMessage.maximumRequestedViews
-    for (view, state) in views.entries(from: from) {
-      guard view <= to, remaining > 0 else { break }
-      remaining -= 1
-      found += [state.notarization, state.nullification].compactMap { $0?.value }
-    }
-    guard !found.isEmpty else { return }
-    let limit = Int(ConsensusMessage.maximumRequestedViews) * 2
-    send(.certificates(Array(found.prefix(limit))), to: .node(peer))
-  }
-
-  private mutating func serveChain(from height: UInt64, to peer: NodeID) {
-    guard height > 0, height <= tip.height else {
-      counters.add("chainRequestAhead")
-      return
-    }
-    effects.append(.serveChain(fromHeight: height, to: peer))
   }
 }

@@ -6,10 +6,7 @@ extension SimplexMachine {
   /// Takes a certificate: keeps it, writes it down, forwards it once, and notes what follows from it.
   mutating func accept(_ certificate: Verified<Certificate>, from peer: NodeID?, isForwarded: Bool) {
     let subject = certificate.value.subject
-    guard subject.epoch == epoch else {
-      counters.add("certificateOfOtherEpoch")
-      return
-    }
+    if noteOtherEpoch(subject, from: peer) { return }
     guard subject.view <= SimplexMachine.maximumView else {
       counters.add("certificateViewOutOfRange")
       return
@@ -33,9 +30,10 @@ extension SimplexMachine {
       return
     }
     note(certificate)
+    let holders = peer.map { [$0] } ?? []
     persist(.certificate(certificate.value))
     if isForwarded {
-      send(.certificate(certificate.value), to: subject.kind == .finalize ? .everyone : .validators)
+      send(.certificate(certificate.value), to: subject.kind == .finalize ? .everyone(except: holders) : .validators(except: holders))
     }
     // Far behind, or a follower: what is missing is not on its way.
     if subject.kind == .finalize, subject.view > view + 1 || ownIndex == nil { fetchAt = now }
@@ -83,7 +81,7 @@ extension SimplexMachine {
 
   /// The form of a block on its parent: one higher, and later (rule 12).
   func fits(_ header: BlockHeader, height: UInt64, timestampMilliseconds: UInt64) -> Bool {
-    header.epoch == epoch && header.height > height && header.height - height == 1
+    header.epoch == epoch && header.height <= lastHeight && header.height > height && header.height - height == 1
       && header.timestampMilliseconds > timestampMilliseconds
   }
 
@@ -92,6 +90,10 @@ extension SimplexMachine {
     var hasProgressed = false
     for (view, id) in awaiting {
       guard let entry = tree[id] else { continue }
+      guard entry.header.view == view || isReproposal(entry.header, in: view) else {
+        giveUp(view, "notarizedInvalid")
+        continue
+      }
       let header = entry.header
       guard header.view == view, entry.status != .invalid else {
         giveUp(view, "notarizedInvalid")
@@ -113,7 +115,7 @@ extension SimplexMachine {
           giveUp(view, "notarizedInvalid")
           continue
         }
-        if entry.status == .executed {
+        if entry.status == .executed || entry.status == .certified {
           certify(id, view: view)
           hasProgressed = true
         } else {

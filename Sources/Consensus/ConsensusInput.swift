@@ -13,10 +13,13 @@ public enum ExecutionOutcome: Sendable, Hashable {
 
 /// What happens to the machine.
 public enum ConsensusInput: Sendable {
-  /// Comes once, before all others: has recovered blocks executed, sends own votes again, arms the timers.
-  case start
+  /// Comes once, before all others, with the links that are up: has recovered blocks executed, sends own votes again,
+  /// arms the timers.
+  case start(links: [NodeID])
   /// A message whose signatures were checked, and the link it came by.
   case message(Verified<ConsensusMessage>, from: NodeID)
+  /// A peer spoke in an epoch whose validators are not known here, so nothing that it says can be checked: it is ahead.
+  case laterEpoch(NodeID)
   /// All persists up to this sequence are durable.
   case persisted(upTo: UInt64)
   /// `nextWake` has come. A spurious one is harmless.
@@ -41,10 +44,10 @@ public enum ConsensusInput: Sendable {
 public enum ConsensusRecipient: Sendable, Hashable {
   /// One peer.
   case node(NodeID)
-  /// Every other validator that there is a link to.
-  case validators
-  /// Every link.
-  case everyone
+  /// Every other validator that there is a link to, except those that have it already.
+  case validators(except: [NodeID])
+  /// Every link, except those that have it already.
+  case everyone(except: [NodeID])
 }
 
 /// What a block to be built must say.
@@ -65,8 +68,7 @@ public struct BuildRequest: Sendable, Hashable {
 
 /// What the machine wants done, in order. `execute` and `build` are answered by inputs right after the step.
 public enum ConsensusEffect: Sendable {
-  /// Make the record durable. Sequences start at 1 in each life of the process and rise by one; they become durable
-  /// in order.
+  /// Make the record durable. Sequences start above `firstPersist` and rise by one; they become durable in order.
   case persist(sequence: UInt64, ConsensusRecord)
   /// Send a message once the persist with sequence `after` is durable; 0 for none.
   case send(ConsensusMessage, to: ConsensusRecipient, after: UInt64)
@@ -77,6 +79,11 @@ public enum ConsensusEffect: Sendable {
   /// These blocks, in height order, are final; the certificate finalizes the last of them. At most
   /// `ConsensusMessage.maximumChainBlocks`.
   case commit([Verified<Block>], finalization: Verified<Certificate>)
+  /// Right after the commit of the epoch's last block, with what proves that final: the machine ignores every further
+  /// input, and the caller makes the one of the next epoch.
+  case epochEnded(boundary: Verified<Certificate>)
+  /// A validator signed two votes that contradict each other; said once for each validator and epoch.
+  case evidence(Evidence)
   /// Answer a peer from the block store with `ConsensusMessage.chain`: the blocks from the height on, as many as fit,
   /// up to one that was the last of a commit, with the finalization of that commit.
   case serveChain(fromHeight: UInt64, to: NodeID)

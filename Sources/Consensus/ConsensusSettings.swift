@@ -19,7 +19,12 @@ public struct ConsensusSettings: Sendable, Hashable {
   public var retryInterval: Microseconds
   /// How long to wait for what is probably on its way before asking for it, and before asking another peer. One Δ0.
   public var fetchInterval: Microseconds
-  /// For how many views up to the last finalized one certificates are kept to serve those behind.
+  /// The blocks of an epoch.
+  public var epochBlocks: UInt64
+  /// Rule 13: for how long a relay is granted. Whoever needs it longer asks again after half of that.
+  public var relayInterval = Microseconds.seconds(10)
+  /// For how many views up to the last finalized one certificates are kept to serve those behind, and votes to make
+  /// evidence of a contradiction that comes late.
   public var retentionViews: UInt64 = 64
   /// Rule 9: a leader without a vote in this many views, while a quorum has voted, counts as silent.
   public var silentViews: UInt64 = 8
@@ -36,6 +41,7 @@ public struct ConsensusSettings: Sendable, Hashable {
     standstill = span(max(1, parameters.standstillMilliseconds))
     maximumClockLead = span(parameters.maximumClockLeadMilliseconds)
     retryInterval = delta * 5
+    epochBlocks = max(ChainParameters.minimumEpochBlocks, parameters.epochBlocks)
     fetchInterval = delta
   }
 

@@ -7,13 +7,13 @@ public struct FinalTip: Sendable, Hashable {
   public var blockID: Digest
   /// 0 at the genesis.
   public var height: UInt64
-  /// The view that finalized it; 0 at the genesis.
+  /// The view that finalized it; 0 at the genesis and at the beginning of each epoch.
   public var view: UInt64
   /// The block's timestamp, milliseconds since 1970.
   public var timestampMilliseconds: UInt64
-  /// The epoch it belongs to.
+  /// The epoch whose blocks are built on it: its own, or the next when it is the last of its own.
   public var epoch: UInt64
-  /// What proves it final; nil at the genesis.
+  /// What proves it final; nil at the genesis. At the beginning of an epoch the machine is given it as the boundary.
   public var finalization: Verified<Certificate>?
 
   /// A tip.
@@ -53,7 +53,7 @@ public struct CertifiedTip: Sendable, Hashable {
   public var blockID: Digest
   /// The block's height.
   public var height: UInt64
-  /// The block's view.
+  /// The view in which it was last certified.
   public var view: UInt64
   /// The block's timestamp, milliseconds since 1970.
   public var timestampMilliseconds: UInt64

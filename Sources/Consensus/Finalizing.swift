@@ -39,10 +39,15 @@ extension SimplexMachine {
       timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch, finalization: finalization)
     tipReceivedAt = last.receivedAt
     effects.append(.commit(path.map(\.block), finalization: finalization))
+    guard !isEnded else {
+      endEpoch(finalization)
+      return true
+    }
     forgetFinal()
+    attachChain()
     standstillAt = now + settings.standstill
     // More is missing: the rest is asked for at once, there was progress.
-    if target != nil {
+    if isBehind {
       fetchAt = now
       fetchRound = 0
     }
@@ -64,7 +69,7 @@ extension SimplexMachine {
   private mutating func forgetFinal() {
     if let view = target?.value.subject.view, view <= tip.view { target = nil }
     if let view = chainTarget?.value.subject.view, view <= tip.view { chainTarget = nil }
-    if target == nil { aheadPeers.removeAll() }
+    if !isBehind { aheadPeers.removeAll() }
     tree.prune(throughView: tip.view)
     while let first = certifiedAt.first, first.key <= tip.view { certifiedAt.removeValue(forKey: first.key) }
     while let first = refused.first, first <= tip.view { refused.remove(first) }

@@ -10,7 +10,8 @@ extension SimplexMachine {
   /// A leader's block with its notarize.
   mutating func receive(_ block: Verified<Block>, proposedBy vote: Verified<Vote>, from peer: NodeID) {
     let subject = vote.value.subject
-    guard subject.epoch == epoch, vote.value.voter == schedule.leader(of: subject.view) else {
+    if noteOtherEpoch(subject, from: peer) { return }
+    guard vote.value.voter == schedule.leader(of: subject.view) else {
       counters.add("proposalNotByLeader")
       return
     }
@@ -36,10 +37,7 @@ extension SimplexMachine {
 
   /// The oldest proposal that came to nothing: of a view that was left, and not notarized as far as is known here.
   private var uselessBlock: Digest? {
-    tree.byView.first { entry in
-      let id = entry.block.value.id
-      return entry.header.view < view && certifiedAt[entry.header.view] != id && awaiting[entry.header.view] != id
-    }?.block.value.id
+    tree.byView.first { $0.header.view < view && !isNotarized($0) }?.block.value.id
   }
 
   /// Rule 3: notarizes the proposal of the current view once nothing speaks against it.
@@ -59,6 +57,7 @@ extension SimplexMachine {
 
   private mutating func judge(_ entry: BlockTree.Entry, _ proposal: VoteSubject) -> Judgement {
     let header = entry.header
+    if isReproposal(header, in: view) { return judgeAgain(header, proposal) }
     guard header.view == view, header.epoch == epoch, header.parentView == proposal.parentView else { return .invalid }
     switch parent(of: header) {
     case .impossible: return .invalid
@@ -75,6 +74,15 @@ extension SimplexMachine {
     case .executed, .certified: return .valid
     case .invalid: return .invalid
     }
+  }
+
+  /// Rule 3 for the epoch's last block, proposed again: valid where the named view certified that very block. It was
+  /// executed and timely then.
+  private func judgeAgain(_ header: BlockHeader, _ proposal: VoteSubject) -> Judgement {
+    guard proposal.parentView >= header.view, proposal.parentView > tip.view else { return .invalid }
+    guard let certified = certifiedAt[proposal.parentView] else { return .pending }
+    guard certified == proposal.blockID else { return .invalid }
+    return areNullified(after: proposal.parentView, before: view) ? .valid : .pending
   }
 
   /// Rule 12: false while the timestamp is too far ahead of the own clock.

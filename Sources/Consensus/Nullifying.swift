@@ -39,8 +39,8 @@ extension SimplexMachine {
     guard let due = retryAt, now >= due else { return }
     retryAt = now + settings.retryInterval
     guard let own = views[view]?.ownVote(.nullify) else { return }
-    send(.vote(own.value), to: .validators)
-    if let passage = passage(through: view - 1) { send(.certificate(passage.value), to: .validators) }
+    send(.vote(own.value), to: .validators(except: []))
+    if let passage = passage(through: view - 1) { send(.certificate(passage.value), to: .validators(except: [])) }
   }
 
   /// Rule 8: nothing was finalized for long.
@@ -53,16 +53,16 @@ extension SimplexMachine {
       askForChain()
       return
     }
-    for message in sharedMessages() { send(message, to: .validators) }
+    for message in sharedMessages() { send(message, to: .validators(except: [])) }
   }
 
   /// Tells a peer whose link came up what it may have missed: a validator everything since the last finalization,
   /// any other the finalization.
   mutating func share(with peer: NodeID) {
-    guard peer != signer.id else { return }
+    guard peer != node else { return }
     if validators.index(of: peer) != nil, ownIndex != nil {
       for message in sharedMessages() { send(message, to: .node(peer)) }
-    } else if let finalization = target ?? tip.finalization {
+    } else if let finalization = latestFinalization {
       send(.certificate(finalization.value), to: .node(peer))
     }
   }
@@ -70,7 +70,7 @@ extension SimplexMachine {
   /// Rule 8: the highest finalization, all later certificates, all later own votes.
   func sharedMessages() -> [ConsensusMessage] {
     var later: [ConsensusMessage] = []
-    let final = (target ?? tip.finalization)
+    let final = latestFinalization
     for (view, state) in views.entries(from: knownFinalView + 1) {
       later += state.certificates.map { .certificate($0.value) }
       for vote in state.ownVotes {

@@ -25,13 +25,15 @@ extension SimplexMachine {
 
   /// True when this node leads the view and has signed nothing in it yet.
   private var isProposalDue: Bool {
-    guard canSign, isLeading, !tree.isFull, buildAskedForView < view else { return false }
+    guard canSign, isLeading, buildAskedForView < view else { return false }
     return views[view].map { $0.ownVotes.isEmpty } ?? true
   }
 
   /// Rule 11: when the leader proposes; nil when it does not, or cannot yet.
   var proposeDue: Instant? {
     guard isProposalDue, let parent = proposalParent() else { return nil }
+    if let reproposalDue { return reproposalDue }
+    guard !tree.isFull else { return nil }
     let earliest = max(enteredAt, parent.receivedAt.map { $0 + settings.blockIntervalMinimum } ?? enteredAt)
     let due = isWorkPending ? earliest : max(earliest, enteredAt + settings.blockIntervalIdle)
     return buildRetryAt.map { max($0, due) } ?? due
@@ -41,6 +43,7 @@ extension SimplexMachine {
   mutating func propose() {
     guard let due = proposeDue, now >= due, let parent = proposalParent()?.block else { return }
     buildAskedForView = view
+    guard parent.height < lastHeight else { return proposeAgain(parent) }
     effects.append(
       .build(
         BuildRequest(

@@ -17,7 +17,7 @@ extension SimplexMachine {
 
   private mutating func recover(_ vote: Vote) {
     let subject = vote.subject
-    guard subject.epoch == epoch, subject.view > tip.view, let ownIndex else { return }
+    guard subject.epoch == epoch, subject.view > tip.view, isVoting, let ownIndex else { return }
     guard subject.view <= SimplexMachine.maximumView, vote.voter == ownIndex else {
       counters.add("recoveredVoteUnfit")
       return
@@ -54,18 +54,27 @@ extension SimplexMachine {
   }
 
   /// The first step: has the certified blocks executed again, arms the timers and says again what was said.
-  mutating func start() {
+  mutating func start(links peers: [NodeID]) {
     isStarted = true
+    startedAt = now
     enteredAt = now
+    for peer in peers where peer != node { noteLink(peer) }
+    noteMissingLinks()
     standstillAt = now + settings.standstill
     let parent = workParent
     for vote in views.entries(from: tip.view + 1).flatMap(\.value.ownVotes) { count(vote) }
     if views[view]?.ownVote(.nullify) != nil { retryAt = now + settings.retryInterval }
-    if ownIndex != nil {
-      for message in sharedMessages() { send(message, to: .validators) }
+    // At the beginning of an epoch everyone has just been told all that there is.
+    if ownIndex != nil, !isFresh {
+      for message in sharedMessages() { send(message, to: .validators(except: [])) }
     }
+    // This epoch may have begun elsewhere long ago.
+    if epoch > 0, isFresh, !links.isEmpty { chainAsksLeft = 1 }
     settle(workParent: parent)
   }
+
+  /// True when nothing is known of the epoch but its beginning.
+  private var isFresh: Bool { tip.view == 0 && views.isEmpty && tree.count == 0 }
 
   /// The records that replace all earlier ones: what is needed above the last finalized block. The caller must have
   /// the finalized blocks in a durable store before it drops the old records.
@@ -97,13 +106,21 @@ extension SimplexMachine {
     return [
       Occupancy(name: "views", count: views.count, limit: viewLimit),
       Occupancy(name: "blocks", count: tree.count, limit: blockLimit),
-      Occupancy(name: "certifiedBlocks", count: certifiedAt.count, limit: blockLimit),
+      Occupancy(name: "certifiedBlocks", count: certifiedAt.count, limit: viewLimit),
       Occupancy(name: "awaitedBlocks", count: awaiting.count, limit: viewLimit),
       Occupancy(name: "refusedViews", count: refused.count, limit: viewLimit),
       Occupancy(name: "undurableVotes", count: undurableVotes.count, limit: SimplexMachine.maximumUndurableVotes),
       Occupancy(name: "links", count: links.count, limit: SimplexMachine.maximumLinks),
       Occupancy(name: "aheadPeers", count: aheadPeers.count, limit: SimplexMachine.maximumAheadPeers),
       Occupancy(name: "staleAnswers", count: staleAnswers.count, limit: validators.count),
+      Occupancy(name: "missingLinks", count: missingSince.count, limit: validators.count),
+      Occupancy(
+        name: "relays", count: relays.values.reduce(0) { $0 + $1.count }, limit: validators.count * validators.count),
+      Occupancy(
+        name: "boundaryAnswers", count: boundaryAnswers.count, limit: SimplexMachine.maximumBoundaryAnswers),
+      Occupancy(
+        name: "chainRequests", count: chainRequests.count + chainPieces.count,
+        limit: SimplexMachine.maximumChainRequests * 2),
     ]
   }
 }

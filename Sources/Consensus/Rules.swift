@@ -51,7 +51,14 @@ public struct SimplexMachine: Sendable {
   let settings: ConsensusSettings
   let validators: ValidatorSet
   let schedule: LeaderSchedule
+  /// Signs votes: its id is the vote key, not the node.
   let signer: Signer
+  /// This node's own id.
+  let node: NodeID
+  /// The height of the epoch's last block.
+  public let lastHeight: UInt64
+  /// The finalization of the last block of the epoch before.
+  let boundary: Verified<Certificate>?
   /// The own voter number; nil for an observer.
   let ownIndex: UInt16?
   let mayVote: Bool
@@ -66,6 +73,8 @@ public struct SimplexMachine: Sendable {
   public internal(set) var counters = Counters()
   /// True after `ConsensusEffect.diverged`: every further input is ignored.
   public internal(set) var isHalted = false
+  /// True after `ConsensusEffect.epochEnded`: every further input is ignored.
+  public var isEnded: Bool { tip.height >= lastHeight }
 
   // What is known.
   var views = Table<UInt64, ViewState>()
@@ -87,17 +96,39 @@ public struct SimplexMachine: Sendable {
   /// For each voter number the highest view it was heard in (rule 9).
   var lastHeard: [UInt64]
   var links = OrderedSet<NodeID>()
+  /// Rule 13: the validators that there is no link to, and since when.
+  var missingSince = Table<UInt16, Instant>()
+  var relaysAskedAt: Instant?
+  var relayTurn = 0
+  /// Rule 13: for each voter who wants its votes relayed, and until when.
+  var relays = Table<UInt16, Table<UInt16, Instant>>()
   /// Peers that showed a finalization above the tip, the latest first.
   var aheadPeers: [NodeID] = []
+  /// When stuck peers were last answered.
   var staleAnswers = Table<UInt16, Instant>()
+  /// When peers of older epochs were last answered.
+  var boundaryAnswers = Table<NodeID, Instant>()
+  /// Requests for the chain under way, by the height from which they ask.
+  var chainRequests = Table<UInt64, ChainRequest>()
+  /// Answers that wait for those below them, by their first height.
+  var chainPieces = Table<UInt64, ChainPiece>()
+  /// The blocks of the last chain answer: how far one request reaches.
+  var chainStride = UInt64(ConsensusMessage.maximumChainBlocks)
+  /// The last chain answer was not all there is.
+  var isChainLong = false
+  var chainTurn = 0
+  /// How often the chain is still asked for although no finalization above the tip is held.
+  var chainAsksLeft = 0
 
   // Durability.
-  var persistSequence: UInt64 = 0
+  /// The sequence of the last persist.
+  public internal(set) var persistSequence: UInt64
   var undurableVotes: [(sequence: UInt64, vote: Verified<Vote>)] = []
 
   // Time.
   var now = Instant.zero
   var isStarted = false
+  var startedAt = Instant.zero
   var enteredAt = Instant.zero
   /// When the block of the tip came; nil when that was in an earlier life.
   var tipReceivedAt: Instant?
@@ -118,22 +149,35 @@ public struct SimplexMachine: Sendable {
   /// A machine of the epoch of `validators`, at `tip`, with the journal's `records` in order.
   ///
   /// - Parameters:
+  ///   - signer: of the vote key that `node` has in this epoch. With another key the node follows and signs nothing.
+  ///   - node: this node's own id, under which links, recipients and the validators' members know it.
+  ///   - tip: at the beginning of an epoch the last block of the one before, with `view` 0 and this epoch.
+  ///   - boundary: the finalization of the last block of the epoch before; nil in epoch 0.
+  ///   - records: those of other epochs are passed over.
+  ///   - firstPersist: persist sequences go on above it.
   ///   - verifier: checks the recovered records, once; a certificate or block that fails is dropped and counted, an own
   ///     vote binds in any case.
   ///   - mayVote: false for a node whose journal cannot be trusted to hold all its votes: it follows and signs nothing.
   ///   - seed: for the choice of peers to ask.
   public init(
-    settings: ConsensusSettings, validators: ValidatorSet, signer: Signer, verifier: Verifier, tip: FinalTip,
-    records: [ConsensusRecord], mayVote: Bool, wallClock: WallClock, seed: UInt64
+    settings: ConsensusSettings, validators: ValidatorSet, signer: Signer, node: NodeID, verifier: Verifier,
+    tip: FinalTip, boundary: Verified<Certificate>?, records: [ConsensusRecord], mayVote: Bool, wallClock: WallClock,
+    seed: UInt64, firstPersist: UInt64 = 0
   ) {
     self.settings = settings
     self.validators = validators
     self.signer = signer
+    self.node = node
     self.tip = tip
-    self.mayVote = mayVote
+    self.boundary = boundary
+    // What proves the tip of an epoch's beginning is a certificate of the epoch before.
+    if tip.view == 0 { self.tip.finalization = nil }
+    ownIndex = validators.index(of: node)
+    self.mayVote = mayVote && ownIndex.flatMap { validators.key($0) } == signer.id
+    lastHeight = SimplexMachine.lastHeight(ofEpoch: validators.epoch, blocks: settings.epochBlocks)
+    persistSequence = firstPersist
     self.wallClock = wallClock
     schedule = LeaderSchedule(validators: validators, networkID: signer.networkID)
-    ownIndex = validators.index(of: signer.id)
     generator = SeededGenerator(seed: seed)
     view = tip.view + 1
     highestPassed = tip.view
@@ -167,7 +211,8 @@ public struct SimplexMachine: Sendable {
   public var certifiedTip: CertifiedTip {
     if let id = certifiedAt.last?.value, let header = tree[id]?.header {
       return CertifiedTip(
-        blockID: id, height: header.height, view: header.view, timestampMilliseconds: header.timestampMilliseconds)
+        blockID: id, height: header.height, view: certifiedAt.last?.key ?? header.view,
+        timestampMilliseconds: header.timestampMilliseconds)
     }
     return CertifiedTip(
       blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds)
@@ -181,24 +226,25 @@ public struct SimplexMachine: Sendable {
 
   /// Takes an input at a time and appends what is to be done, in order.
   public mutating func step(_ input: ConsensusInput, now: Instant, into effects: inout [ConsensusEffect]) {
-    guard !isHalted else { return }
+    guard !isHalted, !isEnded else { return }
     self.now = max(self.now, now)
     swap(&self.effects, &effects)
     defer { swap(&self.effects, &effects) }
     guard isStarted else {
-      if case .start = input { start() } else { counters.add("inputBeforeStart") }
+      if case .start(let links) = input { start(links: links) } else { counters.add("inputBeforeStart") }
       return
     }
     let parent = workParent
     switch input {
     case .start: counters.add("startedTwice")
     case .message(let message, let peer): receive(message, from: peer)
+    case .laterEpoch(let peer): noteLaterEpoch(peer)
     case .persisted(let sequence): countDurableVotes(through: sequence)
     case .tick: break
     case .linkUp(let peer):
-      if links.count < SimplexMachine.maximumLinks { links.insert(peer) } else { counters.add("linksFull") }
+      noteLink(peer)
       share(with: peer)
-    case .linkDown(let peer): links.remove(peer)
+    case .linkDown(let peer): dropLink(peer)
     case .work(let isPending): isWorkPending = isPending
     case .executed(let id, let outcome): noteExecution(of: id, outcome)
     case .built(let view, let block): takeBuilt(block, for: view)
@@ -210,8 +256,8 @@ public struct SimplexMachine: Sendable {
   /// Applies the rules until nothing more follows from what is known at this time.
   mutating func settle(workParent before: Digest) {
     if let due = executionRetryAt, now >= due { executionRetryAt = nil }
-    while !isHalted, commitFinal() || certifyNotarized() || enterNextView() {}
-    guard !isHalted else { return }
+    while !isHalted, !isEnded, commitFinal() || certifyNotarized() || enterNextView() {}
+    guard !isHalted, !isEnded else { return }
     // Work was judged on another parent; the caller judges anew.
     if workParent != before { isWorkPending = false }
     startTimers()
@@ -221,6 +267,7 @@ public struct SimplexMachine: Sendable {
     sayAgainIfStuck()
     sayAgainAtStandstill()
     fetchMissing()
+    askForRelays()
   }
 
   /// Gives the journal a record and returns the sequence of its persist.

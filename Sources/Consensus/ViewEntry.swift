@@ -38,7 +38,12 @@ extension SimplexMachine {
     let idleOver = enteredAt + settings.blockIntervalIdle
     // f+1 nullifies include an honest one, which had a reason; own votes after a restart had one too.
     let hasReason = views[view].map { !$0.ownVotes.isEmpty || $0.nullifies.count > validators.faults } ?? false
-    if isWorkPending || hasProposal || hasReason {
+    if hasProposal || hasReason {
+      timersStartedAt = now
+    } else if let reproposalDue {
+      // Whatever work there is cannot be built on the epoch's last block.
+      if now >= reproposalDue { timersStartedAt = reproposalDue }
+    } else if isWorkPending {
       timersStartedAt = now
     } else if now >= idleOver {
       timersStartedAt = idleOver
@@ -67,11 +72,11 @@ extension SimplexMachine {
 
   /// The next time at which `step(.tick)` has something to do; nil when only an input can change anything.
   public var nextWake: Instant? {
-    guard isStarted, !isHalted else { return nil }
-    var wakes: [Instant?] = [standstillAt, fetchAt, executionRetryAt]
+    guard isStarted, !isHalted, !isEnded else { return nil }
+    var wakes: [Instant?] = [standstillAt, fetchAt, executionRetryAt, relayWakeAt]
     if isVoting {
       wakes += [nullifyDue, retryAt, proposeDue, clockWakeAt]
-      if timersStartedAt == nil { wakes.append(enteredAt + settings.blockIntervalIdle) }
+      if timersStartedAt == nil { wakes.append(reproposalDue ?? enteredAt + settings.blockIntervalIdle) }
     }
     return wakes.compactMap { $0 }.min()
   }

@@ -25,7 +25,7 @@ extension SimplexMachine {
     let sequence = persist(.ownVote(vote.value))
     undurableVotes.append((sequence, vote))
     let message: ConsensusMessage = block.map { .proposal($0.value, vote.value) } ?? .vote(vote.value)
-    effects.append(.send(message, to: .validators, after: sequence))
+    effects.append(.send(message, to: .validators(except: []), after: sequence))
     return true
   }
 
@@ -69,8 +69,9 @@ extension SimplexMachine {
       counters.add("voteNotForFollowers")
       return
     }
-    guard subject.epoch == epoch, Int(voter) < validators.count else {
-      counters.add("voteOfOtherEpoch")
+    if noteOtherEpoch(subject, from: peer) { return }
+    guard Int(voter) < validators.count else {
+      counters.add("voteOfNoValidator")
       return
     }
     guard voter != ownIndex else {
@@ -105,7 +106,7 @@ extension SimplexMachine {
 
   /// The certificate that lets a view be left, if one is held.
   func passage(through view: UInt64) -> Verified<Certificate>? {
-    if view <= knownFinalView { return target ?? tip.finalization }
+    if view <= knownFinalView { return latestFinalization }
     guard let state = views[view] else { return nil }
     return state.finalization ?? state.notarization ?? state.nullification
   }
