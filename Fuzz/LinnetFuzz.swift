@@ -34,6 +34,23 @@ import Wire
       require(certificate.votes.count == certificate.signatures.count, "a signature is nobody's")
       return true
     },
+    Decoder(name: "Evidence") { bytes in
+      guard let evidence = canonical(Evidence.self, bytes) else { return false }
+      require(
+        Evidence(key: evidence.key, evidence.second, evidence.first) == evidence, "evidence depends on its order")
+      require(evidence.epoch == evidence.second.subject.epoch && !evidence.kind.name.isEmpty, "evidence of two epochs")
+      return true
+    },
+    Decoder(name: "VoteKey") { canonical(VoteKey.self, $0) != nil },
+    Decoder(name: "EpochLink") { bytes in
+      guard let link = canonical(EpochLink.self, bytes) else { return false }
+      require(link.nextSet.digest == link.header.nextValidators, "a link names other validators than its header")
+      return true
+    },
+    Decoder(name: "EpochLinkWithoutDigest") { bytes in epochLinkWithoutDigest(bytes) },
+    Decoder(name: "SnapshotChunk") { canonical(SnapshotChunk.self, $0) != nil },
+    Decoder(name: "SnapshotEntry") { canonical(SnapshotEntry.self, $0) != nil },
+    Decoder(name: "MerkleSibling") { canonical(MerkleSibling.self, $0) != nil },
     Decoder(name: "PeerAddressText") { bytes in
       guard let address = PeerAddress(text: String(decoding: bytes, as: UTF8.self)) else { return false }
       require(PeerAddress(text: address.description) == address, "the text of an address is another's")
@@ -95,6 +112,30 @@ import Wire
       fail("a block with its own root is refused")
     }
     require((try? Block(decoding: block.encoded)) == block, "a block reads back as another")
+    return true
+  }
+
+  /// A link whose header names the validators that follow, and whose finalization names the header.
+  static func epochLinkWithoutDigest(_ bytes: [UInt8]) -> Bool {
+    var reader = WireReader(bytes)
+    guard var header = try? reader.value(BlockHeader.self), let old = try? reader.value(Certificate.self),
+      let next: [Validator] = try? reader.array(limit: ValidatorSet.maximumCount, what: "validators"),
+      old.subject.kind != .nullify
+    else { return false }
+    header.nextValidators = ValidatorSet.digest(of: next)
+    var writer = WireWriter()
+    writer.value(
+      VoteSubject.finalize(
+        epoch: header.epoch, view: old.subject.view, parentView: old.subject.parentView, blockID: header.id))
+    writer.raw(Array(old.encoded.dropFirst(old.subject.encoded.count)))
+    guard let finalization = try? Certificate(decoding: writer.bytes) else {
+      fail("a certificate on another block is refused")
+    }
+    let link = EpochLink(header: header, finalization: finalization, next: next)
+    let isSet = header.epoch < .max && ValidatorSet(epoch: 0, validators: next) != nil
+    require((link != nil) == isSet, "a link is made of what is no set, or not of what is")
+    guard let link else { return false }
+    require((try? EpochLink(decoding: link.encoded)) == link, "a link reads back as another")
     return true
   }
 

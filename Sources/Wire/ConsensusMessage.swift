@@ -111,7 +111,9 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
     case 3:
       let block = try reader.value(Block.self)
       let vote = try reader.value(Vote.self)
-      guard vote.subject.kind == .notarize, vote.subject.blockID == block.id else { throw .badValue(what: "proposal") }
+      guard vote.subject.kind == .notarize, vote.subject.blockID == block.id,
+        vote.subject.epoch == block.header.epoch
+      else { throw .badValue(what: "proposal") }
       self = .proposal(block, vote)
     case 4:
       self = .blockRequest(
@@ -133,7 +135,8 @@ public enum ConsensusMessage: Hashable, Sendable, WireCodable {
     case 9:
       let blocks: [Block] = try reader.array(limit: ConsensusMessage.maximumChainBlocks, what: "chain")
       let finalization = try reader.value(Certificate.self)
-      guard let last = blocks.last, finalization.subject.kind == .finalize, finalization.subject.blockID == last.id
+      guard let last = blocks.last, finalization.subject.kind == .finalize, finalization.subject.blockID == last.id,
+        finalization.subject.epoch == last.header.epoch
       else { throw .badValue(what: "chain") }
       for (parent, child) in zip(blocks, blocks.dropFirst())
       where child.header.parentID != parent.id || child.header.height != parent.header.height &+ 1

@@ -422,14 +422,16 @@ def id_bytes(text):
 # Genesis
 
 ADDRESS = Address()
+PARAMETER_BOUNDS = {"epochBlocks": (4, 1 << 24), "slashPartsPerMillion": (0, 1_000_000), "evidenceAgeEpochs": (1, 16)}
 PARAMETERS = Struct(
     *(
-        (name.rstrip("*"), Varint(1 if name.endswith("*") else 0, 1 << 48))
+        (name.rstrip("*"), Varint(*PARAMETER_BOUNDS.get(name, (1 if name.endswith("*") else 0, 1 << 48))))
         for name in """deltaMilliseconds* deltaCapMilliseconds* blockIntervalMinimumMilliseconds
         blockIntervalIdleMilliseconds* standstillMilliseconds* maximumClockLeadMilliseconds maximumLedgerStepMilliseconds*
         minimumFeeMicrocredits offerBondMicrocredits jobStakeMicrocredits entryDepositMicrocredits
         acceptWindowMilliseconds* renewIntervalMilliseconds* renewalsMissed* revealWindowMilliseconds*
-        commitGraceMilliseconds* retentionMilliseconds maximumAssignmentsPerBlock*""".split()
+        commitGraceMilliseconds* retentionMilliseconds maximumAssignmentsPerBlock* epochBlocks minimumStakeMicrocredits
+        slashPartsPerMillion evidenceAgeEpochs""".split()
     )
 )
 BALANCE = Struct(("account", ID), ("amountMicrocredits", VARINT))
@@ -510,12 +512,24 @@ class Envelope:
     def random(self, rng):
         key = nacl.signing.SigningKey(rng.randbytes(32))
         kind = rng.choice(self.kinds)
-        return sealed(rng, key, kind, random_body(rng, kind), getattr(rng, "network", ZERO))
+        return sealed(rng, key, kind, random_body(rng, kind, key), network_of(rng))
 
 
-def random_body(rng, kind):
+def network_of(rng):
+    return getattr(rng, "network", ZERO)
+
+
+def prove(rng, key, action):
+    """Binds the vote key in an action to the author of the envelope that it goes into."""
+    if isinstance(action, dict) and action["case"] == "rotateKey":
+        action["value"] = VOTE_KEY.proven(rng, bytes(key.verify_key).hex())
+
+
+def random_body(rng, kind, key):
     while True:
         body = BODIES[kind].random(rng)
+        if kind == "transaction":
+            prove(rng, key, body["action"])
         if len(encode(BODIES[kind], body)) <= KINDS[kind][2]:
             return body
 
@@ -639,6 +653,95 @@ LEASE_COMMITMENT = Struct(("lease", DIGEST), ("commitment", DIGEST))
 LEASE_RESULT = Struct(
     ("lease", DIGEST), ("outputRoot", DIGEST), ("exit", EXIT_STATUS), ("usage", USAGE), ("message", Text(200)), ("salt", DIGEST)
 )
+
+
+class VoteSubject:
+    KIND = Names(notarize=1, nullify=2, finalize=3)
+
+    def read(self, reader):
+        value = {"kind": self.KIND.read(reader), "epoch": reader.varint(), "view": reader.varint()}
+        value["parentView"] = 0 if value["kind"] == "nullify" else reader.varint()
+        value["blockID"] = ZERO if value["kind"] == "nullify" else DIGEST.read(reader)
+        if value["parentView"] >= value["view"]:
+            raise Refused("view")
+        return value
+
+    def write(self, out, value):
+        self.KIND.write(out, value["kind"])
+        put_varint(out, value["epoch"])
+        put_varint(out, value["view"])
+        if value["kind"] != "nullify":
+            put_varint(out, value["parentView"])
+            DIGEST.write(out, value["blockID"])
+        elif value["parentView"] != 0 or value["blockID"] != ZERO:
+            raise Refused("a nullify names no block")
+
+    def random(self, rng, kind=None, block=None, epoch=None):
+        kind = kind or self.KIND.random(rng)
+        parent = 0 if kind == "nullify" else some_number(rng) >> 1
+        value = {"kind": kind, "epoch": some_number(rng) if epoch is None else epoch,
+                 "view": max(some_number(rng), parent + 1), "parentView": parent}
+        value["blockID"] = ZERO if kind == "nullify" else block or DIGEST.random(rng)
+        return value
+
+    def statement(self, value, network):
+        return domain("vote/" + value["kind"])[:-1] + b"\0" + bytes.fromhex(network) + encode(self, value)
+
+    def order(self, value):
+        """What subjects are sorted by: numbers as numbers."""
+        number = self.KIND.names[value["kind"]]
+        return (value["epoch"], value["view"], number, value["parentView"], bytes.fromhex(value["blockID"]))
+
+
+VOTE_SUBJECT = VoteSubject()
+VOTE = Struct(("subject", VOTE_SUBJECT), ("voter", U16), ("signature", SIGNATURE))
+
+
+class VoteKey(Struct):
+    def __init__(self):
+        super().__init__(("key", ID), ("proof", SIGNATURE))
+
+    def statement(self, value, network, node):
+        return domain("vote-key") + bytes.fromhex(network) + bytes.fromhex(node) + bytes.fromhex(value["key"])
+
+    def proven(self, rng, node):
+        signing = nacl.signing.SigningKey(rng.randbytes(32))
+        value = {"key": bytes(signing.verify_key).hex()}
+        value["proof"] = signing.sign(self.statement(value, network_of(rng), node)).signature.hex()
+        return value
+
+
+def contradicts(value):
+    """Two votes that no honest validator signs together, the lower subject first."""
+    first, second = value["first"], value["second"]
+    one, other = first["subject"], second["subject"]
+    kinds = (one["kind"], other["kind"])
+    if kinds not in (("notarize", "notarize"), ("finalize", "finalize"), ("nullify", "finalize")):
+        return False
+    same = (first["voter"], one["epoch"], one["view"]) == (second["voter"], other["epoch"], other["view"])
+    return same and VOTE_SUBJECT.order(one) < VOTE_SUBJECT.order(other)
+
+
+class Evidence(Struct):
+    def __init__(self):
+        super().__init__(("key", ID), ("first", VOTE), ("second", VOTE), check=contradicts)
+
+    def random(self, rng):
+        signing, voter = nacl.signing.SigningKey(rng.randbytes(32)), U16.random(rng)
+        kinds = rng.choice([("notarize", "notarize"), ("finalize", "finalize"), ("nullify", "finalize")])
+        epoch, view = some_number(rng), max(1, some_number(rng))
+        votes = []
+        for kind in kinds:
+            subject = {"kind": kind, "epoch": epoch, "view": view, "parentView": 0, "blockID": ZERO}
+            if kind != "nullify":
+                subject["parentView"], subject["blockID"] = some_number(rng) % view, DIGEST.random(rng)
+            signature = signing.sign(VOTE_SUBJECT.statement(subject, network_of(rng))).signature.hex()
+            votes.append({"subject": subject, "voter": voter, "signature": signature})
+        votes.sort(key=lambda vote: VOTE_SUBJECT.order(vote["subject"]))
+        return {"key": bytes(signing.verify_key).hex(), "first": votes[0], "second": votes[1]}
+
+
+VOTE_KEY, EVIDENCE = VoteKey(), Evidence()
 ACTION = Choice(
     (1, "transfer", [("to", ID), ("amountMicrocredits", VARINT)]),
     (2, "offer", value_of(OFFER_TERMS)),
@@ -651,6 +754,11 @@ ACTION = Choice(
     (9, "commitResults", value_of(Array(32, LEASE_COMMITMENT, by_field("lease")))),
     (10, "revealResults", value_of(Array(32, LEASE_RESULT, by_field("lease")))),
     (11, "attest", [("provider", ID), ("liveness", Names(down=0, up=1))]),
+    (12, "stake", [("amountMicrocredits", VARINT)]),
+    (13, "unstake", []),
+    (14, "rotateKey", value_of(VOTE_KEY)),
+    (15, "registerBeacon", [("tip", DIGEST), ("length", Varint(1, 1 << 20))]),
+    (16, "evidence", value_of(EVIDENCE)),
 )
 TRANSACTION = Struct(("nonce", VARINT), ("feeMicrocredits", VARINT), ("expiresMilliseconds", U64), ("action", ACTION))
 BODIES = {
@@ -682,6 +790,8 @@ BLOCK_HEADER = Struct(
     ("timestampMilliseconds", U64),
     ("transactionsRoot", DIGEST),
     ("stateRoot", DIGEST),
+    ("nextValidators", DIGEST),
+    ("reveal", DIGEST),
     check=lambda value: value["view"] > value["parentView"],
     shape=shape_header,
 )
@@ -717,40 +827,7 @@ class Block:
         return {"header": header, "transactions": transactions, "id": self.id(header)}
 
 
-class VoteSubject:
-    KIND = Names(notarize=1, nullify=2, finalize=3)
-
-    def read(self, reader):
-        value = {"kind": self.KIND.read(reader), "epoch": reader.varint(), "view": reader.varint()}
-        value["parentView"] = 0 if value["kind"] == "nullify" else reader.varint()
-        value["blockID"] = ZERO if value["kind"] == "nullify" else DIGEST.read(reader)
-        if value["parentView"] >= value["view"]:
-            raise Refused("view")
-        return value
-
-    def write(self, out, value):
-        self.KIND.write(out, value["kind"])
-        put_varint(out, value["epoch"])
-        put_varint(out, value["view"])
-        if value["kind"] != "nullify":
-            put_varint(out, value["parentView"])
-            DIGEST.write(out, value["blockID"])
-        elif value["parentView"] != 0 or value["blockID"] != ZERO:
-            raise Refused("a nullify names no block")
-
-    def random(self, rng, kind=None, block=None):
-        kind = kind or self.KIND.random(rng)
-        parent = 0 if kind == "nullify" else some_number(rng) >> 1
-        value = {"kind": kind, "epoch": some_number(rng), "view": max(some_number(rng), parent + 1), "parentView": parent}
-        value["blockID"] = ZERO if kind == "nullify" else block or DIGEST.random(rng)
-        return value
-
-    def statement(self, value, network):
-        return domain("vote/" + value["kind"])[:-1] + b"\0" + bytes.fromhex(network) + encode(self, value)
-
-
-VOTE_SUBJECT, BLOCK = VoteSubject(), Block()
-VOTE = Struct(("subject", VOTE_SUBJECT), ("voter", U16), ("signature", SIGNATURE))
+BLOCK = Block()
 
 
 class Certificate:
@@ -783,29 +860,104 @@ class Certificate:
 
 CERTIFICATE = Certificate()
 
+# Epochs and snapshots
+
+VALIDATOR = Struct(("node", ID), ("key", ID))
+VALIDATORS = Array(100, VALIDATOR, least=1)
+
+
+def validators_digest(validators):
+    return blake(domain("validators") + encode(VALIDATORS, validators)).hex()
+
+
+class EpochLink(Struct):
+    def __init__(self):
+        super().__init__(
+            ("header", BLOCK_HEADER), ("finalization", CERTIFICATE), ("next", VALIDATORS), check=self.fits)
+
+    def fits(self, value):
+        header, subject, following = value["header"], value["finalization"]["subject"], value["next"]
+        return (
+            subject["kind"] == "finalize"
+            and subject["epoch"] == header["epoch"] < (1 << 64) - 1
+            and subject["blockID"] == BLOCK.id(header)
+            and all(len({entry[name] for entry in following}) == len(following) for name in ("node", "key"))
+            and header["nextValidators"] == validators_digest(following)
+        )
+
+    def random(self, rng):
+        header, following = BLOCK_HEADER.random(rng), [VALIDATOR.random(rng) for _ in range(rng.choice([1, 2, 100]))]
+        header["epoch"] = min(header["epoch"], (1 << 64) - 2)
+        header["nextValidators"] = validators_digest(following)
+        subject = VOTE_SUBJECT.random(rng, "finalize", BLOCK.id(header), header["epoch"])
+        return {"header": header, "finalization": CERTIFICATE.random(rng, subject), "next": following}
+
+
+EPOCH_LINK = EpochLink()
+SNAPSHOT_ENTRY = Struct(("table", U8), ("key", Bytes(128)), ("value", Bytes(65536)))
+MERKLE_SIBLING = Choice((0, "empty", []), (1, "leaf", [("key", DIGEST), ("value", DIGEST)]), (2, "inner", value_of(DIGEST)))
+
+
+class SnapshotChunk(Struct):
+    def __init__(self):
+        super().__init__(
+            ("height", VARINT), ("depth", U8), ("prefix", DIGEST), ("entries", Array(16384, SNAPSHOT_ENTRY)),
+            ("siblings", Array(32, MERKLE_SIBLING)), check=self.fits)
+
+    def fits(self, value):
+        behind = (1 << 256 - value["depth"]) - 1 if value["depth"] <= 32 else 0
+        return (
+            value["depth"] <= 32
+            and len(value["siblings"]) <= value["depth"]
+            and int(value["prefix"], 16) & behind == 0
+            and len(encode(Struct(*self.fields), value)) <= 1572864
+        )
+
+    def random(self, rng):
+        value = super().random(rng)
+        depth = value["depth"] = rng.randint(0, 32)
+        value["prefix"] = f"{rng.getrandbits(depth) << 256 - depth if depth else 0:064x}"
+        value["siblings"] = [MERKLE_SIBLING.random(rng) for _ in range(rng.choice([depth, rng.randint(0, depth)]))]
+        return value
+
+
+SNAPSHOT_CHUNK = SnapshotChunk()
+
 # Link messages
 
 
 def consensus_fits(value):
     if value["case"] == "proposal":
-        subject = value["1"]["subject"]
-        return subject["kind"] == "notarize" and subject["blockID"] == value["0"]["id"]
+        subject, block = value["1"]["subject"], value["0"]
+        return (
+            subject["kind"] == "notarize"
+            and subject["blockID"] == block["id"]
+            and subject["epoch"] == block["header"]["epoch"]
+        )
     if value["case"] == "certificateRequest":
         return 0 <= value["to"] - value["from"] < 64
     if value["case"] == "chain":
         blocks, subject = value["0"], value["finalization"]["subject"]
         linked = all(
-            child["header"]["parentID"] == parent["id"] and child["header"]["height"] == parent["header"]["height"] + 1
+            child["header"]["parentID"] == parent["id"]
+            and child["header"]["height"] == parent["header"]["height"] + 1
+            and child["header"]["epoch"] == parent["header"]["epoch"] == subject["epoch"]
             for parent, child in zip(blocks, blocks[1:])
         )
-        return bool(blocks) and linked and subject["kind"] == "finalize" and subject["blockID"] == blocks[-1]["id"]
+        if not blocks or not linked or subject["kind"] != "finalize":
+            return False
+        return subject["blockID"] == blocks[-1]["id"] and subject["epoch"] == blocks[-1]["header"]["epoch"]
+    if value["case"] == "epochs":
+        epochs = [link["header"]["epoch"] for link in value["value"]]
+        return all(left < right for left, right in zip(epochs, epochs[1:]))
     return True
 
 
 def shape_consensus(value):
     rng = random.Random(json.dumps(value, sort_keys=True))
     if value["case"] == "proposal":
-        value["1"]["subject"] = VOTE_SUBJECT.random(rng, "notarize", value["0"]["id"])
+        block = value["0"]
+        value["1"]["subject"] = VOTE_SUBJECT.random(rng, "notarize", block["id"], block["header"]["epoch"])
     if value["case"] == "certificateRequest":
         value["from"] >>= 1
         value["to"] = value["from"] + rng.choice([0, 1, 63])
@@ -816,9 +968,14 @@ def shape_consensus(value):
             if index:
                 block["header"]["parentID"] = blocks[index - 1]["id"]
                 block["header"]["height"] = blocks[index - 1]["header"]["height"] + 1
+                block["header"]["epoch"] = blocks[0]["header"]["epoch"]
             block["id"] = BLOCK.id(block["header"])
         value["0"] = blocks
-        value["finalization"] = CERTIFICATE.random(rng, VOTE_SUBJECT.random(rng, "finalize", blocks[-1]["id"]))
+        subject = VOTE_SUBJECT.random(rng, "finalize", blocks[-1]["id"], blocks[-1]["header"]["epoch"])
+        value["finalization"] = CERTIFICATE.random(rng, subject)
+    if value["case"] == "epochs":
+        links = {link["header"]["epoch"]: link for link in value["value"]}
+        value["value"] = [link for _, link in sorted(links.items())]
     return value
 
 
@@ -832,6 +989,11 @@ CONSENSUS = Choice(
     (7, "certificates", value_of(Array(128, CERTIFICATE))),
     (8, "chainRequest", [("fromHeight", VARINT)]),
     (9, "chain", [("0", Array(64, BLOCK)), ("finalization", CERTIFICATE)]),
+    (10, "epochRequest", [("fromEpoch", VARINT)]),
+    (11, "epochs", value_of(Array(64, EPOCH_LINK))),
+    (12, "snapshotRequest", [("height", VARINT), ("covering", DIGEST)]),
+    (13, "snapshot", value_of(SNAPSHOT_CHUNK)),
+    (14, "relayRequest", [("epoch", VARINT), ("voters", Array(100, U16, lambda voter: voter))]),
     check=consensus_fits,
     shape=shape_consensus,
 )
@@ -925,7 +1087,8 @@ TYPES = {
     "Nack": NACK, "PingRequest": PING_REQUEST, "Transaction": TRANSACTION, "TransactionAction": ACTION,
     "OfferTerms": OFFER_TERMS, "Resources": RESOURCES, "GPUOffer": GPU_OFFER, "Label": LABEL, "Prices": PRICES,
     "JobTerms": JOB_TERMS, "JobSpecification": JOB_SPECIFICATION, "Input": INPUT, "LeaseCommitment": LEASE_COMMITMENT,
-    "LeaseResult": LEASE_RESULT, "ExitStatus": EXIT_STATUS, "Usage": USAGE, "BlockHeader": BLOCK_HEADER, "Block": BLOCK,
+    "LeaseResult": LEASE_RESULT, "VoteKey": VOTE_KEY, "Evidence": EVIDENCE, "Validator": VALIDATOR, "EpochLink": EPOCH_LINK,
+    "SnapshotEntry": SNAPSHOT_ENTRY, "MerkleSibling": MERKLE_SIBLING, "SnapshotChunk": SNAPSHOT_CHUNK, "ExitStatus": EXIT_STATUS, "Usage": USAGE, "BlockHeader": BLOCK_HEADER, "Block": BLOCK,
     "VoteSubject": VOTE_SUBJECT, "Vote": VOTE, "Certificate": CERTIFICATE, "LinkMessage": LINK,
     "ConsensusMessage": CONSENSUS, "GossipMessage": GOSSIP, "ServiceMessage": SERVICE,
 }
@@ -961,8 +1124,34 @@ def verifies(key, statement, signature):
 
 
 def message_verifies(envelope, network):
-    return envelope["network"] == network[:16] and verifies(
-        envelope["author"], ENVELOPE.statement(envelope), envelope["signature"]
+    return (
+        envelope["network"] == network[:16]
+        and verifies(envelope["author"], ENVELOPE.statement(envelope), envelope["signature"])
+        and inner_verifies(envelope, network)
+    )
+
+
+def inner_verifies(envelope, network):
+    """What a transaction carries besides the author's own signature."""
+    if envelope["kind"] != "transaction":
+        return True
+    action = decode(TRANSACTION, bytes.fromhex(envelope["payload"]))["action"]
+    case = action["case"] if isinstance(action, dict) else action
+    if case == "rotateKey":
+        return vote_key_verifies(action["value"], network, envelope["author"])
+    if case == "evidence":
+        return evidence_verifies(action["value"], network)
+    return True
+
+
+def vote_key_verifies(value, network, node):
+    return verifies(value["key"], VOTE_KEY.statement(value, network, node), value["proof"])
+
+
+def evidence_verifies(value, network):
+    return all(
+        verifies(value["key"], VOTE_SUBJECT.statement(vote["subject"], network), vote["signature"])
+        for vote in (value["first"], value["second"])
     )
 
 
@@ -981,11 +1170,17 @@ def certificate_verifies(value, network, validators):
 def signed_holds(entry, value):
     """True when every signature in a signed entry verifies."""
     network, validators = entry["networkID"], entry.get("validators", [])
+    if entry["type"] == "EpochLink":
+        value = value["finalization"]
     if validators and value["subject"]["epoch"] != entry["epoch"]:
         return False
+    if entry["type"] == "VoteKey":
+        return vote_key_verifies(value, network, entry["node"])
+    if entry["type"] == "Evidence":
+        return evidence_verifies(value, network)
     if entry["type"] == "Vote":
         return vote_verifies(value["subject"], value["voter"], value["signature"], network, validators)
-    if entry["type"] == "Certificate":
+    if entry["type"] in ("Certificate", "EpochLink"):
         return certificate_verifies(value, network, validators)
     if entry["type"] == "Message":
         return message_verifies(value["envelope"], network)
@@ -1012,6 +1207,9 @@ def extras(entry, value):
         answer["id"] = value["id"]
         answer["statement"] = ENVELOPE.statement(value["envelope"]).hex()
         answer["signature"] = value["envelope"]["signature"]
+    if kind == "VoteKey" and "node" in entry:
+        answer["statement"] = VOTE_KEY.statement(value, network, entry["node"]).hex()
+        answer["signature"] = value["proof"]
     if kind == "Vote" and network:
         answer["statement"] = VOTE_SUBJECT.statement(value["subject"], network).hex()
         answer["signature"] = value["signature"]
@@ -1119,8 +1317,12 @@ def write(seed):
         for _ in range(8):
             value = codec.random(rng)
             entry = {"type": name, "fields": value, "hex": encode(codec, value).hex()}
-            if name in ("Message", "Block"):
+            if name in ("Message", "Block", "Evidence"):
                 entry["networkID"] = rng.network
+            if name == "VoteKey":
+                node = ID.random(rng)
+                value = entry["fields"] = VOTE_KEY.proven(rng, node)
+                entry.update(hex=encode(codec, value).hex(), networkID=rng.network, node=node)
             entry.update(extras(entry, value))
             show(entry)
     for size in (1, 4, 7, 100):
@@ -1139,6 +1341,16 @@ def write(seed):
                 entry.update(extras(entry, value))
                 assert signed_holds(entry, value)
                 show(entry)
+        link = EPOCH_LINK.random(rng)
+        subject = link["finalization"]["subject"]
+        signers = sorted(rng.sample(range(size), size - (size - 1) // 3))
+        statement = VOTE_SUBJECT.statement(subject, rng.network)
+        signatures = [keys[signer].sign(statement).signature.hex() for signer in signers]
+        link["finalization"] = {"subject": subject, "signers": signers, "signatures": signatures}
+        entry = {"type": "EpochLink", "fields": link, "hex": encode(EPOCH_LINK, link).hex(), "networkID": rng.network}
+        entry.update(validators=validators, epoch=subject["epoch"])
+        assert signed_holds(entry, link)
+        show(entry)
 
 
 def show(value):
@@ -1157,8 +1369,9 @@ def read():
 def corpus(folder):
     """Seeds for the fuzzer (Fuzz/LinnetFuzz.swift): a folder for each of its decoders."""
     vectors = json.loads((ROOT / "docs/wire-vectors.json").read_text())
-    names = ("Message", "Transaction", "LinkMessage", "Genesis", "JobSpecification", "Certificate")
-    seeds = {name: [] for name in (*names, "StoredBlock", "BlockWithoutRoot", "PeerAddressText", "NodeIDText")}
+    names = ("Message", "Transaction", "LinkMessage", "Genesis", "JobSpecification", "Certificate", "Evidence", "VoteKey",
+             "EpochLink", "SnapshotChunk", "SnapshotEntry", "MerkleSibling")
+    seeds = {name: [] for name in (*names, "StoredBlock", "BlockWithoutRoot", "EpochLinkWithoutDigest", "PeerAddressText", "NodeIDText")}
     certificate = next(entry["hex"] for entry in vectors["accepted"] if entry["type"] == "Certificate")
     inner = {"ConsensusMessage": b"\1", "GossipMessage": b"\2", "ServiceMessage": b"\4"}
     for entry in vectors["accepted"] + vectors["refused"]:
@@ -1171,6 +1384,8 @@ def corpus(folder):
             seeds["Transaction"].append(bytes(10) + data)
         if kind in inner:
             seeds["LinkMessage"].append(inner[kind] + data)
+        if kind == "EpochLink":
+            seeds["EpochLinkWithoutDigest"].append(data)
         if kind == "Block":
             seeds["BlockWithoutRoot"].append(data)
             seeds["StoredBlock"] += [data + bytes.fromhex(rest) for rest in ("00", "01" + certificate)]

@@ -5,7 +5,7 @@ import Wire
 @Suite struct BoundsTests {
   @Test func everyRefusalHasItsReason() throws {
     let refusals = try Refusal.all()
-    #expect(refusals.count > 130)
+    #expect(refusals.count > 200)
     for refusal in refusals {
       let type = try #require(WireType.named(refusal.type))
       #expect(throws: refusal.error, "\(refusal)") { _ = try type.decode(refusal.bytes) }
@@ -50,7 +50,17 @@ import Wire
     }
     let last = blocks[blocks.count - 1]
     try check(
-      ConsensusMessage.chain(blocks, finalization: sampler.certificate(sampler.subject(.finalize, blockID: last.id))))
+      ConsensusMessage.chain(blocks, finalization: sampler.finalization(of: last.header)))
+    let set = (0..<100).map { Validator(node: ids[$0], key: ids[99 - $0]) }
+    let links = try (0..<ConsensusMessage.maximumEpochLinks).map { number in
+      var header = sampler.header(next: set)
+      header.epoch = UInt64.max - 64 + UInt64(number)
+      return header
+    }.map {
+      try #require(EpochLink(header: $0, finalization: sampler.finalization(of: $0), next: set))
+    }
+    try check(ConsensusMessage.epochs(links))
+    try check(ConsensusMessage.relayRequest(epoch: .max, voters: Array(65_436...65_535)))
     try check(LinkMessage.members((0..<LinkMessage.maximumRecords).map { _ in sampler.message(.leave).envelope }))
     try check(
       ServiceMessage(
@@ -66,6 +76,33 @@ import Wire
         }))
     let leases = digests.prefix(TransactionAction.maximumLeases).sorted()
     try check(TransactionAction.commitResults(leases.map { LeaseCommitment(lease: $0, commitment: .zero) }))
+  }
+
+  @Test func snapshotsUpToTheirBoundsDecode() throws {
+    func chunk(_ entries: [SnapshotEntry], depth: UInt8 = SnapshotChunk.maximumDepth) -> SnapshotChunk {
+      SnapshotChunk(
+        height: .max, depth: depth, prefix: .zero, entries: entries,
+        siblings: [MerkleSibling](repeating: .leaf(key: .zero, value: .zero), count: Int(depth)))
+    }
+    func check(_ chunk: SnapshotChunk) throws {
+      let message = LinkMessage.consensus(.snapshot(chunk))
+      #expect(try LinkMessage(decoding: message.encoded) == message)
+    }
+    let large = SnapshotEntry(
+      table: 255, key: [UInt8](repeating: 1, count: SnapshotEntry.maximumKeyBytes),
+      value: [UInt8](repeating: 2, count: SnapshotEntry.maximumValueBytes))
+    try check(chunk([SnapshotEntry](repeating: large, count: 23)))
+    let small = SnapshotEntry(table: 0, key: [], value: [])
+    try check(chunk([SnapshotEntry](repeating: small, count: SnapshotChunk.maximumEntries), depth: 0))
+    // To the byte.
+    func filled(_ more: Int) -> SnapshotChunk {
+      let rest = SnapshotChunk.maximumBytes - chunk([SnapshotEntry](repeating: large, count: 23)).encoded.count - 5
+      let last = SnapshotEntry(table: 0, key: [], value: [UInt8](repeating: 3, count: rest + more))
+      return chunk([SnapshotEntry](repeating: large, count: 23) + [last])
+    }
+    #expect(filled(0).encoded.count == SnapshotChunk.maximumBytes)
+    try check(filled(0))
+    #expect(throws: WireError.badValue(what: "snapshot chunk")) { try SnapshotChunk(decoding: filled(1).encoded) }
   }
 
   @Test func blocksUpToTheirBoundsDecode() throws {

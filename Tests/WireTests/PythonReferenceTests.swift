@@ -15,6 +15,7 @@ import Wire
     var epoch: UInt64?
     var statement: String?
     var id: String?
+    var node: String?
   }
 
   struct Failure: Error { var message: String }
@@ -80,6 +81,19 @@ import Wire
     case let block as Block:
       #expect(block.id.description == entry.id)
       for message in block.transactions { #expect(try verifier.verify(message).value == message) }
+    case let key as VoteKey:
+      let node = NodeID(try digest(#require(entry.node)).value)
+      #expect(Hex.encode(VoteKey.statement(networkID: networkID, node: node, key: key.key)) == entry.statement)
+      #expect(verifier.check(key.proof, VoteKey.statement(networkID: networkID, node: node, key: key.key), key.key))
+    case let evidence as Evidence:
+      for vote in [evidence.first, evidence.second] {
+        let statement = vote.subject.statement(networkID: networkID)
+        #expect(verifier.check(vote.signature, statement, evidence.key))
+      }
+    case let link as EpochLink:
+      let set = try #require(set)
+      #expect(try verifier.verify([link], from: set) == link.nextSet)
+      #expect(throws: VerificationError.badSignature) { try stranger.verify([link], from: set) }
     case let vote as Vote:
       let set = try #require(set)
       #expect(Hex.encode(vote.subject.statement(networkID: networkID)) == entry.statement)
@@ -100,12 +114,25 @@ import Wire
       for _ in 0..<10 {
         let value = try type.make(&sampler)
         var more: [(String, String)] = []
-        if ["Message", "Block"].contains(type.name) { more = [("networkID", fieldsJSON(sampler.networkID))] }
+        if ["Message", "Block", "Evidence"].contains(type.name) {
+          more = [("networkID", fieldsJSON(sampler.networkID))]
+        }
         if let genesis = value as? Genesis { more = [("networkID", fieldsJSON(genesis.networkID))] }
         if let whole = value as? WholeMessage {
           more += [("id", fieldsJSON(whole.message.id)), ("statement", fieldsJSON(whole.message.envelope.statement))]
         }
         if let header = value as? BlockHeader { more = [("id", fieldsJSON(header.id))] }
+        if value is VoteKey {
+          let node = sampler.nodeID()
+          let key = sampler.voteKey(of: node)
+          let statement = VoteKey.statement(networkID: sampler.networkID, node: node, key: key.key)
+          more = [
+            ("networkID", fieldsJSON(sampler.networkID)), ("node", fieldsJSON(node)),
+            ("statement", fieldsJSON(statement)), ("signature", fieldsJSON(key.proof)),
+          ]
+          values.append((type.name, key, more))
+          continue
+        }
         if let result = value as? LeaseResult {
           let provider = sampler.nodeID()
           let commitment = result.commitment(networkID: sampler.networkID, provider: provider).commitment

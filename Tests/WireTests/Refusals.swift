@@ -20,7 +20,9 @@ struct Refusal: Sendable, CustomStringConvertible {
   }
 
   static func all() throws -> [Refusal] {
-    try primitives() + membership() + ledger() + jobs() + genesis() + blocks() + votes() + links()
+    try primitives() + membership() + ledger() + validators() + jobs() + genesis() + blocks() + votes() + links()
+      + epochs()
+      + snapshots()
   }
 
   private static func primitives() throws -> [Refusal] {
@@ -159,7 +161,7 @@ struct Refusal: Sendable, CustomStringConvertible {
       Refusal("OfferTerms", "isolation 0", .unknownTag(what: "isolation"), offer(isolation: 0)),
       Refusal("OfferTerms", "isolation 4", .unknownTag(what: "isolation"), offer(isolation: 4)),
       Refusal("TransactionAction", "tag 0", .unknownTag(what: "transaction action")) { $0.uint8(0) },
-      Refusal("TransactionAction", "tag 12", .unknownTag(what: "transaction action")) { $0.uint8(12) },
+      Refusal("TransactionAction", "tag 17", .unknownTag(what: "transaction action")) { $0.uint8(17) },
       Refusal("TransactionAction", "a reason of 201 bytes", .tooLong(what: "reason")) { writer in
         writer.uint8(8)
         writer.digest(lease)
@@ -198,6 +200,62 @@ struct Refusal: Sendable, CustomStringConvertible {
       Refusal("ExitStatus", "tag 0", .unknownTag(what: "exit status")) { $0.raw([0, 0]) },
       Refusal("ExitStatus", "tag 8", .unknownTag(what: "exit status")) { $0.raw([8]) },
       Refusal("ExitStatus", "a code behind a wall limit", .trailingBytes) { $0.raw([3, 0]) },
+    ]
+  }
+
+  /// What validators say of themselves and of each other.
+  private static func validators() throws -> [Refusal] {
+    let sampler = try Sampler(seed: 17)
+    let key = sampler.keys[0].id
+    let bad = WireError.badValue(what: "evidence")
+    func vote(_ subject: VoteSubject, as voter: UInt16 = 3) -> Vote { sampler.signer(0).vote(subject, as: voter).value }
+    func notarize(_ block: UInt8, epoch: UInt64 = 1, view: UInt64 = 9, parent: UInt64 = 8) -> VoteSubject {
+      .notarize(epoch: epoch, view: view, parentView: parent, blockID: Digest(hashing: [block]))
+    }
+    func finalize(_ block: UInt8, view: UInt64 = 9) -> VoteSubject {
+      .finalize(epoch: 1, view: view, parentView: 8, blockID: Digest(hashing: [block]))
+    }
+    let nullify = VoteSubject.nullify(epoch: 1, view: 9)
+    func evidence(_ why: String, _ votes: [Vote]) -> Refusal {
+      Refusal("Evidence", why, bad) { writer in
+        writer.nodeID(key)
+        for vote in votes { writer.value(vote) }
+      }
+    }
+    func ordered(_ one: VoteSubject, _ other: VoteSubject) -> [Vote] {
+      [min(one, other), max(one, other)].map { vote($0) }
+    }
+    let contradiction = ordered(notarize(1), notarize(2))
+    func beacon(_ length: UInt64) -> (inout WireWriter) -> Void {
+      { writer in
+        writer.uint8(15)
+        writer.digest(.zero)
+        writer.varint(length)
+      }
+    }
+    return [
+      evidence("the higher vote first", contradiction.reversed()),
+      evidence("one vote twice", [vote(notarize(1)), vote(notarize(1))]),
+      evidence("a nullify twice", [vote(nullify), vote(nullify)]),
+      evidence("one block notarized and finalized", ordered(notarize(1), finalize(1))),
+      evidence("one block notarized, another finalized", ordered(notarize(1), finalize(2))),
+      evidence("a view notarized and nullified", ordered(notarize(1), nullify)),
+      evidence("a finalize before a nullify", [vote(finalize(1)), vote(nullify)]),
+      evidence("two blocks of two views", ordered(notarize(1), notarize(2, view: 10))),
+      evidence("a nullify and a finalize of another view", ordered(nullify, finalize(1, view: 10))),
+      evidence("two blocks of two epochs", ordered(notarize(1), notarize(2, epoch: 2))),
+      evidence(
+        "the votes of two voters",
+        [vote(contradiction[0].subject, as: 3), vote(contradiction[1].subject, as: 4)]),
+      Refusal("Evidence", "one vote only", .truncated) { writer in
+        writer.nodeID(key)
+        writer.value(contradiction[0])
+      },
+      Refusal("VoteKey", "a proof of 63 bytes", .truncated) { $0.raw([UInt8](repeating: 0, count: 95)) },
+      Refusal("Validator", "without a key", .truncated) { $0.nodeID(key) },
+      Refusal("TransactionAction", "a hash chain of no elements", .badValue(what: "beacon length"), beacon(0)),
+      Refusal("TransactionAction", "a hash chain of 2^20 + 1", .badValue(what: "beacon length"), beacon(1 << 20 + 1)),
+      Refusal("TransactionAction", "an unstake with an amount", .trailingBytes) { $0.raw([13, 5]) },
     ]
   }
 
@@ -296,9 +354,18 @@ struct Refusal: Sendable, CustomStringConvertible {
         writer.varint(65_537)
       },
     ]
-    let values = [UInt64](repeating: 1, count: 18)
-    let zeroAllowed = [2, 5, 7, 8, 9, 10, 16]
-    for index in 0..<18 {
+    let values = [UInt64](repeating: 1, count: 18) + [ChainParameters.minimumEpochBlocks, 0, 0, 1]
+    let zeroAllowed = [2, 5, 7, 8, 9, 10, 16, 19, 20]
+    for (index, value, why) in [
+      (18, 3, "epochs of three blocks"), (18, 1 << 24 + 1, "epochs of 2^24 + 1 blocks"),
+      (20, 1_000_001, "more slashed than there is"), (21, 17, "evidence of 17 epochs"),
+    ] {
+      refusals.append(
+        Refusal("ChainParameters", why, .badValue(what: "chain parameter")) { writer in
+          for (place, other) in values.enumerated() { writer.varint(place == index ? UInt64(value) : other) }
+        })
+    }
+    for index in 0..<22 {
       refusals.append(
         Refusal("ChainParameters", "parameter \(index) over 2^48", .badValue(what: "chain parameter")) { writer in
           for (place, value) in values.enumerated() { writer.varint(place == index ? 1 << 48 + 1 : value) }
@@ -321,7 +388,7 @@ struct Refusal: Sendable, CustomStringConvertible {
     func header(view: UInt64 = 2, height: UInt64 = 1, parentView: UInt64 = 1, root: Digest) -> BlockHeader {
       BlockHeader(
         epoch: 0, view: view, height: height, parentID: .zero, parentView: parentView, timestampMilliseconds: 0,
-        transactionsRoot: root, stateRoot: .zero)
+        transactionsRoot: root, stateRoot: .zero, nextValidators: .zero, reveal: .zero)
     }
     let root = Block.transactionsRoot([transfer.id])
     let pair = Block.transactionsRoot([transfer.id, transfer.id])
@@ -389,11 +456,16 @@ struct Refusal: Sendable, CustomStringConvertible {
     let nack = sampler.message(.nack, key: 0).envelope
     let chain = WireError.badValue(what: "chain")
     let proposal = WireError.badValue(what: "proposal")
-    let onSecond = sampler.certificate(sampler.subject(.finalize, blockID: second.id))
-    let onFirst = sampler.certificate(sampler.subject(.finalize, blockID: first.id))
-    let notarization = sampler.certificate(sampler.subject(.notarize, blockID: second.id))
-    let wrongKind = sampler.vote(sampler.subject(.finalize, blockID: first.id))
-    let wrongBlock = sampler.vote(sampler.subject(.notarize, blockID: second.id))
+    let onSecond = sampler.finalization(of: second.header)
+    let onFirst = sampler.finalization(of: first.header)
+    let notarization = sampler.certificate(
+      sampler.subject(.notarize, blockID: second.id, epoch: second.header.epoch))
+    let ofAnotherEpoch = sampler.certificate(
+      sampler.subject(.finalize, blockID: second.id, epoch: second.header.epoch + 1))
+    let epoch = first.header.epoch
+    let wrongKind = sampler.vote(sampler.subject(.finalize, blockID: first.id, epoch: epoch))
+    let wrongBlock = sampler.vote(sampler.subject(.notarize, blockID: second.id, epoch: epoch))
+    let wrongEpoch = sampler.vote(sampler.subject(.notarize, blockID: first.id, epoch: epoch + 1))
     func chained(_ blocks: [Block], _ certificate: Certificate) -> (inout WireWriter) -> Void {
       { writer in
         writer.uint8(9)
@@ -404,7 +476,11 @@ struct Refusal: Sendable, CustomStringConvertible {
     var far = second.header
     far.height += 1
     let skipped = Block(header: far, transactions: second.transactions) ?? second
-    let onSkipped = sampler.certificate(sampler.subject(.finalize, blockID: skipped.id))
+    let onSkipped = sampler.finalization(of: skipped.header)
+    var late = second.header
+    late.epoch += 1
+    let crossing = Block(header: late, transactions: second.transactions) ?? second
+    let onCrossing = sampler.finalization(of: crossing.header)
     func tagged(_ bytes: [UInt8], count: UInt64) -> (inout WireWriter) -> Void {
       { writer in
         writer.raw(bytes)
@@ -413,7 +489,7 @@ struct Refusal: Sendable, CustomStringConvertible {
     }
     return [
       Refusal("ConsensusMessage", "tag 0", .unknownTag(what: "consensus message")) { $0.uint8(0) },
-      Refusal("ConsensusMessage", "tag 10", .unknownTag(what: "consensus message")) { $0.uint8(10) },
+      Refusal("ConsensusMessage", "tag 15", .unknownTag(what: "consensus message")) { $0.uint8(15) },
       Refusal("ConsensusMessage", "a proposal with a finalize", proposal) { writer in
         writer.uint8(3)
         writer.value(first)
@@ -423,6 +499,11 @@ struct Refusal: Sendable, CustomStringConvertible {
         writer.uint8(3)
         writer.value(first)
         writer.value(wrongBlock)
+      },
+      Refusal("ConsensusMessage", "a proposal with a vote of another epoch", proposal) { writer in
+        writer.uint8(3)
+        writer.value(first)
+        writer.value(wrongEpoch)
       },
       Refusal("ConsensusMessage", "17 blocks asked for", .tooLong(what: "block request"), tagged([4], count: 17)),
       Refusal("ConsensusMessage", "17 blocks", .tooLong(what: "blocks"), tagged([5], count: 17)),
@@ -439,6 +520,9 @@ struct Refusal: Sendable, CustomStringConvertible {
       Refusal("ConsensusMessage", "a chain in the wrong order", chain, chained([second, first], onFirst)),
       Refusal("ConsensusMessage", "a chain with a gap", chain, chained([first, first, second], onSecond)),
       Refusal("ConsensusMessage", "a chain that skips a height", chain, chained([first, skipped], onSkipped)),
+      Refusal("ConsensusMessage", "a chain across two epochs", chain, chained([first, crossing], onCrossing)),
+      Refusal(
+        "ConsensusMessage", "a chain finalized in another epoch", chain, chained([first, second], ofAnotherEpoch)),
       Refusal("GossipMessage", "tag 0", .unknownTag(what: "gossip message")) { $0.raw([0, 0]) },
       Refusal("GossipMessage", "tag 4", .unknownTag(what: "gossip message")) { $0.raw([4, 0]) },
       Refusal("GossipMessage", "65 envelopes", .tooLong(what: "envelopes"), tagged([1], count: 65)),
@@ -455,6 +539,107 @@ struct Refusal: Sendable, CustomStringConvertible {
         writer.uint8(3)
         writer.array([nack])
       },
+    ]
+  }
+
+  private static func epochs() throws -> [Refusal] {
+    var sampler = try Sampler(seed: 18)
+    let next = [0, 1, 2].map { Validator(node: sampler.keys[$0].id, key: sampler.keys[$0 + 3].id) }
+    let many = (0..<101).map { _ in sampler.validators()[0] }
+    let bad = WireError.badValue(what: "epoch link")
+    func header(epoch: UInt64 = 5, _ next: [Validator]) -> BlockHeader {
+      var header = sampler.header(next: next)
+      header.epoch = epoch
+      return header
+    }
+    func link(
+      _ why: String, _ header: BlockHeader, _ next: [Validator], _ finalization: Certificate? = nil,
+      _ error: WireError = bad
+    ) -> Refusal {
+      let finalization = finalization ?? sampler.finalization(of: header)
+      return Refusal("EpochLink", why, error) { writer in
+        writer.value(header)
+        writer.value(finalization)
+        writer.array(next)
+      }
+    }
+    func twice(_ second: Validator) -> [Validator] { [next[0], second] }
+    let whole = header(next)
+    let other = header(many)
+    let sameNode = twice(Validator(node: next[0].node, key: next[1].key))
+    let sameKey = twice(Validator(node: next[1].node, key: next[0].key))
+    let notarization = sampler.certificate(sampler.subject(.notarize, blockID: whole.id, epoch: 5))
+    let later = sampler.certificate(sampler.subject(.finalize, blockID: whole.id, epoch: 6))
+    let elsewhere = sampler.certificate(sampler.subject(.finalize, blockID: other.id, epoch: 5))
+    let (one, two) = (sampler.epochLink(), sampler.epochLink())
+    let links = one.header.epoch > two.header.epoch ? [one, two] : [two, one]
+    func epochs(_ links: [EpochLink]) -> (inout WireWriter) -> Void {
+      { writer in
+        writer.uint8(11)
+        writer.array(links)
+      }
+    }
+    return [
+      link("a notarization", whole, next, notarization),
+      link("a finalization in another epoch", whole, next, later),
+      link("the finalization of another block", whole, next, elsewhere),
+      link("other validators than the header names", whole, Array(next.reversed())),
+      link("the last of all epochs", header(epoch: .max, next), next),
+      link("no validators", header([]), []),
+      link("101 validators", other, many, nil, .tooLong(what: "validators")),
+      link("a validator twice", header(sameNode), sameNode),
+      link("one key for two validators", header(sameKey), sameKey),
+      Refusal("ConsensusMessage", "links backwards", .badValue(what: "epoch links"), epochs(links)),
+      Refusal("ConsensusMessage", "a link twice", .badValue(what: "epoch links"), epochs([one, one])),
+      Refusal("ConsensusMessage", "65 links", .tooLong(what: "epoch links")) { $0.raw([11, 65]) },
+      Refusal("ConsensusMessage", "101 relayed voters", .tooLong(what: "relayed voters")) { $0.raw([14, 0, 101]) },
+      Refusal("ConsensusMessage", "a relayed voter twice", .notAscending(what: "relayed voters")) {
+        $0.raw([14, 0, 2, 7, 0, 7, 0])
+      },
+      // As bytes 00 01 stands before 01 00, as numbers 256 behind 1.
+      Refusal("ConsensusMessage", "relayed voters by their bytes", .notAscending(what: "relayed voters")) {
+        $0.raw([14, 0, 2, 0, 1, 1, 0])
+      },
+    ]
+  }
+
+  private static func snapshots() throws -> [Refusal] {
+    func chunk(
+      depth: UInt8 = 1, prefix: [UInt8] = [0x80], entries: [UInt8] = [0], siblings: [UInt8] = [0]
+    ) -> (inout WireWriter) -> Void {
+      { writer in
+        writer.varint(7)
+        writer.uint8(depth)
+        writer.raw(prefix + [UInt8](repeating: 0, count: 32 - prefix.count))
+        writer.raw(entries)
+        writer.raw(siblings)
+      }
+    }
+    let bad = WireError.badValue(what: "snapshot chunk")
+    let prefix = WireError.badValue(what: "snapshot prefix")
+    let entry = SnapshotEntry(table: 1, key: [], value: [UInt8](repeating: 0, count: SnapshotEntry.maximumValueBytes))
+    return [
+      Refusal("SnapshotEntry", "a key of 129 bytes", .tooLong(what: "snapshot key")) { $0.raw([1, 0x81, 1]) },
+      Refusal("SnapshotEntry", "a value of 65,537 bytes", .tooLong(what: "snapshot value")) {
+        $0.raw([1, 0, 0x81, 0x80, 4])
+      },
+      Refusal("MerkleSibling", "tag 3", .unknownTag(what: "merkle sibling")) { $0.raw([3]) },
+      Refusal("MerkleSibling", "a digest beside no entry", .trailingBytes) { $0.raw([0] + Digest.zero.bytes) },
+      Refusal("MerkleSibling", "a leaf without its value", .truncated) { $0.raw([1] + Digest.zero.bytes) },
+      Refusal("SnapshotChunk", "depth 33", bad, chunk(depth: 33)),
+      Refusal("SnapshotChunk", "more siblings than bits", bad, chunk(siblings: [2, 0, 0])),
+      Refusal(
+        "SnapshotChunk", "33 siblings", .tooLong(what: "snapshot siblings"),
+        chunk(depth: 32, siblings: [33] + [UInt8](repeating: 0, count: 33))),
+      Refusal("SnapshotChunk", "a bit behind its prefix", prefix, chunk(prefix: [0xc0])),
+      Refusal(
+        "SnapshotChunk", "the last bit behind its prefix", prefix, chunk(prefix: [UInt8](repeating: 0, count: 31) + [1])
+      ),
+      Refusal("SnapshotChunk", "a bit of the whole tree", prefix, chunk(depth: 0, siblings: [0])),
+      Refusal("SnapshotChunk", "16,385 entries", .tooLong(what: "snapshot entries"), chunk(entries: [0x81, 0x80, 1])),
+      Refusal(
+        "SnapshotChunk", "over 1,572,864 bytes", bad,
+        chunk(entries: [24] + [[SnapshotEntry]](repeating: [entry], count: 24).joined().flatMap(\.encoded))),
     ]
   }
 }

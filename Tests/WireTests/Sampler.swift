@@ -102,7 +102,11 @@ struct Sampler {
   mutating func message(_ kind: EnvelopeKind, key: Int? = nil) -> Message {
     let key = key ?? generator.index(below: keys.count)
     while true {
-      let body = body(kind)
+      var body = body(kind)
+      if case .transaction(var transaction) = body, case .rotateKey = transaction.action {
+        transaction.action = .rotateKey(voteKey(of: keys[key].id))
+        body = .transaction(transaction)
+      }
       if body.payload.count <= kind.maximumPayloadBytes {
         return signer(key).seal(body, sequence: number()).value
       }
@@ -178,10 +182,38 @@ struct Sampler {
     case 8: .declineLease(lease: digest(), reason: text(TransactionAction.maximumReasonBytes))
     case 9: .commitResults(list(32) { $0.leaseCommitment() }.sorted { $0.lease < $1.lease })
     case 10: .revealResults(list(32) { $0.leaseResult() }.sorted { $0.lease < $1.lease })
-    default: .attest(provider: nodeID(), liveness: bool() ? .up : .down)
+    case 11: .attest(provider: nodeID(), liveness: bool() ? .up : .down)
+    case 12: .stake(amountMicrocredits: number())
+    case 13: .unstake
+    case 14: .rotateKey(voteKey(of: nodeID()))
+    case 15: .registerBeacon(tip: digest(), length: 1 + number(most: TransactionAction.maximumBeaconLength - 1))
+    default: .evidence(evidence())
     }
   }
-  mutating func action() -> TransactionAction { action(1 + generator.index(below: 11)) }
+  mutating func action() -> TransactionAction { action(1 + generator.index(below: 16)) }
+  mutating func voteKey(of node: NodeID) -> VoteKey { signer(generator.index(below: keys.count)).voteKey(of: node) }
+  mutating func evidence(_ kind: Evidence.Kind? = nil) -> Evidence {
+    let (epoch, view) = (number(), 1 + number(most: .max - 1))
+    let kind = kind ?? [.conflictingNotarize, .conflictingFinalize, .nullifyAndFinalize][generator.index(below: 3)]
+    func notarize(_ sampler: inout Sampler) -> VoteSubject {
+      .notarize(epoch: epoch, view: view, parentView: sampler.number(most: view - 1), blockID: sampler.digest())
+    }
+    func finalize(_ sampler: inout Sampler) -> VoteSubject {
+      .finalize(epoch: epoch, view: view, parentView: sampler.number(most: view - 1), blockID: sampler.digest())
+    }
+    let subjects: [VoteSubject] =
+      switch kind {
+      case .conflictingNotarize: [notarize(&self), notarize(&self)]
+      case .conflictingFinalize: [finalize(&self), finalize(&self)]
+      case .nullifyAndFinalize: [.nullify(epoch: epoch, view: view), finalize(&self)]
+      }
+    let (signer, voter) = (signer(generator.index(below: keys.count)), UInt16(number(most: 65_535)))
+    let votes = subjects.map { signer.vote($0, as: voter).value }
+    guard let evidence = Evidence(key: signer.id, votes[0], votes[1]) else {
+      preconditionFailure("two blocks of one view contradict each other")
+    }
+    return evidence
+  }
   mutating func transaction() -> Transaction {
     Transaction(nonce: number(), feeMicrocredits: number(), expiresMilliseconds: number(), action: action())
   }
@@ -189,7 +221,10 @@ struct Sampler {
   // Chain
 
   mutating func chainParameters() -> ChainParameters {
-    let random: [UInt64] = (0..<18).map { _ in 1 + number(most: ChainParameters.maximumValue - 1) }
+    var random: [UInt64] = (0..<22).map { _ in 1 + number(most: ChainParameters.maximumValue - 1) }
+    random[18] = ChainParameters.minimumEpochBlocks + random[18] % (ChainParameters.maximumEpochBlocks - 3)
+    random[20] %= 1_000_001
+    random[21] = 1 + random[21] % ChainParameters.maximumEvidenceAgeEpochs
     var writer = WireWriter()
     for value in random { writer.varint(value) }
     return (try? ChainParameters(decoding: writer.bytes)) ?? ChainParameters()
@@ -206,13 +241,14 @@ struct Sampler {
         Genesis.Balance(account: NodeID($0.digest().value), amountMicrocredits: $0.number(most: 1 << 60))
       })
   }
-  mutating func header(root: Digest? = nil, parent: BlockHeader? = nil) -> BlockHeader {
+  mutating func header(root: Digest? = nil, parent: BlockHeader? = nil, next: [Validator]? = nil) -> BlockHeader {
     let parentView = number(most: .max - 1)
     return BlockHeader(
-      epoch: number(), view: max(parentView + 1, number()),
+      epoch: parent?.epoch ?? number(most: .max - 1), view: max(parentView + 1, number()),
       height: parent.map { $0.height + 1 } ?? 1 + number(most: 1 << 62),
       parentID: parent?.id ?? digest(), parentView: parentView, timestampMilliseconds: number(),
-      transactionsRoot: root ?? digest(), stateRoot: digest())
+      transactionsRoot: root ?? digest(), stateRoot: digest(),
+      nextValidators: next.map(ValidatorSet.digest(of:)) ?? digest(), reveal: bool() ? digest() : .zero)
   }
   mutating func block(parent: BlockHeader? = nil) -> Block {
     let transactions = list(4) { $0.message(.transaction) }
@@ -222,8 +258,8 @@ struct Sampler {
     }
     return block
   }
-  mutating func subject(_ kind: VoteKind? = nil, blockID: Digest? = nil) -> VoteSubject {
-    let (epoch, parentView) = (number(), number(most: .max - 1))
+  mutating func subject(_ kind: VoteKind? = nil, blockID: Digest? = nil, epoch: UInt64? = nil) -> VoteSubject {
+    let (epoch, parentView) = (epoch ?? number(), number(most: .max - 1))
     let view = max(parentView + 1, number())
     switch kind ?? VoteKind.allCases[generator.index(below: 3)] {
     case .notarize:
@@ -250,7 +286,7 @@ struct Sampler {
     case 2: return .certificate(certificate(subject()))
     case 3:
       let block = block()
-      return .proposal(block, vote(subject(.notarize, blockID: block.id)))
+      return .proposal(block, vote(subject(.notarize, blockID: block.id, epoch: block.header.epoch)))
     case 4: return .blockRequest(list(16) { $0.digest() })
     case 5: return .blocks(list(16) { $0.block() })
     case 6:
@@ -258,13 +294,64 @@ struct Sampler {
       return .certificateRequest(from: from, to: from + generator.next(below: 64))
     case 7: return .certificates(list(128) { $0.certificate($0.subject()) })
     case 8: return .chainRequest(fromHeight: number())
-    default:
+    case 9:
       var blocks = [block()]
       for _ in 0..<generator.index(below: 3) { blocks.append(block(parent: blocks[blocks.count - 1].header)) }
-      return .chain(blocks, finalization: certificate(subject(.finalize, blockID: blocks[blocks.count - 1].id)))
+      return .chain(blocks, finalization: finalization(of: blocks[blocks.count - 1].header))
+    case 10: return .epochRequest(fromEpoch: number())
+    case 11:
+      return .epochs(
+        list(5) { $0.epochLink() }.sorted { $0.header.epoch < $1.header.epoch }.reduce(into: []) { links, link in
+          if links.last?.header.epoch != link.header.epoch { links.append(link) }
+        })
+    case 12: return .snapshotRequest(height: number(), covering: digest())
+    case 13: return .snapshot(snapshotChunk())
+    default:
+      return .relayRequest(
+        epoch: number(),
+        voters: list(5) { UInt16($0.number(most: 65_535)) }.sorted().reduce(into: []) { voters, voter in
+          if voters.last != voter { voters.append(voter) }
+        })
     }
   }
-  mutating func consensus() -> ConsensusMessage { consensus(1 + generator.index(below: 9)) }
+  mutating func consensus() -> ConsensusMessage { consensus(1 + generator.index(below: 14)) }
+  mutating func finalization(of header: BlockHeader) -> Certificate {
+    certificate(subject(.finalize, blockID: header.id, epoch: header.epoch))
+  }
+
+  // Epochs and snapshots
+
+  mutating func validators() -> [Validator] {
+    let most = [1, 4, 100][generator.index(below: 3)]
+    return (0..<most).map { _ in Validator(node: NodeID(digest().value), key: NodeID(digest().value)) }
+  }
+  mutating func epochLink() -> EpochLink {
+    let next = validators()
+    let header = header(next: next)
+    guard let link = EpochLink(header: header, finalization: finalization(of: header), next: next) else {
+      preconditionFailure("a link is made of its own parts")
+    }
+    return link
+  }
+  mutating func snapshotEntry() -> SnapshotEntry {
+    SnapshotEntry(table: byte(), key: bytes(generator.index(below: 129)), value: bytes(generator.index(below: 300)))
+  }
+  mutating func merkleSibling() -> MerkleSibling {
+    switch generator.index(below: 3) {
+    case 0: .empty
+    case 1: .leaf(key: digest(), value: digest())
+    default: .inner(digest())
+    }
+  }
+  mutating func snapshotChunk() -> SnapshotChunk {
+    let depth = generator.index(below: Int(SnapshotChunk.maximumDepth) + 1)
+    var prefix = bytes(32)
+    for bit in depth..<256 { prefix[bit / 8] &= ~(0x80 >> UInt8(bit % 8)) }
+    return SnapshotChunk(
+      height: number(), depth: UInt8(depth), prefix: Digest(bytes: prefix) ?? .zero,
+      entries: list(8) { $0.snapshotEntry() },
+      siblings: (0..<(bool() ? depth : generator.index(below: depth + 1))).map { _ in merkleSibling() })
+  }
   mutating func gossip(_ tag: Int) -> GossipMessage {
     switch tag {
     case 1: .publish(list(64) { $0.message().envelope })

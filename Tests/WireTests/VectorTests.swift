@@ -32,7 +32,7 @@ import Wire
       #expect(type.areEqual(try type.decode(entry.bytes), value), "\(entry.name)")
     }
     for type in WireType.all { #expect(vectors.accepted.filter { $0.type == type.name }.count >= 2, "\(type.name)") }
-    #expect(vectors.refused.count > 120 && vectors.forged.count > 30)
+    #expect(vectors.refused.count > 180 && vectors.forged.count > 50)
     for entry in vectors.forged {
       let type = try #require(WireType.named(entry.type))
       _ = try type.decode(entry.bytes)

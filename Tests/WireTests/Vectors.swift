@@ -56,6 +56,7 @@ struct Vectors {
     try addSamples()
     try addCases()
     try addChain()
+    try addEpochs()
     // Refusals whose size is their point are made by every implementation for itself.
     refused = try Refusal.all().filter { $0.bytes.count <= 4_096 }.map {
       Entry(type: $0.type, name: $0.why, more: [("why", quoted($0.error.counter))], bytes: $0.bytes)
@@ -82,8 +83,8 @@ struct Vectors {
 
   /// Every case of every choice, and every kind of envelope with what it takes to sign it anew.
   private mutating func addCases() throws {
-    for tag in 1...11 { add("TransactionAction", "action \(tag)", sampler.action(tag)) }
-    for tag in 1...9 { add("ConsensusMessage", "consensus message \(tag)", sampler.consensus(tag)) }
+    for tag in 1...16 { add("TransactionAction", "action \(tag)", sampler.action(tag)) }
+    for tag in 1...14 { add("ConsensusMessage", "consensus message \(tag)", sampler.consensus(tag)) }
     for tag in 1...3 { add("GossipMessage", "gossip message \(tag)", sampler.gossip(tag)) }
     for tag in 1...4 { add("LinkMessage", "link message \(tag)", sampler.link(tag)) }
     let statuses: [ExitStatus] = [
@@ -162,7 +163,8 @@ struct Vectors {
         epoch: 0, view: height * 2, height: height, parentID: header?.id ?? networkID, parentView: header?.view ?? 0,
         timestampMilliseconds: 1_750_000_000_000 + height * 20,
         transactionsRoot: Block.transactionsRoot(transactions.map(\.id)),
-        stateRoot: Digest(hashing: [UInt8(height)]))
+        stateRoot: Digest(hashing: [UInt8(height)]), nextValidators: genesis.validatorSet.digest,
+        reveal: height == 1 ? .zero : Digest(hashing: [0, UInt8(height)]))
       guard let block = Block(header: next, transactions: transactions) else { continue }
       let bound = [("networkID", fieldsJSON(networkID)), ("id", fieldsJSON(block.id))]
       add("BlockHeader", "the header of block \(height)", next, Array(bound.dropFirst()))
@@ -176,6 +178,99 @@ struct Vectors {
           case .finalize: .finalize(epoch: 0, view: next.view, parentView: next.parentView, blockID: block.id)
           }
         addVotes("\(kind.name) at height \(height)", subject, genesis: genesis, keys: order)
+      }
+    }
+  }
+
+  /// Vote keys, evidence and epoch links, with what it takes to verify them.
+  private mutating func addEpochs() throws {
+    let networkID = sampler.networkID
+    let network = [("networkID", fieldsJSON(networkID))]
+    func forge(_ type: String, _ name: String, _ bytes: [UInt8], _ more: [(String, String)]) {
+      forged.append(Entry(type: type, name: name, more: more, bytes: bytes))
+    }
+    let elsewhere = [("networkID", fieldsJSON(Digest(hashing: Array("another network".utf8))))]
+
+    let node = sampler.keys[0].id
+    let key = sampler.signer(5).voteKey(of: node)
+    let statement = VoteKey.statement(networkID: networkID, node: node, key: key.key)
+    let nodeField = [("node", fieldsJSON(node))]
+    add(
+      "VoteKey", "a key proven for its node", key,
+      network + nodeField + [
+        ("seed", fieldsJSON(Sampler.seed(5))), ("statement", fieldsJSON(statement)),
+        ("signature", fieldsJSON(key.proof)),
+      ])
+    forge("VoteKey", "a key shown for another node", key.encoded, network + [("node", fieldsJSON(sampler.keys[1].id))])
+    forge("VoteKey", "a key shown to another network", key.encoded, elsewhere + nodeField)
+    forge(
+      "VoteKey", "another's key", VoteKey(key: sampler.keys[1].id, proof: key.proof).encoded, network + nodeField)
+
+    for kind in [Evidence.Kind.conflictingNotarize, .conflictingFinalize, .nullifyAndFinalize] {
+      let evidence = sampler.evidence(kind)
+      add("Evidence", "evidence of \(kind.name)", evidence, network)
+      forge("Evidence", "evidence of \(kind.name), shown to another network", evidence.encoded, elsewhere)
+      var other = evidence.encoded
+      other.replaceSubrange(0..<32, with: sampler.keys[sampler.keys[6].id == evidence.key ? 5 : 6].id.bytes)
+      forge("Evidence", "evidence of \(kind.name), against another key", other, network)
+      var second = evidence.encoded
+      second[second.count - 1] ^= 1
+      forge("Evidence", "evidence of \(kind.name), its second vote forged", second, network)
+    }
+    // What an envelope carries is checked with it.
+    for (name, author, action) in [
+      ("a rotation of the author's key", 0, TransactionAction.rotateKey(key)),
+      ("a rotation to a key that was proven for another", 1, .rotateKey(key)),
+      ("a report of evidence", 2, .evidence(sampler.evidence())),
+    ] {
+      let transaction = Transaction(nonce: 1, feeMicrocredits: 100, expiresMilliseconds: 2, action: action)
+      let message = sampler.signer(author).seal(.transaction(transaction), sequence: 7).value
+      if author == 1 {
+        forge("Message", name, message.envelope.encoded, network)
+      } else {
+        addMessage(name, message, key: author)
+      }
+    }
+
+    try addLinks()
+  }
+
+  /// The last block of an epoch of four, whose validators hand over to three that vote under other keys.
+  private mutating func addLinks() throws {
+    let networkID = sampler.networkID
+    let keys = sampler.keys
+    let validators =
+      [Validator(node: keys[0].id, key: keys[4].id)] + keys[1..<4].map { Validator(node: $0.id, key: $0.id) }
+    let next = [4, 5, 6].map { Validator(node: keys[$0 - 3].id, key: keys[$0].id) }
+    let header = BlockHeader(
+      epoch: 5, view: 3_601, height: 21_600, parentID: sampler.digest(), parentView: 3_600,
+      timestampMilliseconds: 1_750_000_000_000, transactionsRoot: Block.transactionsRoot([]),
+      stateRoot: sampler.digest(),
+      nextValidators: ValidatorSet.digest(of: next), reveal: .zero)
+    let subjects = [
+      ("as it was proposed", VoteSubject.finalize(epoch: 5, view: 3_601, parentView: 3_600, blockID: header.id)),
+      ("proposed again", VoteSubject.finalize(epoch: 5, view: 3_604, parentView: 3_601, blockID: header.id)),
+    ]
+    let bound = [
+      ("networkID", fieldsJSON(networkID)), ("validators", fieldsJSON(validators.map(\.key))), ("epoch", "5"),
+    ]
+    for (how, subject) in subjects {
+      let votes = [4, 1, 2, 3].enumerated().map { sampler.signer($0.element).vote(subject, as: UInt16($0.offset)) }
+      for (signers, count) in [([0, 1, 3], "three"), ([1, 2], "two of four")] {
+        guard let certificate = Certificate.assemble(signers.map { votes[$0] }),
+          let link = EpochLink(header: header, finalization: certificate.value, next: next)
+        else { continue }
+        if signers.count == 3 {
+          add("EpochLink", "the last block of epoch 5, \(how)", link, bound)
+          forged.append(
+            Entry(
+              type: "EpochLink", name: "the last block of epoch 5, \(how), by the nodes' own keys",
+              more: [bound[0], ("validators", fieldsJSON(validators.map(\.node))), bound[2]], bytes: link.encoded))
+        } else {
+          forged.append(
+            Entry(
+              type: "EpochLink", name: "the last block of epoch 5, \(how), \(count)", more: bound, bytes: link.encoded))
+        }
       }
     }
   }

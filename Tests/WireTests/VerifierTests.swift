@@ -220,7 +220,7 @@ import Wire
 
   @Test func everySignatureInsideAConsensusMessageIsChecked() throws {
     var sampler = sampler
-    let set = try validators(4)
+    let known = KnownValidators(try validators(4))
     let transactions = [0, 1, 2].map { sampler.message(.transaction, key: $0) }
     var header = sampler.header(root: Block.transactionsRoot(transactions.map(\.id)))
     header.epoch = 7
@@ -234,8 +234,8 @@ import Wire
       .chain([block], finalization: certificate),
     ]
     for message in messages {
-      #expect(try verifier.verify(message, validators: set).value == message)
-      #expect(throws: VerificationError.self) { try stranger.verify(message, validators: set) }
+      #expect(try verifier.verify(message, validators: known).value == message)
+      #expect(throws: VerificationError.self) { try stranger.verify(message, validators: known) }
       // Wherever a signature stands, its first byte counts.
       let bytes = message.encoded
       let signatures = transactions.map(\.envelope.signature) + [vote.signature] + certificate.signatures
@@ -247,20 +247,22 @@ import Wire
         altered[place] ^= 1
         // In a block the altered envelope has another id, so the transactions root refuses it before the signature does.
         guard let other = try? ConsensusMessage(decoding: altered) else { continue }
-        #expect(throws: VerificationError.badSignature) { try verifier.verify(other, validators: set) }
+        #expect(throws: VerificationError.badSignature) { try verifier.verify(other, validators: known) }
       }
       #expect(found > 0)
     }
     for message: ConsensusMessage in [
       .blockRequest([.zero]), .certificateRequest(from: 1, to: 2), .chainRequest(fromHeight: 1),
+      .epochRequest(fromEpoch: 1), .snapshotRequest(height: 1, covering: .zero), .relayRequest(epoch: 9, voters: [1]),
+      .snapshot(sampler.snapshotChunk()),
     ] {
-      #expect(try verifier.verify(message, validators: set).value == message)
+      #expect(try verifier.verify(message, validators: known).value == message)
     }
   }
 
   @Test func aForgedTransactionInsideABlockIsRefused() throws {
     var sampler = sampler
-    let set = try validators(4)
+    let known = KnownValidators(try validators(4))
     let good = sampler.message(.transaction, key: 0)
     var bytes = good.envelope.encoded
     bytes[bytes.count - 1] ^= 1
@@ -268,7 +270,7 @@ import Wire
     let block = try #require(
       Block(header: sampler.header(root: Block.transactionsRoot([good.id, forged.id])), transactions: [good, forged]))
     let read = try Block(decoding: block.encoded)
-    #expect(throws: VerificationError.badSignature) { try verifier.verify(.blocks([read]), validators: set) }
+    #expect(throws: VerificationError.badSignature) { try verifier.verify(.blocks([read]), validators: known) }
   }
 
   @Test func validatorSetsAreBounded() throws {
@@ -277,6 +279,12 @@ import Wire
     #expect(ValidatorSet(epoch: 0, members: ids) == nil)
     #expect(ValidatorSet(epoch: 0, members: [ids[0], ids[0]]) == nil)
     #expect(ValidatorSet(epoch: 0, members: Array(ids.prefix(100)))?.quorum == 67)
+    let sharedKey = [Validator(node: ids[0], key: ids[2]), Validator(node: ids[1], key: ids[2])]
+    #expect(ValidatorSet(epoch: 0, validators: sharedKey) == nil)
+    #expect(ValidatorSet(epoch: 0, validators: [sharedKey[0], sharedKey[0]]) == nil)
+    #expect(
+      ValidatorSet(epoch: 0, validators: [Validator(node: ids[0], key: ids[1]), Validator(node: ids[1], key: ids[0])])
+        != nil)
   }
 
   @Test func sequencesStrictlyIncrease() {
