@@ -1088,7 +1088,8 @@ TYPES = {
     "OfferTerms": OFFER_TERMS, "Resources": RESOURCES, "GPUOffer": GPU_OFFER, "Label": LABEL, "Prices": PRICES,
     "JobTerms": JOB_TERMS, "JobSpecification": JOB_SPECIFICATION, "Input": INPUT, "LeaseCommitment": LEASE_COMMITMENT,
     "LeaseResult": LEASE_RESULT, "VoteKey": VOTE_KEY, "Evidence": EVIDENCE, "Validator": VALIDATOR, "EpochLink": EPOCH_LINK,
-    "SnapshotEntry": SNAPSHOT_ENTRY, "MerkleSibling": MERKLE_SIBLING, "SnapshotChunk": SNAPSHOT_CHUNK, "ExitStatus": EXIT_STATUS, "Usage": USAGE, "BlockHeader": BLOCK_HEADER, "Block": BLOCK,
+    "SnapshotEntry": SNAPSHOT_ENTRY, "MerkleSibling": MERKLE_SIBLING, "SnapshotChunk": SNAPSHOT_CHUNK,
+    "ExitStatus": EXIT_STATUS, "Usage": USAGE, "BlockHeader": BLOCK_HEADER, "Block": BLOCK,
     "VoteSubject": VOTE_SUBJECT, "Vote": VOTE, "Certificate": CERTIFICATE, "LinkMessage": LINK,
     "ConsensusMessage": CONSENSUS, "GossipMessage": GOSSIP, "ServiceMessage": SERVICE,
 }
