@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 ]
 
 struct Room {
-  enum Kind { case library, executable, fuzzer, test, c, system(pkgConfig: String, package: String) }
+  enum Kind { case library, executable, fuzzer, bench, test, c, system(pkgConfig: String, package: String) }
   var name: String
   var kind: Kind = .library
   var needs: [String] = []
@@ -114,10 +114,21 @@ let fuzzers =
   Context.environment["LINNET_FUZZ"] == nil
   ? [] : [Room(name: "linnet-fuzz", kind: .fuzzer, needs: ["Blobs", "Wire", "Primitives"])]
 
+/// The programs of `make bench-consensus`, built by scope only.
+let benches = [
+  Room(name: "bench-switch", kind: .bench),
+  Room(
+    name: "bench-load", kind: .bench, needs: ["Transport", "Config", "Sodium", "Wire", "Primitives"],
+    products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
+  Room(
+    name: "bench-model", kind: .bench,
+    needs: ["Core", "Consensus", "Ledger", "Membership", "Broadcast", "Wire", "Primitives", "Sodium"]),
+]
+
 /// The rooms that `scope` asks for: each named target, all that it needs, and its tests.
 func kept() -> [Room] {
   guard let scope else { return rooms }
-  let rooms = rooms + fuzzers
+  let rooms = rooms + fuzzers + benches
   let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
   var names = Set<String>()
   func add(_ name: String) {
@@ -161,6 +172,9 @@ let package = Package(
     case .executable:
       return .executableTarget(
         name: room.name, dependencies: dependencies, path: "Sources/\(room.name)", swiftSettings: strict)
+    case .bench:
+      return .executableTarget(
+        name: room.name, dependencies: dependencies, path: "Benchmarks/\(room.name)", swiftSettings: strict)
     case .fuzzer:
       return .executableTarget(
         name: room.name, dependencies: dependencies, path: "Fuzz", swiftSettings: strict)
