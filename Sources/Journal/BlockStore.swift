@@ -1,40 +1,46 @@
 import Glibc
 import Synchronization
 
-/// The finalised blocks of one network in one file that only grows: opaque bytes, at consecutive heights.
-///
-/// Reads use pread and take no lock while they read, so they go on beside the writer. `append` leaves the bytes to the
-/// kernel; `sync` makes them durable. A failed write or sync is final, as in the journal.
-package final class BlockStore: Sendable {
-  private static let fileName = "blocks"
-  /// On open the payloads in this many bytes at the end are checked; older ones when they are read.
-  private static let checkedTailBytes = 16 << 20
-  /// How far behind a bad record recovery looks for a good one.
-  private static let searchBytes = 64 << 20
+/// What opening a block store found.
+package struct BlockFindings: Equatable, Sendable {
+  /// Bytes at the end that were cut off: blocks whose writing did not come to its end, or that were damaged there.
+  package var tornBytes = 0
+  /// Heights between the first and the last that are not there or do not check.
+  package var missing: [ClosedRange<UInt64>] = []
+  /// Files whose header does not check; they were set aside under the name with `.damaged` behind it.
+  package var unreadableFiles: [String] = []
+}
 
-  private struct State {
-    var index = BlockIndex()
-    var end: Int
+/// The final blocks of one network, opaque bytes at consecutive heights, in files of some thousand blocks each.
+///
+/// Reads take no lock while they read, so they go on beside the writer. `append` leaves the bytes to the kernel; `sync`
+/// makes them durable; changes and syncs are made one after the other, by one queue. A failed write or sync is final, as in the journal. Damage is no failure: a block that does not
+/// check is missing, and peers have it.
+package final class BlockStore: Sendable {
+  struct State {
+    var files: [BlockFile]
+    /// The last of `files`, open for writing; nil when there is none.
+    var output: DiskFile?
     var failure: JournalError?
   }
 
   private let disk: any Disk
-  private let file: DiskFile
+  private let directory: String
+  private let networkID: [UInt8]
+  private let blocksPerFile: Int
   private let lock: DiskFile
-  private let salt: UInt64
   private let state: Mutex<State>
 
   /// Opens the store in `directory`, which is made if it is missing, and reads the headers of all blocks.
   ///
-  /// A record that does not check at the end of the file, with nothing sound after it, is a torn tail and cut off.
-  /// Damage further in throws `.damaged`, unless `discardingDamage` says to cut it off too: finalised blocks can be
-  /// fetched from peers again.
-  ///
-  /// - Returns: the store and how many bytes were cut off.
+  /// - Parameters:
+  ///   - networkID: the 32 bytes of the network; files of another are an error.
+  ///   - blocksPerFile: a file with so many blocks is followed by a new one; pruning goes by files.
   package static func open(
-    directory: String, networkID: [UInt8], discardingDamage: Bool = false, disk: any Disk = SystemDisk()
-  ) throws(JournalError) -> (store: BlockStore, truncatedBytes: Int) {
-    precondition(networkID.count == 32)
+    directory: String, networkID: [UInt8], blocksPerFile: Int = JournalLimits.blocksPerFile,
+    disk: any Disk = SystemDisk()
+  ) throws(JournalError) -> (store: BlockStore, findings: BlockFindings) {
+    precondition(networkID.count == 32 && blocksPerFile > 0)
     let lock: DiskFile
     do throws(DiskFailure) {
       try disk.makeDirectory(directory)
@@ -44,117 +50,185 @@ package final class BlockStore: Sendable {
         ? .locked(directory, error) : .disk("Opening the block store in \(directory)", error)
     }
     do throws(JournalError) {
-      let path = directory + "/" + fileName
-      let file: DiskFile
-      do throws(DiskFailure) {
-        if try !disk.list(directory).contains(fileName) { try create(directory, path, networkID, disk) }
-        file = try disk.open(path)
-      } catch {
-        throw .disk("Opening the block store in \(directory)", error)
-      }
-      do throws(JournalError) {
-        return try load(file, lock, networkID, discardingDamage, disk)
-      } catch {
-        disk.close(file)
-        throw error
-      }
+      let opening = BlockStoreOpening(
+        disk: disk, directory: directory, networkID: networkID, blocksPerFile: blocksPerFile)
+      let (state, findings) = try opening.run()
+      return (BlockStore(disk, directory, networkID, blocksPerFile, lock, state), findings)
     } catch {
       disk.close(lock)
       throw error
     }
   }
 
-  private init(_ disk: any Disk, _ file: DiskFile, _ lock: DiskFile, _ salt: UInt64, _ index: BlockIndex, _ end: Int) {
+  private init(
+    _ disk: any Disk, _ directory: String, _ networkID: [UInt8], _ blocksPerFile: Int, _ lock: DiskFile, _ state: State
+  ) {
     self.disk = disk
-    self.file = file
+    self.directory = directory
+    self.networkID = networkID
+    self.blocksPerFile = blocksPerFile
     self.lock = lock
-    self.salt = salt
-    state = Mutex(State(index: index, end: end))
+    self.state = Mutex(state)
   }
 
   deinit {
-    disk.close(file)
+    state.withLock { state in
+      if let output = state.output { disk.close(output) }
+    }
     disk.close(lock)
   }
 
-  /// The heights held; nil when there is no block.
+  /// The lowest and the highest height held; some between may be missing. Nil when there is no block.
   package var range: ClosedRange<UInt64>? {
     state.withLock { state in
-      guard state.index.count > 0 else { return nil }
-      return state.index.firstHeight...(state.index.firstHeight + UInt64(state.index.count - 1))
+      guard let first = state.files.first(where: { !$0.extents.isEmpty }),
+        let last = state.files.last(where: { !$0.extents.isEmpty })
+      else { return nil }
+      return first.firstHeight...(last.firstHeight + UInt64(last.extents.count - 1))
     }
   }
 
   /// The height of the newest block; nil when there is none.
   package var lastHeight: UInt64? { range?.upperBound }
 
-  /// The height of the block with this 32-byte id.
-  package func height(ofID id: [UInt8]) -> UInt64? {
-    guard id.count == 32 else { return nil }
-    return state.withLock { $0.index.height(ofID: id) }
-  }
+  /// The only height that `append` takes; nil when it takes any.
+  package var nextHeight: UInt64? { state.withLock { $0.files.last?.nextHeight } }
+
+  /// How many files there are.
+  package var fileCount: Int { state.withLock { $0.files.count } }
 
   /// Adds the next block. The first block of an empty store may have any height, each later one the next.
   ///
-  /// - Parameters:
-  ///   - id: 32 bytes.
-  ///   - bytes: at most 16 MiB.
-  package func append(height: UInt64, id: [UInt8], bytes: [UInt8]) throws(JournalError) {
-    precondition(id.count == 32)
+  /// - Parameter bytes: at most 16 MiB.
+  package func append(height: UInt64, bytes: [UInt8]) throws(JournalError) {
     guard bytes.count <= JournalLimits.maximumRecordBytes else {
       throw JournalError(
         .tooLarge, "Block \(height) has \(bytes.count) bytes, over the bound of \(JournalLimits.maximumRecordBytes).")
     }
-    let record = BlockHeader(height: height, id: id, payload: bytes).encoded(salt: salt) + bytes
-    try state.withLock { state throws(JournalError) in
-      if let failure = state.failure { throw failure }
-      if state.index.count > 0 {
-        let (expected, overflow) = state.index.firstHeight.addingReportingOverflow(UInt64(state.index.count))
-        guard !overflow, height == expected else {
-          throw JournalError(.heightOutOfOrder, "Block \(height) cannot be stored: the next height is \(expected).")
-        }
+    try changing("Writing block \(height)") { state throws(JournalOrDisk) in
+      let last = state.files.last
+      if let last, height != last.nextHeight || height == .max {
+        throw .journal(
+          JournalError(
+            .heightOutOfOrder, "Block \(height) cannot be stored: the next height is \(last.nextHeight)."))
       }
-      do throws(DiskFailure) {
-        try disk.writeAll(file, record, at: state.end)
-      } catch {
-        let failure = JournalError.disk("Writing block \(height)", error)
-        state.failure = failure
-        throw failure
+      if last.map({ $0.extents.count >= blocksPerFile || $0.end >= JournalLimits.segmentBytes }) ?? true {
+        try JournalOrDisk.wrap { () throws(DiskFailure) in try startFile(at: height, &state) }
       }
-      state.index.append(height: height, id: id, offset: state.end)
-      state.end += record.count
+      let index = state.files.count - 1
+      guard let output = state.output else { return }
+      let record = BlockRecordHeader(height: height, payload: bytes).encoded(salt: state.files[index].salt) + bytes
+      let end = state.files[index].end
+      try JournalOrDisk.wrap { () throws(DiskFailure) in try disk.writeAll(output, record, at: end) }
+      state.files[index].append(length: record.count)
     }
   }
 
   /// The bytes of a block; nil where the height is not held. Throws `.damaged` where they do not check.
   package func read(height: UInt64) throws(JournalError) -> [UInt8]? {
-    let extent = state.withLock { state -> Range<Int>? in
-      guard let position = state.index.position(ofHeight: height) else { return nil }
-      let next = position + 1 < state.index.count ? state.index.offset(at: position + 1) : state.end
-      return state.index.offset(at: position)..<next
+    try read(from: height, maximumCount: 1, maximumBytes: .max).first
+  }
+
+  /// The bytes of consecutive blocks from a height on, with one read of the disk; empty where the first is not held.
+  /// They end before a block that is missing, at the end of a file, and before `maximumBytes` would be exceeded, though
+  /// never before the first. Throws `.damaged` where the first does not check, and ends before any other that does not.
+  package func read(from height: UInt64, maximumCount: Int, maximumBytes: Int) throws(JournalError) -> [[UInt8]] {
+    let found = state.withLock { state -> (path: String, salt: UInt64, extents: [BlockFile.Extent])? in
+      guard let file = state.files.last(where: { $0.firstHeight <= height }), var next = file.extent(of: height)
+      else { return nil }
+      var extents: [BlockFile.Extent] = []
+      var bytes = 0
+      while extents.count < maximumCount, extents.isEmpty || bytes + next.length <= maximumBytes {
+        extents.append(next)
+        bytes += next.length
+        guard let following = file.extent(of: height + UInt64(extents.count)) else { break }
+        next = following
+      }
+      return (file.path, file.salt, extents)
     }
-    guard let extent else { return nil }
-    let record: [UInt8]
+    guard let found, let first = found.extents.first, let last = found.extents.last else { return [] }
+    let bytes: [UInt8]
     do throws(DiskFailure) {
-      record = try disk.read(file, count: extent.count, at: extent.lowerBound)
+      let file = try disk.openForReading(found.path)
+      defer { disk.close(file) }
+      bytes = try disk.read(file, count: last.offset + last.length - first.offset, at: first.offset)
     } catch {
+      // It was pruned meanwhile.
+      if error.errorNumber == ENOENT { return [] }
       throw .disk("Reading block \(height)", error)
     }
-    guard let header = BlockHeader(record, at: 0, salt: salt), header.height == height,
-      record.count == BlockHeader.byteCount + Int(header.length)
-    else { throw BlockStore.damaged(file, extent.lowerBound) }
-    let payload = Array(record[BlockHeader.byteCount...])
-    guard CRC32C.checksum(payload) == header.payloadChecksum else {
-      throw BlockStore.damaged(file, extent.lowerBound)
+    var blocks: [[UInt8]] = []
+    for extent in found.extents {
+      let start = extent.offset - first.offset
+      guard let payload = BlockStore.payload(bytes, at: start, height + UInt64(blocks.count), found.salt) else {
+        guard blocks.isEmpty else { break }
+        throw JournalError(
+          .damaged, "Block \(height) is damaged, at byte \(extent.offset) of \(found.path). Peers have it.")
+      }
+      blocks.append(payload)
     }
-    return payload
+    return blocks
+  }
+
+  /// Deletes the files all of whose blocks lie below `height`. What is left may begin lower: pruning goes by files, and
+  /// the last file stays.
+  package func prune(below height: UInt64) throws(JournalError) {
+    try changing("Pruning blocks below \(height)") { state throws(JournalOrDisk) in
+      let count = state.files.dropLast().prefix { $0.nextHeight <= height }.count
+      guard count > 0 else { return }
+      try JournalOrDisk.wrap { () throws(DiskFailure) in
+        for file in state.files[..<count] { try disk.remove(file.path) }
+        try disk.synchronizeDirectory(directory)
+      }
+      state.files.removeFirst(count)
+    }
+  }
+
+  /// Drops all blocks; the next must be the one at `height`. For a node whose state came from a snapshot.
+  package func begin(at height: UInt64) throws(JournalError) {
+    try changing("Beginning the block store at \(height)") { state throws(JournalOrDisk) in
+      try JournalOrDisk.wrap { () throws(DiskFailure) in
+        for file in state.files { try disk.remove(file.path) }
+        state.files = []
+        try startFile(at: height, &state)
+      }
+    }
+  }
+
+  /// Drops the blocks from `height` on: behind a missing one the rest is of no use to whoever must execute them.
+  package func truncate(from height: UInt64) throws(JournalError) {
+    try changing("Dropping the blocks from \(height) on") { state throws(JournalOrDisk) in
+      try JournalOrDisk.wrap { () throws(DiskFailure) in
+        while let last = state.files.last, last.nextHeight > height {
+          if let output = state.output { disk.close(output) }
+          state.output = nil
+          if last.firstHeight >= height, state.files.count > 1 {
+            try disk.remove(last.path)
+            state.files.removeLast()
+          } else {
+            let file = try disk.open(last.path)
+            state.output = file
+            let end = state.files[state.files.count - 1].truncate(from: max(height, last.firstHeight))
+            try disk.truncate(file, to: end)
+            break
+          }
+        }
+        if state.output == nil, let last = state.files.last { state.output = try disk.open(last.path) }
+        try disk.synchronizeDirectory(directory)
+      }
+    }
   }
 
   /// Makes every block appended so far durable.
   package func sync() throws(JournalError) {
-    if let failure = state.withLock({ $0.failure }) { throw failure }
+    // A file that is followed by another was synced before; the lock is not held while this one is.
+    let output = try state.withLock { state throws(JournalError) -> DiskFile? in
+      if let failure = state.failure { throw failure }
+      return state.output
+    }
+    guard let output else { return }
     do throws(DiskFailure) {
-      try disk.synchronize(file)
+      try disk.synchronize(output)
     } catch {
       let failure = JournalError.disk("Syncing the block store", error)
       state.withLock { $0.failure = failure }
@@ -162,106 +236,67 @@ package final class BlockStore: Sendable {
     }
   }
 
-  private static func damaged(_ file: DiskFile, _ offset: Int) -> JournalError {
-    JournalError(
-      .damaged,
-      "\(file.path) is damaged at byte \(offset). "
-        + "Let it be cut off there, or move the file away: its blocks are fetched from peers again.")
+  private static func payload(_ bytes: [UInt8], at start: Int, _ height: UInt64, _ salt: UInt64) -> [UInt8]? {
+    guard let header = BlockRecordHeader(bytes, at: start, salt: salt), header.height == height else { return nil }
+    let begin = start + BlockRecordHeader.byteCount
+    guard begin + Int(header.length) <= bytes.count else { return nil }
+    let payload = Array(bytes[begin..<(begin + Int(header.length))])
+    return CRC32C.checksum(payload) == header.payloadChecksum ? payload : nil
+  }
+
+  /// Syncs the file in writing and begins the next one.
+  private func startFile(at height: UInt64, _ state: inout State) throws(DiskFailure) {
+    if let output = state.output {
+      try disk.synchronize(output)
+      disk.close(output)
+      state.output = nil
+    }
+    let path = directory + "/" + BlockFileName.name(height)
+    let salt = UInt64.random(in: .min ... .max)
+    let header = BlockFileHeader(networkID: networkID, firstHeight: height, salt: salt)
+    let temporary = directory + "/" + BlockFileName.name(height) + ".tmp"
+    var file = try disk.create(temporary)
+    do throws(DiskFailure) {
+      try disk.writeAll(file, header.encoded(), at: 0)
+      try disk.synchronize(file)
+      try disk.rename(temporary, to: path)
+      try disk.synchronizeDirectory(directory)
+    } catch {
+      disk.close(file)
+      throw error
+    }
+    file.path = path
+    state.output = file
+    state.files.append(BlockFile(path: path, firstHeight: height, salt: salt))
+  }
+
+  /// Runs a change; a failure of the disk is final.
+  private func changing(
+    _ doing: String, _ body: (inout State) throws(JournalOrDisk) -> Void
+  ) throws(JournalError) {
+    try state.withLock { state throws(JournalError) in
+      if let failure = state.failure { throw failure }
+      do throws(JournalOrDisk) {
+        try body(&state)
+      } catch {
+        switch error {
+        case .journal(let refusal): throw refusal
+        case .disk(let cause):
+          let failure = JournalError.disk(doing, cause)
+          state.failure = failure
+          throw failure
+        }
+      }
+    }
   }
 }
 
-// Opening.
-extension BlockStore {
-  private static func create(
-    _ directory: String, _ path: String, _ networkID: [UInt8], _ disk: any Disk
-  ) throws(DiskFailure) {
-    let header = BlockFileHeader(networkID: networkID, salt: UInt64.random(in: .min ... .max))
-    let file = try disk.create(path + ".tmp")
-    defer { disk.close(file) }
-    try disk.writeAll(file, header.encoded(), at: 0)
-    try disk.synchronize(file)
-    try disk.rename(path + ".tmp", to: path)
-    try disk.synchronizeDirectory(directory)
-  }
+/// A refusal, which changes nothing, or a failure of the disk, which is final.
+enum JournalOrDisk: Error {
+  case journal(JournalError)
+  case disk(DiskFailure)
 
-  private static func load(
-    _ file: DiskFile, _ lock: DiskFile, _ networkID: [UInt8], _ discardingDamage: Bool, _ disk: any Disk
-  ) throws(JournalError) -> (store: BlockStore, truncatedBytes: Int) {
-    do {
-      let size = try disk.size(file)
-      let fileHeader = try BlockFileHeader.read(
-        try disk.read(file, count: BlockFileHeader.byteCount, at: 0), path: file.path)
-      guard fileHeader.networkID == networkID else { throw JournalError.wrongNetwork(file.path) }
-      let salt = fileHeader.salt
-
-      var (index, end) = try scanHeaders(file, size: size, salt: salt, disk)
-      if let bad = try firstBadPayload(file, index, end: end, salt: salt, disk) {
-        end = index.offset(at: bad)
-        index.truncate(to: bad)
-      }
-      if end < size {
-        if !discardingDamage, try holdsBlock(file, after: end, size: size, salt: salt, disk) {
-          throw damaged(file, end)
-        }
-        try disk.truncate(file, to: end)
-      }
-      try disk.synchronize(file)
-      return (BlockStore(disk, file, lock, salt, index, end), size - end)
-    } catch let error as JournalError {
-      throw error
-    } catch let failure as DiskFailure {
-      throw .disk("Reading the block store", failure)
-    } catch {
-      throw JournalError(.damaged, "Reading the block store failed: \(error)")
-    }
-  }
-
-  /// All blocks whose headers check and follow one another, and where they end.
-  private static func scanHeaders(
-    _ file: DiskFile, size: Int, salt: UInt64, _ disk: any Disk
-  ) throws(DiskFailure) -> (BlockIndex, Int) {
-    var index = BlockIndex()
-    var offset = BlockFileHeader.byteCount
-    while offset < size {
-      let bytes = try disk.read(file, count: BlockHeader.byteCount, at: offset)
-      guard let header = BlockHeader(bytes, at: 0, salt: salt) else { break }
-      let next = offset + BlockHeader.byteCount + Int(header.length)
-      guard next <= size, index.count == 0 || header.height == index.firstHeight &+ UInt64(index.count)
-      else { break }
-      index.append(height: header.height, id: header.id, offset: offset)
-      offset = next
-    }
-    return (index, offset)
-  }
-
-  /// The first block in the checked tail whose payload does not check.
-  private static func firstBadPayload(
-    _ file: DiskFile, _ index: BlockIndex, end: Int, salt: UInt64, _ disk: any Disk
-  ) throws(DiskFailure) -> Int? {
-    var first = index.count
-    while first > 0, first == index.count || index.offset(at: first) > end - checkedTailBytes { first -= 1 }
-    for position in first..<index.count {
-      let offset = index.offset(at: position)
-      let next = position + 1 < index.count ? index.offset(at: position + 1) : end
-      let record = try disk.read(file, count: next - offset, at: offset)
-      guard let header = BlockHeader(record, at: 0, salt: salt),
-        CRC32C.checksum(record[BlockHeader.byteCount...]) == header.payloadChecksum
-      else { return position }
-    }
-    return nil
-  }
-
-  /// Whether the header of any block lies behind the bad one at `offset`.
-  private static func holdsBlock(
-    _ file: DiskFile, after offset: Int, size: Int, salt: UInt64, _ disk: any Disk
-  ) throws(DiskFailure) -> Bool {
-    let bytes = try disk.read(file, count: min(size - offset, searchBytes), at: offset)
-    var start = 1
-    if let bad = BlockHeader(bytes, at: 0, salt: salt) { start = BlockHeader.byteCount + Int(bad.length) }
-    while start + BlockHeader.byteCount <= bytes.count {
-      if BlockHeader(bytes, at: start, salt: salt) != nil { return true }
-      start += 1
-    }
-    return false
+  static func wrap(_ body: () throws(DiskFailure) -> Void) throws(JournalOrDisk) {
+    do throws(DiskFailure) { try body() } catch { throw .disk(error) }
   }
 }

@@ -152,6 +152,8 @@ package enum JournalLimits {
   package static let maximumRecordBytes = 16 << 20
   /// A segment that would grow past this many bytes is followed by a new one.
   package static let segmentBytes = 64 << 20
+  /// A file of blocks with so many of them is followed by a new one.
+  package static let blocksPerFile = 1_024
   /// Appends and compactions are refused while more bytes than this would wait or be in writing.
   package static let queueBytes = 64 << 20
 }
