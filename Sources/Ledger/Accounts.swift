@@ -40,6 +40,17 @@ extension BlockExecution {
     state.accounts[id] = account
   }
 
+  /// Burns part of what is locked.
+  mutating func burnBond(_ amount: UInt64, of id: NodeID) {
+    guard amount > 0 else { return }
+    guard var account = state.accounts[id], account.bondedMicrocredits >= amount else {
+      preconditionFailure("what is burnt was locked")
+    }
+    account.bondedMicrocredits -= amount
+    state.accounts[id] = account
+    chain.burntMicrocredits += amount
+  }
+
   /// Locks part of a balance for a job.
   mutating func lockEscrow(_ amount: UInt64, of id: NodeID) throws(TransactionRefusal) {
     guard var account = state.accounts[id], account.balanceMicrocredits >= amount else { throw .insufficientBalance }

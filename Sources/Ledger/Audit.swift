@@ -7,6 +7,7 @@ extension LedgerReader {
     var sum = burntMicrocredits
     for (_, account) in accounts { sum += account.balanceMicrocredits }
     for (_, provider) in view.providers.entries() { sum += provider.bondMicrocredits }
+    for (_, validator) in validators { sum += validator.stakeMicrocredits }
     for (_, job) in jobs {
       sum += job.escrowMicrocredits
       for lease in job.leases { sum += lease.stakeMicrocredits }
@@ -31,7 +32,8 @@ extension LedgerReader {
     return StateChanges(
       accounts: all(view.accounts), providers: all(view.providers), jobs: all(view.jobs), leases: all(view.leases),
       holdings: all(view.holdings), deadlines: all(view.deadlines), pending: all(view.pending),
-      attestations: all(view.attestations), chain: all(view.chain), network: all(view.network)
+      attestations: all(view.attestations), chain: all(view.chain), network: all(view.network),
+      validators: all(view.validators), epochs: all(view.epochs), voteKeys: all(view.voteKeys)
     ).leaves
   }
 
@@ -94,6 +96,15 @@ extension LedgerReader {
         require(view.deadlines[provider.renewalDeadline(of: id)] != nil, "\(id.short) has no renewal deadline")
       }
     }
+    var validatorCount: UInt64 = 0
+    for (id, validator) in validators {
+      validatorCount += 1
+      if validator.stakeMicrocredits > 0 { bonds[id, default: 0] += validator.stakeMicrocredits }
+      require(view.voteKeys[validator.key]?.node == id, "the vote key of \(id.short) is not kept as its own")
+      require(!validator.isJailed || !validator.isStanding, "\(id.short) stands although it is jailed")
+      require((validator.returnEpoch ?? epoch) >= epoch, "the stake of \(id.short) should have returned")
+      require(validator.beacon != nil || validator.nextBeacon == nil, "\(id.short) has a later chain and no first")
+    }
     var accountCount: UInt64 = 0
     for (id, account) in accounts {
       accountCount += 1
@@ -108,6 +119,11 @@ extension LedgerReader {
     require(count(view.pending) == pending, "there are \(count(view.pending)) jobs in line, not \(pending)")
     require(count(view.holdings) == live, "there are \(count(view.holdings)) holdings, not \(live)")
     require(count(view.leases) == leases, "there are \(count(view.leases)) leases, not \(leases)")
+    let first = epoch > parameters.evidenceAgeEpochs ? epoch - parameters.evidenceAgeEpochs : 0
+    require(view.epochs.entries().map(\.key.epoch) == Array(first...epoch + 1), "the sets kept are not those needed")
+    require(count(view.voteKeys) == validatorCount, "there are \(count(view.voteKeys)) vote keys")
+    require(
+      chain.validatorCount == validatorCount, "\(chain.validatorCount) validators are counted, not \(validatorCount)")
     require(chain.freshCount == fresh, "\(chain.freshCount) jobs count as fresh, not \(fresh)")
     require(chain.jobCount == jobCount, "\(chain.jobCount) jobs are counted, not \(jobCount)")
     require(chain.accountCount == accountCount, "\(chain.accountCount) accounts are counted, not \(accountCount)")

@@ -1,9 +1,9 @@
 // One block, executed:
 //
-// 1. Ledger time follows the timestamp by at most one step; the beacon takes in the parent's id.
+// 1. Ledger time follows the timestamp by at most one step; the beacon takes in what the leader reveals (Beacon.swift).
 // 2. Transactions, in order. What may stand in a block at all is decided before any of it is executed.
 // 3. Deadlines that ledger time has reached: after the transactions, so that a renewal in this very block counts.
-// 4. Assignment (Assignment.swift).
+// 4. Assignment (Assignment.swift); and in an epoch's last block the end of the epoch (Epochs.swift).
 
 import Primitives
 import Wire
@@ -12,7 +12,12 @@ import Wire
 struct BlockExecution {
   let networkID: Digest
   let parameters: ChainParameters
+  /// The block's epoch.
+  let epoch: UInt64
+  /// The validators of that epoch.
   let validators: ValidatorSet
+  /// The digest of those of the next.
+  let nextValidators: Digest
   let leader: NodeID
   var state: StateView
   /// Written back at the end: every transaction changes it.
@@ -22,24 +27,25 @@ struct BlockExecution {
   /// True once something may make a job fit that did not.
   var capacityFreed = false
 
-  /// Begins a block (rule 1).
-  init(
-    on view: StateView, networkID: Digest, validators: ValidatorSet, parentID: Digest, timestampMilliseconds: UInt64,
-    leader: NodeID
-  ) {
+  /// Begins a block (rule 1, without the reveal).
+  init(on view: StateView, networkID: Digest, timestampMilliseconds: UInt64, leader: NodeID) {
     guard var chain = view.chain[SoleKey()], let network = view.network[SoleKey()] else {
       preconditionFailure("every state has its chain and network records")
     }
     self.networkID = networkID
-    self.validators = validators
     self.leader = leader
     parameters = network.parameters
     state = view
     chain.height += 1
+    epoch = parameters.epoch(ofHeight: chain.height)
+    guard let validators = view.validatorSet(epoch: epoch), let next = view.epochs[EpochKey(epoch + 1)] else {
+      preconditionFailure("every state has the validators of the next block's epoch and of the one after")
+    }
+    self.validators = validators
+    nextValidators = ValidatorSet.digest(of: next.validators)
     chain.timestampMilliseconds = timestampMilliseconds
     chain.ledgerTimeMilliseconds = BlockExecution.ledgerTime(
       at: timestampMilliseconds, after: chain.ledgerTimeMilliseconds, parameters: parameters)
-    chain.beacon = Digest(domain: 2, chain.beacon, parentID)
     self.chain = chain
   }
 
@@ -105,7 +111,11 @@ struct BlockExecution {
     case .commitResults(let commitments): try commitResults(commitments, by: author)
     case .revealResults(let results): try revealResults(results, by: author)
     case .attest(let provider, let liveness): try attest(provider, liveness, by: author)
-    case .stake, .unstake, .rotateKey, .registerBeacon, .evidence: throw .zeroAmount
+    case .stake(let amount): try stake(amount, by: author)
+    case .unstake: try unstake(author)
+    case .rotateKey(let new): try rotateKey(new.key, by: author)
+    case .registerBeacon(let tip, let length): try registerBeacon(tip: tip, length: length, by: author)
+    case .evidence(let evidence): try takeEvidence(evidence)
     }
   }
 
@@ -113,6 +123,7 @@ struct BlockExecution {
   mutating func finish() {
     passDeadlines()
     assignJobs()
+    endEpoch()
     state.chain[SoleKey()] = chain
   }
 }

@@ -8,6 +8,12 @@ public enum BlockRefusal: Error, Hashable, Sendable {
   case wrongHeight
   /// The timestamp is not above the parent's, or above 2^48.
   case wrongTimestamp
+  /// The epoch is not the one that the height is in.
+  case wrongEpoch
+  /// The validators it names for the next epoch are not those of the state.
+  case wrongValidators
+  /// The reveal is not the element that the leader's hash chain demands in that view, or there is one without a chain.
+  case wrongReveal
   /// More transactions or bytes than a block may have.
   case tooLarge
   /// A message that is no transaction.
@@ -28,6 +34,9 @@ public enum BlockRefusal: Error, Hashable, Sendable {
     case .tooManyBranches: "tooManyBranches"
     case .wrongHeight: "wrongHeight"
     case .wrongTimestamp: "wrongTimestamp"
+    case .wrongEpoch: "wrongEpoch"
+    case .wrongValidators: "wrongValidators"
+    case .wrongReveal: "wrongReveal"
     case .tooLarge: "tooLarge"
     case .notATransaction: "notATransaction"
     case .wrongNonce: "wrongNonce"

@@ -9,7 +9,7 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
   public internal(set) var timestampMilliseconds: UInt64
   /// Ledger time: follows the timestamps, but by at most one step a block.
   public internal(set) var ledgerTimeMilliseconds: UInt64
-  /// The hash chained over the ids of all blocks below this one.
+  /// The hash chained over what the leaders of all blocks revealed.
   public internal(set) var beacon: Digest
   /// All fees burnt.
   public internal(set) var burntMicrocredits: UInt64
@@ -17,6 +17,8 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
   public internal(set) var accountCount: UInt64
   /// How many providers there are.
   public internal(set) var providerCount: UInt64
+  /// How many accounts have a validator's stake.
+  public internal(set) var validatorCount: UInt64
   /// How many jobs there are.
   public internal(set) var jobCount: UInt64
   /// How many jobs were ever submitted.
@@ -36,6 +38,7 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
     burntMicrocredits = 0
     accountCount = 0
     providerCount = 0
+    validatorCount = 0
     jobCount = 0
     submissionCount = 0
     freshCount = 0
@@ -49,7 +52,9 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
     writer.varint(timestampMilliseconds)
     writer.varint(ledgerTimeMilliseconds)
     writer.digest(beacon)
-    for count in [burntMicrocredits, accountCount, providerCount, jobCount, submissionCount, freshCount] {
+    for count in [
+      burntMicrocredits, accountCount, providerCount, validatorCount, jobCount, submissionCount, freshCount,
+    ] {
       writer.varint(count)
     }
     writer.optional(sweepCursor) { $0.value($1) }
@@ -65,6 +70,7 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
     burntMicrocredits = try reader.varint()
     accountCount = try reader.varint()
     providerCount = try reader.varint()
+    validatorCount = try reader.varint()
     jobCount = try reader.varint()
     submissionCount = try reader.varint()
     freshCount = try reader.varint()
@@ -73,25 +79,12 @@ public struct ChainRecord: Hashable, Sendable, WireCodable {
   }
 }
 
-/// What all nodes share and no block changes yet: parameters and validators.
+/// What all nodes share and no block changes.
 struct NetworkRecord: Hashable, Sendable, WireCodable {
   let parameters: ChainParameters
-  let validators: [NodeID]
 
-  init(genesis: Genesis) {
-    parameters = genesis.parameters
-    validators = genesis.validators
-  }
+  init(parameters: ChainParameters) { self.parameters = parameters }
 
-  func encode(into writer: inout WireWriter) {
-    writer.value(parameters)
-    writer.array(validators) { $0.nodeID($1) }
-  }
-
-  init(from reader: inout WireReader) throws(WireError) {
-    parameters = try reader.value()
-    validators = try reader.ascending(limit: ValidatorSet.maximumCount, what: "validators", by: { $0 }) {
-      (reader) throws(WireError) in try reader.nodeID()
-    }
-  }
+  func encode(into writer: inout WireWriter) { writer.value(parameters) }
+  init(from reader: inout WireReader) throws(WireError) { parameters = try reader.value() }
 }

@@ -4,6 +4,8 @@ public enum LedgerBounds {
   public static let maximumAccounts: UInt64 = 4_000_000
   /// The most providers with a bond.
   public static let maximumProviders: UInt64 = 16_384
+  /// The most accounts with a validator's stake.
+  public static let maximumValidators: UInt64 = 4_096
   /// The most jobs in the state, ended ones within their retention included.
   public static let maximumJobs: UInt64 = 250_000
   /// The most retries of a job.

@@ -1,4 +1,5 @@
 import Primitives
+import Wire
 
 /// What a final block did, for those who watch, in the order in which it happened.
 public enum LedgerEvent: Hashable, Sendable {
@@ -14,6 +15,12 @@ public enum LedgerEvent: Hashable, Sendable {
   case jobPruned(job: Digest)
   /// A quorum found a provider down, or up again.
   case attested(provider: NodeID, isDown: Bool)
+  /// Evidence against a validator: this much of its stake was burnt, and it is jailed.
+  case validatorSlashed(node: NodeID, kind: Evidence.Kind, amountMicrocredits: UInt64)
+  /// A validator has left and its stake is in its balance again.
+  case stakeReturned(node: NodeID, amountMicrocredits: UInt64)
+  /// The validators of an epoch were computed and differ from those of the epoch before it.
+  case validatorsChosen(epoch: UInt64, count: Int)
   /// A transaction was included and refused: its fee is burnt, its nonce used.
   case transactionRefused(id: Digest, author: NodeID, reason: String)
 }

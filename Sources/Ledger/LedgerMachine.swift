@@ -54,7 +54,6 @@ public struct LedgerMachine: Sendable {
 
   private let networkID: Digest
   private let parameters: ChainParameters
-  private let validators: ValidatorSet
   private var tables: StateTables
   private var tree: MerkleTree
   private var finalChain: ChainRecord
@@ -70,7 +69,6 @@ public struct LedgerMachine: Sendable {
   public init(genesis: Genesis) {
     networkID = genesis.networkID
     parameters = genesis.parameters
-    validators = genesis.validatorSet
     finalID = networkID
     tables = StateTables()
     tree = MerkleTree()
@@ -80,14 +78,56 @@ public struct LedgerMachine: Sendable {
     }
     var chain = ChainRecord(timestampMilliseconds: genesis.createdMilliseconds, beacon: networkID)
     chain.accountCount = UInt64(genesis.balances.count)
+    view.network[SoleKey()] = NetworkRecord(parameters: genesis.parameters)
+    for node in genesis.validators {
+      var account = view.accounts[node]
+      let stake = min(account?.balanceMicrocredits ?? 0, genesis.parameters.minimumStakeMicrocredits)
+      account?.balanceMicrocredits -= stake
+      account?.bondedMicrocredits += stake
+      if let account { view.accounts[node] = account }
+      view.validators[node] = ValidatorRecord(stakeMicrocredits: stake, key: node, isFounder: true)
+      view.voteKeys[node] = VoteKeyOwner(node: node)
+    }
+    chain.validatorCount = UInt64(genesis.validators.count)
+    let founders = genesis.validatorSet.validators
+    view.epochs[EpochKey(0)] = EpochRecord(
+      validators: founders, startTimestampMilliseconds: genesis.createdMilliseconds)
+    view.epochs[EpochKey(1)] = EpochRecord(validators: founders)
     view.chain[SoleKey()] = chain
-    view.network[SoleKey()] = NetworkRecord(genesis: genesis)
     let changes = view.changes
     tables.merge(changes)
     tree.apply(changes.leaves)
     finalChain = chain
     finalReport = ExecutionReport(
       stateRoot: tree.digest, ledgerTimeMilliseconds: genesis.createdMilliseconds, receipts: [], events: [])
+  }
+
+  /// The ledger at a block whose state has come as a snapshot. The header must be final; nil when the snapshot is not
+  /// whole, not of that block, or does not fit the genesis.
+  public init?(genesis: Genesis, snapshot: SnapshotAssembly, header: BlockHeader) {
+    guard snapshot.stateRoot == header.stateRoot, snapshot.height == header.height, let tree = snapshot.tree(),
+      let chain = snapshot.tables.chain[SoleKey()], chain.height == header.height,
+      chain.timestampMilliseconds == header.timestampMilliseconds,
+      snapshot.tables.network[SoleKey()]?.parameters == genesis.parameters
+    else { return nil }
+    let epoch = genesis.parameters.epoch(ofHeight: chain.height + 1)
+    guard snapshot.tables.epochs[EpochKey(epoch)] != nil, snapshot.tables.epochs[EpochKey(epoch + 1)] != nil else {
+      return nil
+    }
+    networkID = genesis.networkID
+    parameters = genesis.parameters
+    finalID = header.id
+    tables = snapshot.tables
+    self.tree = tree
+    finalChain = chain
+    finalDeadline = LedgerMachine.firstDeadline(StateView(base: tables, below: []))
+    finalReport = ExecutionReport(
+      stateRoot: tree.digest, ledgerTimeMilliseconds: chain.ledgerTimeMilliseconds, receipts: [], events: [])
+  }
+
+  /// The first deadline that is work.
+  private static func firstDeadline(_ view: StateView) -> UInt64? {
+    view.deadlines.entry(after: nil).flatMap { $0.key.isTidying ? nil : $0.key.timeMilliseconds }
   }
 
   /// The height of the last final block.
@@ -114,17 +154,24 @@ public struct LedgerMachine: Sendable {
   /// Reads the state after a block that is final or was executed; nil for any other.
   public func state(at id: Digest) -> LedgerReader? {
     guard let view = view(at: id) else { return nil }
-    return LedgerReader(view: view, stateRoot: (overlays[id]?.tree ?? tree).digest)
+    return LedgerReader(view: view, tree: overlays[id]?.tree ?? tree)
   }
 
   // MARK: - Executing
 
   private func begin(on parent: Digest, timestampMilliseconds: UInt64, leader: NodeID) -> BlockExecution? {
     view(at: parent).map {
-      BlockExecution(
-        on: $0, networkID: networkID, validators: validators, parentID: parent,
-        timestampMilliseconds: timestampMilliseconds, leader: leader)
+      BlockExecution(on: $0, networkID: networkID, timestampMilliseconds: timestampMilliseconds, leader: leader)
     }
+  }
+
+  /// The index of the element of its hash chain that a leader must reveal in a view on this parent; nil when it must
+  /// reveal nothing: it has no chain, or an exhausted one. (Or the parent is not known.)
+  public func beaconIndex(on parent: Digest, view number: UInt64, leader: NodeID) -> UInt64? {
+    guard let chain = chain(at: parent), let view = view(at: parent),
+      let validators = view.validatorSet(epoch: parameters.epoch(ofHeight: chain.height + 1))
+    else { return nil }
+    return view.validators[leader]?.beacon?.index(view: number, validatorCount: validators.count)
   }
 
   /// The tree after an execution that has finished.
@@ -141,10 +188,9 @@ public struct LedgerMachine: Sendable {
     let report = ExecutionReport(
       stateRoot: tree.digest, ledgerTimeMilliseconds: execution.now, receipts: execution.receipts,
       events: [.block(id: id, height: execution.chain.height)] + execution.events)
-    let first = execution.state.deadlines.entry(after: nil)?.key
     overlays[id] = Overlay(
       parent: parent, order: nextOrder, chain: execution.chain, changes: changes, tree: tree, report: report,
-      nextDeadline: first.flatMap { $0.isTidying ? nil : $0.timeMilliseconds })
+      nextDeadline: LedgerMachine.firstDeadline(execution.state))
     nextOrder += 1
     return report
   }
@@ -161,6 +207,7 @@ public struct LedgerMachine: Sendable {
     guard header.timestampMilliseconds > parent.timestampMilliseconds,
       header.timestampMilliseconds <= ChainParameters.maximumValue
     else { return .failure(.wrongTimestamp) }
+    guard header.epoch == parameters.epoch(ofHeight: header.height) else { return .failure(.wrongEpoch) }
     let bytes = block.transactions.reduce(LedgerMachine.headerBytes) { $0 + LedgerMachine.size(of: $1) }
     guard block.transactions.count <= Block.maximumTransactions, bytes <= Block.maximumBytes + LedgerMachine.headerBytes
     else { return .failure(.tooLarge) }
@@ -169,6 +216,10 @@ public struct LedgerMachine: Sendable {
       var execution = begin(
         on: header.parentID, timestampMilliseconds: header.timestampMilliseconds, leader: leader)
     else { return .failure(.unknownParent) }
+    guard header.nextValidators == execution.nextValidators else { return .failure(.wrongValidators) }
+    guard execution.takeReveal(header.reveal, view: header.view, parentID: header.parentID) else {
+      return .failure(.wrongReveal)
+    }
     for (index, message) in block.transactions.enumerated() {
       if let refusal = execution.include(message, index: index) { return .failure(refusal) }
     }
@@ -179,14 +230,17 @@ public struct LedgerMachine: Sendable {
   }
 
   /// Builds a block of those candidates that the block may include, tried in their order, and executes it. Nil for a
-  /// parent that is not known or when there is no room for another block; a timestamp not above the parent's is raised.
+  /// parent that is not known, when there is no room for another block, or when the draft's epoch or reveal is not what
+  /// the parent's state demands; a timestamp not above the parent's is raised.
   public mutating func build(
     on parent: Digest, candidates: [Verified<Message>], draft: BlockDraft, leader: NodeID, maximumBytes: Int
   ) -> BuildOutcome? {
     guard let chain = chain(at: parent), draft.view > draft.parentView, makeRoom(for: parent) else { return nil }
     let timestamp = max(draft.timestampMilliseconds, chain.timestampMilliseconds + 1)
     guard timestamp <= ChainParameters.maximumValue,
-      var execution = begin(on: parent, timestampMilliseconds: timestamp, leader: leader)
+      draft.epoch == parameters.epoch(ofHeight: chain.height + 1),
+      var execution = begin(on: parent, timestampMilliseconds: timestamp, leader: leader),
+      execution.takeReveal(draft.reveal, view: draft.view, parentID: parent)
     else { return nil }
     var included: [Verified<Message>] = []
     var stale: [Digest] = []
@@ -209,7 +263,7 @@ public struct LedgerMachine: Sendable {
       epoch: draft.epoch, view: draft.view, height: execution.chain.height, parentID: parent,
       parentView: draft.parentView, timestampMilliseconds: timestamp,
       transactionsRoot: Block.transactionsRoot(included.map(\.value.id)), stateRoot: tree.digest,
-      nextValidators: validators.digest, reveal: draft.reveal)
+      nextValidators: execution.nextValidators, reveal: draft.reveal)
     guard let block = Verified<Block>(header: header, transactions: included) else { return nil }
     _ = keep(execution, changes, tree, id: block.value.id, parent: parent)
     return BuildOutcome(block: block, stale: stale)

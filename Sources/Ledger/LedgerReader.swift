@@ -4,8 +4,10 @@ import Wire
 /// Reads the state after a block. It stays what it was while the ledger goes on.
 public struct LedgerReader: Sendable {
   let view: StateView
+  let tree: MerkleTree
+
   /// The state root.
-  public let stateRoot: Digest
+  public var stateRoot: Digest { tree.digest }
 
   /// What the ledger knows of the chain as of this block.
   public var chain: ChainRecord {
@@ -19,6 +21,16 @@ public struct LedgerReader: Sendable {
   public var ledgerTimeMilliseconds: UInt64 { chain.ledgerTimeMilliseconds }
   /// Fees burnt since the genesis.
   public var burntMicrocredits: UInt64 { chain.burntMicrocredits }
+
+  /// The chain parameters.
+  public var parameters: ChainParameters {
+    guard let network = view.network[SoleKey()] else { preconditionFailure("every state has its network record") }
+    return network.parameters
+  }
+  /// The epoch of the next block.
+  public var epoch: UInt64 { parameters.epoch(ofHeight: height + 1) }
+  /// The randomness that the next block's is mixed from.
+  public var beacon: Digest { chain.beacon }
 
   /// An account; empty for one that was never paid.
   public func account(_ id: NodeID) -> AccountRecord { view.accounts[id] ?? AccountRecord() }
@@ -49,6 +61,17 @@ public struct LedgerReader: Sendable {
   public func provider(_ id: NodeID) -> ProviderRecord? { view.providers[id] }
   /// The offer of a provider, expired or not; nil when it has none or has withdrawn it.
   public func offer(of id: NodeID) -> OfferTerms? { view.providers[id]?.offer }
+
+  /// The validators of an epoch: known from `evidenceAgeEpochs` before the next block's epoch to one after it.
+  public func validatorSet(epoch: UInt64) -> ValidatorSet? { view.validatorSet(epoch: epoch) }
+  /// The record of an epoch, within the same bounds.
+  public func epochRecord(_ epoch: UInt64) -> EpochRecord? { view.epochs[EpochKey(epoch)] }
+  /// An account with a validator's stake, whether it is in a set or not.
+  public func validator(_ node: NodeID) -> ValidatorRecord? { view.validators[node] }
+  /// All accounts with a validator's stake in the order of ids.
+  public var validators: some Sequence<(id: NodeID, record: ValidatorRecord)> {
+    view.validators.entries().lazy.map { (id: $0.key, record: $0.value) }
+  }
 
   /// What a validator last said of a provider; nil for nothing, which while it counts as up says the same as `up`.
   public func attestation(of provider: NodeID, by validator: NodeID) -> Liveness? {

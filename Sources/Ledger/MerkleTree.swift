@@ -11,24 +11,43 @@ import Primitives
 
 /// A node of the tree; immutable.
 final class MerkleNode: Sendable {
-  let digest: Digest
-  /// The key hash of a leaf; nil for an inner node.
-  let key: Bytes32?
-  let left: MerkleNode?
-  let right: MerkleNode?
+  enum Content {
+    /// `place` is what the key is the hash of: the table's number and the key's bytes.
+    case leaf(key: Bytes32, value: Digest, place: [UInt8])
+    case inner(left: MerkleNode?, right: MerkleNode?)
+  }
 
-  init(leaf digest: Digest, key: Bytes32) {
-    self.digest = digest
-    self.key = key
-    left = nil
-    right = nil
+  let digest: Digest
+  let content: Content
+  /// The bytes that all entries below take in a snapshot, at most.
+  let weight: Int
+
+  /// A leaf (rule 1).
+  init(place: [UInt8], value: [UInt8]) {
+    let key = Digest(hashing: place)
+    let hash = Digest(hashing: value)
+    digest = Digest(domain: 0, key, hash)
+    content = .leaf(key: key.value, value: hash, place: place)
+    // The table is part of the place; the lengths of key and value take up to two and three bytes.
+    weight = place.count + value.count + 5
   }
 
   init(left: MerkleNode?, right: MerkleNode?) {
     digest = Digest(domain: 1, left?.digest ?? .zero, right?.digest ?? .zero)
-    key = nil
-    self.left = left
-    self.right = right
+    content = .inner(left: left, right: right)
+    weight = (left?.weight ?? 0) + (right?.weight ?? 0)
+  }
+
+  /// The key hash of a leaf; nil for an inner node.
+  var key: Bytes32? {
+    if case .leaf(let key, _, _) = content { return key }
+    return nil
+  }
+
+  /// The half below in which bit `bit` of the key hash is set or not; nil for a leaf.
+  func child(_ bit: Bool) -> MerkleNode? {
+    guard case .inner(let left, let right) = content else { return nil }
+    return bit ? right : left
   }
 }
 
@@ -37,7 +56,18 @@ struct MerkleTree: Sendable {
   /// A change of one leaf; nil removes it.
   struct Change {
     var key: Bytes32
-    var leaf: Digest?
+    var leaf: MerkleNode?
+
+    init(key: Bytes32, leaf: MerkleNode?) {
+      self.key = key
+      self.leaf = leaf
+    }
+
+    /// The entry at a place gets a value, or goes.
+    init(place: [UInt8], value: [UInt8]?) {
+      leaf = value.map { MerkleNode(place: place, value: $0) }
+      key = leaf?.key ?? Digest(hashing: place).value
+    }
   }
 
   private(set) var root: MerkleNode?
@@ -45,9 +75,12 @@ struct MerkleTree: Sendable {
   /// The digest of all entries; zero when there is none.
   var digest: Digest { root?.digest ?? .zero }
 
-  /// The digest of a leaf (rule 1).
-  static func leaf(key: Bytes32, value: [UInt8]) -> Digest {
-    Digest(domain: 0, Digest(key), Digest(hashing: value))
+  /// An empty tree.
+  init() {}
+
+  /// The subtree of leaves in ascending order of distinct key hashes that agree in their first `depth` bits.
+  init(depth: Int, ascending leaves: [MerkleNode]) {
+    root = MerkleTree.built(depth: depth, leaves[...])
   }
 
   /// Applies changes of distinct keys, in any order.
@@ -58,40 +91,38 @@ struct MerkleTree: Sendable {
 
   private static func updated(_ node: MerkleNode?, depth: Int, _ changes: ArraySlice<Change>) -> MerkleNode? {
     if changes.isEmpty { return node }
-    guard let node else { return built(depth: depth, changes.filter { $0.leaf != nil }[...]) }
+    guard let node else { return built(depth: depth, changes.compactMap(\.leaf)[...]) }
     if let key = node.key {
-      var leaves = changes.filter { $0.leaf != nil }
+      var leaves = changes.compactMap(\.leaf)
       if !changes.contains(where: { $0.key == key }) {
-        let place = leaves.firstIndex { $0.key > key } ?? leaves.count
-        leaves.insert(Change(key: key, leaf: node.digest), at: place)
+        let place = leaves.firstIndex { $0.key.map { $0 > key } ?? false } ?? leaves.count
+        leaves.insert(node, at: place)
       }
       return built(depth: depth, leaves[...])
     }
-    let middle = split(changes, at: depth)
-    let left = updated(node.left, depth: depth + 1, changes[..<middle])
-    let right = updated(node.right, depth: depth + 1, changes[middle...])
+    let middle = split(changes) { $0.key.bit(depth) }
+    let left = updated(node.child(false), depth: depth + 1, changes[..<middle])
+    let right = updated(node.child(true), depth: depth + 1, changes[middle...])
     // Rule 2: what is left of a subtree after removals may be a single leaf, which then moves up.
     if left == nil, right == nil || right?.key != nil { return right }
     if right == nil, left?.key != nil { return left }
     return MerkleNode(left: left, right: right)
   }
 
-  /// The subtree of sorted, distinct leaves that agree in their first `depth` bits.
-  private static func built(depth: Int, _ leaves: ArraySlice<Change>) -> MerkleNode? {
-    guard let first = leaves.first else { return nil }
-    if leaves.count == 1 { return first.leaf.map { MerkleNode(leaf: $0, key: first.key) } }
-    let middle = split(leaves, at: depth)
+  private static func built(depth: Int, _ leaves: ArraySlice<MerkleNode>) -> MerkleNode? {
+    guard leaves.count > 1 else { return leaves.first }
+    let middle = split(leaves) { $0.key?.bit(depth) ?? false }
     return MerkleNode(
       left: built(depth: depth + 1, leaves[..<middle]), right: built(depth: depth + 1, leaves[middle...]))
   }
 
-  /// The first position whose key has bit `depth` set.
-  private static func split(_ changes: ArraySlice<Change>, at depth: Int) -> Int {
-    var low = changes.startIndex
-    var high = changes.endIndex
+  /// The first position for which `isRight` holds; it holds for all after it.
+  private static func split<Element>(_ elements: ArraySlice<Element>, _ isRight: (Element) -> Bool) -> Int {
+    var low = elements.startIndex
+    var high = elements.endIndex
     while low < high {
       let middle = (low + high) >> 1
-      if changes[middle].key.bit(depth) { high = middle } else { low = middle + 1 }
+      if isRight(elements[middle]) { high = middle } else { low = middle + 1 }
     }
     return low
   }

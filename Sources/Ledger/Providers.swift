@@ -73,6 +73,7 @@ extension BlockExecution {
     guard said != liveness, said != nil || liveness == .down || provider.isAttestedDown else {
       throw .nothingToAttest
     }
+    forgetAttestations(of: id, keepsValidators: true)
     // While the provider counts as up, silence says the same as `up`.
     state.attestations[key] = liveness == .up && !provider.isAttestedDown ? nil : liveness
     guard count(of: liveness, about: id) >= validators.quorum, provider.isAttestedDown != (liveness == .down) else {
@@ -93,10 +94,11 @@ extension BlockExecution {
     validators.members.count { state.attestations[AttestationKey(provider: id, validator: $0)] == liveness }
   }
 
-  private mutating func forgetAttestations(of id: NodeID) {
-    for validator in validators.members {
-      let key = AttestationKey(provider: id, validator: validator)
-      if state.attestations[key] != nil { state.attestations[key] = nil }
+  /// Forgets what was said about a provider: by everyone, or by those who are validators no more.
+  private mutating func forgetAttestations(of id: NodeID, keepsValidators: Bool = false) {
+    for (key, _) in state.attestations.entries(after: AttestationKey(provider: id, validator: NodeID(Bytes32()))) {
+      guard key.provider == id else { break }
+      if !keepsValidators || validators.index(of: key.validator) == nil { state.attestations[key] = nil }
     }
   }
 

@@ -4,19 +4,24 @@ import Wire
 /// A key of a state table. Its bytes are hashed into the state root, its order is the order of the table.
 protocol StateKey: Comparable, Sendable {
   func encode(into writer: inout WireWriter)
+  init(from reader: inout WireReader) throws(WireError)
 }
 
 extension NodeID: StateKey {
   func encode(into writer: inout WireWriter) { writer.nodeID(self) }
+  init(from reader: inout WireReader) throws(WireError) { self = try reader.nodeID() }
 }
 
 extension Digest: StateKey {
   func encode(into writer: inout WireWriter) { writer.digest(self) }
+  init(from reader: inout WireReader) throws(WireError) { self = try reader.digest() }
 }
 
 /// The key of a table with one entry.
 struct SoleKey: StateKey {
+  init() {}
   func encode(into writer: inout WireWriter) {}
+  init(from reader: inout WireReader) throws(WireError) {}
   static func < (left: SoleKey, right: SoleKey) -> Bool { false }
 }
 
@@ -32,9 +37,18 @@ struct HoldingKey: StateKey {
   var provider: NodeID
   var lease: Digest
 
+  init(provider: NodeID, lease: Digest) {
+    self.provider = provider
+    self.lease = lease
+  }
+
   func encode(into writer: inout WireWriter) {
     writer.nodeID(provider)
     writer.digest(lease)
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    self.init(provider: try reader.nodeID(), lease: try reader.digest())
   }
 
   static func < (left: HoldingKey, right: HoldingKey) -> Bool {
@@ -47,9 +61,18 @@ struct AttestationKey: StateKey {
   var provider: NodeID
   var validator: NodeID
 
+  init(provider: NodeID, validator: NodeID) {
+    self.provider = provider
+    self.validator = validator
+  }
+
   func encode(into writer: inout WireWriter) {
     writer.nodeID(provider)
     writer.nodeID(validator)
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    self.init(provider: try reader.nodeID(), validator: try reader.nodeID())
   }
 
   static func < (left: AttestationKey, right: AttestationKey) -> Bool {
@@ -98,6 +121,16 @@ struct PendingKey: Hashable, StateKey, WireCodable {
   }
 }
 
+/// Who votes under a key from the sets on that are computed next.
+struct VoteKeyOwner: Hashable, Sendable, WireCodable {
+  var node: NodeID
+
+  init(node: NodeID) { self.node = node }
+
+  func encode(into writer: inout WireWriter) { writer.nodeID(node) }
+  init(from reader: inout WireReader) throws(WireError) { node = try reader.nodeID() }
+}
+
 /// Whether a block has drawn for a pending job yet.
 struct PendingMark: Hashable, Sendable, WireCodable {
   /// True until the first draw: a draw is due.
@@ -123,6 +156,13 @@ struct Deadline: Hashable, StateKey {
   var subject: Subject
   var id: Bytes32
 
+  init(isTidying: Bool, timeMilliseconds: UInt64, subject: Subject, id: Bytes32) {
+    self.isTidying = isTidying
+    self.timeMilliseconds = timeMilliseconds
+    self.subject = subject
+    self.id = id
+  }
+
   /// Below all that tidy.
   static let tidyingStart = Deadline(isTidying: true, timeMilliseconds: 0, subject: .job, id: Bytes32())
 
@@ -131,6 +171,14 @@ struct Deadline: Hashable, StateKey {
     writer.varint(timeMilliseconds)
     writer.uint8(subject.rawValue)
     writer.digest(Digest(id))
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    isTidying = try reader.bool()
+    timeMilliseconds = try reader.varint()
+    guard let subject = Subject(rawValue: try reader.uint8()) else { throw .unknownTag(what: "deadline subject") }
+    self.subject = subject
+    id = try reader.digest().value
   }
 
   static func < (left: Deadline, right: Deadline) -> Bool {

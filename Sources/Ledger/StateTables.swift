@@ -1,6 +1,23 @@
 import Primitives
 import Wire
 
+/// The numbers of the tables. They are hashed into the state root and are for ever.
+enum TableNumber: UInt8, CaseIterable {
+  case accounts = 1
+  case providers = 2
+  case jobs = 3
+  case leases = 4
+  case holdings = 5
+  case deadlines = 6
+  case pending = 7
+  case attestations = 8
+  case chain = 9
+  case network = 10
+  case validators = 11
+  case epochs = 12
+  case voteKeys = 13
+}
+
 /// The final state: every table and the tree over them.
 struct StateTables: Sendable {
   var accounts = Table<NodeID, AccountRecord>()
@@ -13,6 +30,9 @@ struct StateTables: Sendable {
   var attestations = Table<AttestationKey, Liveness>()
   var chain = Table<SoleKey, ChainRecord>()
   var network = Table<SoleKey, NetworkRecord>()
+  var validators = Table<NodeID, ValidatorRecord>()
+  var epochs = Table<EpochKey, EpochRecord>()
+  var voteKeys = Table<NodeID, VoteKeyOwner>()
 
   /// Takes in the changes of a block.
   mutating func merge(_ changes: StateChanges) {
@@ -29,6 +49,9 @@ struct StateTables: Sendable {
     merge(changes.attestations, into: &attestations)
     merge(changes.chain, into: &chain)
     merge(changes.network, into: &network)
+    merge(changes.validators, into: &validators)
+    merge(changes.epochs, into: &epochs)
+    merge(changes.voteKeys, into: &voteKeys)
   }
 }
 
@@ -44,34 +67,35 @@ struct StateChanges: Sendable {
   var attestations: Table<AttestationKey, Liveness?>
   var chain: Table<SoleKey, ChainRecord?>
   var network: Table<SoleKey, NetworkRecord?>
+  var validators: Table<NodeID, ValidatorRecord?>
+  var epochs: Table<EpochKey, EpochRecord?>
+  var voteKeys: Table<NodeID, VoteKeyOwner?>
 
-  /// The same changes as leaves of the tree. The numbers tell the tables apart and are for ever.
+  /// The same changes as leaves of the tree.
   var leaves: [MerkleTree.Change] {
     var leaves: [MerkleTree.Change] = []
-    func add<Key: StateKey, Value: WireCodable>(_ number: UInt8, _ changes: Table<Key, Value?>) {
+    func add<Key: StateKey, Value: WireCodable>(_ table: TableNumber, _ changes: Table<Key, Value?>) {
       for (key, value) in changes {
-        leaves.append(StateChanges.leaf(number, key, value))
+        var writer = WireWriter()
+        writer.uint8(table.rawValue)
+        key.encode(into: &writer)
+        leaves.append(MerkleTree.Change(place: writer.bytes, value: value?.encoded))
       }
     }
-    add(1, accounts)
-    add(2, providers)
-    add(3, jobs)
-    add(4, leases)
-    add(5, holdings)
-    add(6, deadlines)
-    add(7, pending)
-    add(8, attestations)
-    add(9, chain)
-    add(10, network)
+    add(.accounts, accounts)
+    add(.providers, providers)
+    add(.jobs, jobs)
+    add(.leases, leases)
+    add(.holdings, holdings)
+    add(.deadlines, deadlines)
+    add(.pending, pending)
+    add(.attestations, attestations)
+    add(.chain, chain)
+    add(.network, network)
+    add(.validators, validators)
+    add(.epochs, epochs)
+    add(.voteKeys, voteKeys)
     return leaves
-  }
-
-  private static func leaf(_ number: UInt8, _ key: some StateKey, _ value: (some WireCodable)?) -> MerkleTree.Change {
-    var writer = WireWriter()
-    writer.uint8(number)
-    key.encode(into: &writer)
-    let place = Digest(hashing: writer.bytes).value
-    return MerkleTree.Change(key: place, leaf: value.map { MerkleTree.leaf(key: place, value: $0.encoded) })
   }
 }
 
@@ -87,6 +111,9 @@ struct StateView: Sendable {
   var attestations: Layered<AttestationKey, Liveness>
   var chain: Layered<SoleKey, ChainRecord>
   var network: Layered<SoleKey, NetworkRecord>
+  var validators: Layered<NodeID, ValidatorRecord>
+  var epochs: Layered<EpochKey, EpochRecord>
+  var voteKeys: Layered<NodeID, VoteKeyOwner>
 
   /// A view with `below`, the newest first, above `base`.
   init(base: StateTables, below: [StateChanges]) {
@@ -100,6 +127,9 @@ struct StateView: Sendable {
     attestations = Layered(base: base.attestations, below: below.map(\.attestations))
     chain = Layered(base: base.chain, below: below.map(\.chain))
     network = Layered(base: base.network, below: below.map(\.network))
+    validators = Layered(base: base.validators, below: below.map(\.validators))
+    epochs = Layered(base: base.epochs, below: below.map(\.epochs))
+    voteKeys = Layered(base: base.voteKeys, below: below.map(\.voteKeys))
   }
 
   /// What was changed in this view.
@@ -107,7 +137,8 @@ struct StateView: Sendable {
     StateChanges(
       accounts: accounts.changes, providers: providers.changes, jobs: jobs.changes, leases: leases.changes,
       holdings: holdings.changes, deadlines: deadlines.changes, pending: pending.changes,
-      attestations: attestations.changes, chain: chain.changes, network: network.changes)
+      attestations: attestations.changes, chain: chain.changes, network: network.changes,
+      validators: validators.changes, epochs: epochs.changes, voteKeys: voteKeys.changes)
   }
 
   /// The lease with an id, and its job.

@@ -29,6 +29,18 @@ public enum TransactionRefusal: String, Error, Hashable, Sendable, CaseIterable 
   case selfAttestation
   case notAProvider
   case nothingToAttest
+  case belowMinimumStake
+  case validatorsFull
+  case notStaked
+  case alreadyLeaving
+  case validatorJailed
+  case voteKeyInUse
+  case voteKeyUnchanged
+  case badBeaconLength
+  case evidenceTooOld
+  case evidenceOfNoValidator
+  case evidenceWithoutStake
+  case alreadyJailed
 
   /// For the author: what was wrong and what to do.
   public var message: String {
@@ -60,6 +72,18 @@ public enum TransactionRefusal: String, Error, Hashable, Sendable, CaseIterable 
     case .selfAttestation: "a validator attests others, not itself"
     case .notAProvider: "the node makes no offer, so there is nothing to attest"
     case .nothingToAttest: "that was said before, or the provider counts as up anyway"
+    case .belowMinimumStake: "a validator's whole stake must be at least the network's least; stake more"
+    case .validatorsFull: "the ledger holds as many validators' stakes as it may; try again when one has returned"
+    case .notStaked: "the account has no validator's stake; stake first"
+    case .alreadyLeaving: "the validator is leaving already; its stake returns by itself"
+    case .validatorJailed: "the validator contradicted itself and is jailed until the rest of its stake has returned"
+    case .voteKeyInUse: "the key is, or was a moment ago, another validator's; make a new one"
+    case .voteKeyUnchanged: "that is the validator's key already; name a new one"
+    case .badBeaconLength: "a hash chain has 1 to \(TransactionAction.maximumBeaconLength) elements"
+    case .evidenceTooOld: "the votes are of an epoch for which evidence does not count any more"
+    case .evidenceOfNoValidator: "no validator of that epoch voted under that number and key"
+    case .evidenceWithoutStake: "the validator's stake has returned; there is nothing left to burn"
+    case .alreadyJailed: "the validator is jailed already; one piece of evidence is enough"
     }
   }
 }
