@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 ]
 
 struct Room {
-  enum Kind { case library, executable, fuzzer, bench, test, c, system(pkgConfig: String, package: String) }
+  enum Kind { case library, executable, fuzzer, bench, testProgram, test, c, system(pkgConfig: String, package: String) }
   var name: String
   var kind: Kind = .library
   var needs: [String] = []
@@ -114,6 +114,17 @@ let fuzzers =
   Context.environment["LINNET_FUZZ"] == nil
   ? [] : [Room(name: "linnet-fuzz", kind: .fuzzer, needs: ["Blobs", "Wire", "Primitives"])]
 
+/// `LINNET_EQUIVOCATOR=1` adds the daemon that contradicts itself, for the acceptance tests. It is no part of any other
+/// build; in the flavour and scratch path of `--product linnet` it costs one file and a link.
+let testPrograms =
+  Context.environment["LINNET_EQUIVOCATOR"] == nil
+  ? []
+  : [
+    Room(
+      name: "linnet-equivocator", kind: .testProgram, needs: ["Node", "Config", "Wire", "Primitives"],
+      products: [("Logging", "swift-log")])
+  ]
+
 /// The programs of `make bench-consensus`, built by scope only.
 let benches = [
   Room(name: "bench-switch", kind: .bench),
@@ -127,8 +138,8 @@ let benches = [
 
 /// The rooms that `scope` asks for: each named target, all that it needs, and its tests.
 func kept() -> [Room] {
-  guard let scope else { return rooms }
-  let rooms = rooms + fuzzers + benches
+  guard let scope else { return rooms + testPrograms }
+  let rooms = rooms + fuzzers + benches + testPrograms
   let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
   var names = Set<String>()
   func add(_ name: String) {
@@ -153,7 +164,9 @@ let usedPackages = Set(kept().flatMap { $0.products.map(\.package) })
 
 let package = Package(
   name: "linnet",
-  products: scope == nil ? [.executable(name: "linnet", targets: ["linnet"])] : [],
+  products: scope == nil
+    ? [.executable(name: "linnet", targets: ["linnet"])]
+      + testPrograms.map { .executable(name: $0.name, targets: [$0.name]) } : [],
   dependencies: allPackages.filter { usedPackages.contains($0.name) }.map(\.dependency),
   targets: kept().map { room in
     let dependencies: [Target.Dependency] =
@@ -175,6 +188,9 @@ let package = Package(
     case .bench:
       return .executableTarget(
         name: room.name, dependencies: dependencies, path: "Benchmarks/\(room.name)", swiftSettings: strict)
+    case .testProgram:
+      return .executableTarget(
+        name: room.name, dependencies: dependencies, path: "Tests/\(room.name)", swiftSettings: strict)
     case .fuzzer:
       return .executableTarget(
         name: room.name, dependencies: dependencies, path: "Fuzz", swiftSettings: strict)
