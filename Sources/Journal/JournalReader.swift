@@ -142,9 +142,9 @@ package struct JournalReader {
   private func findings(
     _ visit: (JournalEntry) -> Void
   ) throws(DiskFailure) -> Result<JournalFindings, JournalError> {
+    // Ahead of the segments: those of a journal in use may grow meanwhile, and must not seem to lag behind the mark.
+    let mark = try mark()
     let names = try disk.list(directory)
-    let mark =
-      names.contains(DurableMark.fileName) ? DurableMark(try disk.readFile(path(DurableMark.fileName))) : nil
     var all: [Found] = []
     var findings = JournalFindings()
     for sequence in names.compactMap(SegmentName.sequence).sorted() {
@@ -187,6 +187,15 @@ package struct JournalReader {
       }
     }
     return .success(findings)
+  }
+
+  private func mark() throws(DiskFailure) -> DurableMark? {
+    do throws(DiskFailure) {
+      return DurableMark(try disk.readFile(path(DurableMark.fileName)))
+    } catch {
+      if error.errorNumber == ENOENT { return nil }
+      throw error
+    }
   }
 
   /// Reads the segments of the content; answers the damage that ends the reading, if any.
