@@ -14,7 +14,7 @@ extension SimplexMachine {
   mutating func receive(_ message: Verified<ConsensusMessage>, from peer: NodeID) {
     switch message.value {
     case .vote:
-      if let vote = message.vote { receive(vote, from: peer) }
+      if let vote = message.vote { receive(vote, in: message.value, from: peer) }
     case .proposal:
       if let vote = message.vote, let block = message.blocks.first { receive(block, proposedBy: vote, from: peer) }
     case .certificate:

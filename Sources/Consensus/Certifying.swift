@@ -29,11 +29,14 @@ extension SimplexMachine {
       if known.value.subject != subject { counters.add("conflictingCertificates") }
       return
     }
+    accuse(by: certificate)
     note(certificate)
     let holders = peer.map { [$0] } ?? []
     persist(.certificate(certificate.value))
     if isForwarded {
-      send(.certificate(certificate.value), to: subject.kind == .finalize ? .everyone(except: holders) : .validators(except: holders))
+      send(
+        .certificate(certificate.value),
+        to: subject.kind == .finalize ? .everyone(except: holders) : .validators(except: holders))
     }
     // Far behind, or a follower: what is missing is not on its way.
     if subject.kind == .finalize, subject.view > view + 1 || ownIndex == nil { fetchAt = now }

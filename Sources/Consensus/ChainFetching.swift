@@ -13,7 +13,8 @@ struct ChainPiece: Sendable {
 /// A request for the chain that is under way.
 struct ChainRequest: Sendable {
   let peer: NodeID
-  let askedAt: Instant
+  /// When it counts as lost.
+  let lostAt: Instant
 }
 
 // Catching up over many blocks: several ranges of heights are asked for at once, of different peers, so that what a
@@ -22,9 +23,6 @@ extension SimplexMachine {
   /// The most requests for the chain under way, together with the answers that wait for those below them.
   static let maximumChainRequests = 4
 
-  /// After how long a request for the chain counts as lost. Answers are long.
-  var chainTimeout: Microseconds { settings.fetchInterval * 4 }
-
   /// True when there is reason to believe that more is final than is here.
   var isBehind: Bool { target != nil || chainAsksLeft > 0 }
 
@@ -32,26 +30,32 @@ extension SimplexMachine {
   /// has come, then as many as may be under way.
   mutating func askForChain() {
     forgetChainRequests()
-    let window = isChainLong ? SimplexMachine.maximumChainRequests : 1
-    while chainRequests.count + chainPieces.count < window, let height = nextUnaskedHeight,
-      let peer = pickForChain()
+    let limit = isChainLong ? SimplexMachine.maximumChainRequests : 1
+    // The lowest gap is asked for in any case: what waits, waits for it.
+    while chainRequests.isEmpty || chainRequests.count + chainPieces.count < limit, let height = nextUnaskedHeight,
+      let peer = pickForChain(height)
     {
-      chainRequests[height] = ChainRequest(peer: peer, askedAt: now)
+      // Answers are long: whoever waits in vain waits longer the next time, so that a slow path is not filled twice.
+      let timeout = settings.fetchInterval * (1 << Int64(min(chainLosses, 4)))
+      chainRequests[height] = ChainRequest(peer: peer, lostAt: now + timeout)
       if chainAsksLeft > 0 { chainAsksLeft -= 1 }
       sendAtOnce(.chainRequest(fromHeight: height), to: .node(peer))
     }
   }
 
   /// When the oldest request under way counts as lost.
-  var chainRetryAt: Instant? { chainRequests.values.map { $0.askedAt + chainTimeout }.min() }
+  var chainRetryAt: Instant? { chainRequests.values.map(\.lostAt).min() }
 
   private mutating func forgetChainRequests() {
     for (height, request) in chainRequests {
-      let isLost = now >= request.askedAt + chainTimeout
+      let isLost = now >= request.lostAt
       guard isLost || height <= tip.height else { continue }
       chainRequests.removeValue(forKey: height)
-      guard isLost else { continue }
+      // Higher ranges may lie beyond what there is; the lowest does not.
+      guard isLost, height == tip.height + 1 else { continue }
       counters.add("chainRequestLost")
+      chainLosses += 1
+      chainServer = nil
       aheadPeers.removeAll { $0 == request.peer }
       isChainLong = false
     }
@@ -70,15 +74,27 @@ extension SimplexMachine {
       } else if let request = chainRequests.lastEntry(upTo: next)?.key, request + chainStride > next {
         next = request + chainStride
       } else {
-        return next <= lastHeight ? next : nil
+        return next <= lastHeightToAsk ? next : nil
       }
     }
   }
 
-  /// A peer for a range: those known to be ahead by turns, then any.
-  private mutating func pickForChain() -> NodeID? {
-    chainTurn &+= 1
+  /// The height at which the highest finalization known ends, when that block is here; the end of the epoch otherwise.
+  private var lastHeightToAsk: UInt64 {
+    guard let final = target?.value.subject, chainAsksLeft == 0 else { return lastHeight }
+    if let entry = tree[final.blockID] { return entry.header.height }
+    return chainPieces.first { $0.value.finalization.value.subject.view >= final.view }?.value.lastHeight ?? lastHeight
+  }
+
+  /// A peer for a range: for what follows the tip whoever served last, or showed the latest finalization; for what lies
+  /// higher those known to be ahead, by turns; or any.
+  private mutating func pickForChain(_ height: UInt64) -> NodeID? {
     let ahead = aheadPeers.filter { links.contains($0) && $0 != node }
+    if height == tip.height + 1, chainLosses == 0 {
+      if isChainLong, let chainServer, links.contains(chainServer) { return chainServer }
+      if let latest = ahead.first { return latest }
+    }
+    chainTurn &+= 1
     let idle = ahead.filter { peer in !chainRequests.contains { $0.value.peer == peer } }
     let pool = idle.isEmpty ? ahead : idle
     if !pool.isEmpty { return pool[chainTurn % pool.count] }
@@ -103,7 +119,8 @@ extension SimplexMachine {
       return
     }
     let wasAskedFor = chainRequests.removeValue(forKey: asked) != nil
-    guard asked <= tip.height + 1 || wasAskedFor, chainPieces.count < SimplexMachine.maximumChainRequests else {
+    let limit = SimplexMachine.maximumChainRequests * (asked <= tip.height + 1 ? 2 : 1)
+    guard asked <= tip.height + 1 || wasAskedFor, chainPieces.count < limit else {
       counters.add("chainUnasked")
       return
     }
@@ -114,9 +131,14 @@ extension SimplexMachine {
     chainPieces[asked] = ChainPiece(blocks: blocks, finalization: finalization)
     notePeerAhead(peer)
     chainStride = UInt64(blocks.count)
-    // What ends below the highest finalization known, or where an answer must end, is not all there is.
-    isChainLong = subject.view < knownFinalView || blocks.count == ConsensusMessage.maximumChainBlocks
+    chainLosses = 0
+    chainServer = peer
+    // What ends below the highest finalization known, or is as long as an answer may be, is not all there is.
+    isChainLong =
+      subject.view < knownFinalView
+      || (subject.view > knownFinalView && blocks.count == ConsensusMessage.maximumChainBlocks)
     chainAsksLeft = isChainLong ? SimplexMachine.laterEpochAsks : 0
+    if !isChainLong { chainRequests.removeAll { height, _ in height > last.header.height } }
     if subject.view > knownFinalView { accept(finalization, from: peer, isForwarded: false) }
     attachChain()
     if isBehind { fetchAt = now }

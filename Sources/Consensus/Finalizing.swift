@@ -76,11 +76,7 @@ extension SimplexMachine {
     while let first = awaiting.first, first.key <= tip.view { awaiting.removeValue(forKey: first.key) }
     let kept = tip.view > settings.retentionViews ? tip.view - settings.retentionViews : 0
     while let first = views.first, first.key < kept { views.removeValue(forKey: first.key) }
-    for (view, _) in views.entries(from: votesKeptFrom) {
-      guard view <= tip.view else { break }
-      _ = views.modify(view) { $0.forgetVotes() }
-    }
-    votesKeptFrom = max(votesKeptFrom, tip.view + 1)
+    votesKeptFrom = max(votesKeptFrom, kept)
     highestPassed = max(highestPassed, tip.view)
   }
 }

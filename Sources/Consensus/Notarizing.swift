@@ -15,11 +15,13 @@ extension SimplexMachine {
       counters.add("proposalNotByLeader")
       return
     }
-    guard subject.view > knownFinalView, subject.view <= view + 1 else {
+    guard subject.view <= view + 1 else {
       counters.add("proposalOutOfWindow")
       return
     }
-    receive(vote, from: peer)
+    receive(vote, in: .proposal(block.value, vote.value), from: peer)
+    // Its vote may still be evidence; the block is of no use.
+    guard subject.view > knownFinalView else { return }
     // Only the first proposal of a view is judged; another is admitted when a quorum wants it.
     if views[subject.view]?.proposal == subject { admit(block) } else { takeAskedFor(block) }
   }

@@ -13,6 +13,7 @@ extension SimplexMachine {
       }
     }
     view = max(view, highestPassed + 1)
+    if view > settings.retentionViews { votesKeptFrom = view - settings.retentionViews }
   }
 
   private mutating func recover(_ vote: Vote) {
@@ -113,6 +114,9 @@ extension SimplexMachine {
       Occupancy(name: "links", count: links.count, limit: SimplexMachine.maximumLinks),
       Occupancy(name: "aheadPeers", count: aheadPeers.count, limit: SimplexMachine.maximumAheadPeers),
       Occupancy(name: "staleAnswers", count: staleAnswers.count, limit: validators.count),
+      Occupancy(
+        name: "votes", count: keptVotes, limit: 3 * validators.count * (Int(clamping: settings.retentionViews) + 2)),
+      Occupancy(name: "accused", count: accused.count, limit: validators.count),
       Occupancy(name: "missingLinks", count: missingSince.count, limit: validators.count),
       Occupancy(
         name: "relays", count: relays.values.reduce(0) { $0 + $1.count }, limit: validators.count * validators.count),

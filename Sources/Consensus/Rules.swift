@@ -104,6 +104,8 @@ public struct SimplexMachine: Sendable {
   var relays = Table<UInt16, Table<UInt16, Instant>>()
   /// Peers that showed a finalization above the tip, the latest first.
   var aheadPeers: [NodeID] = []
+  /// The validators that evidence was given against.
+  var accused = OrderedSet<UInt16>()
   /// When stuck peers were last answered.
   var staleAnswers = Table<UInt16, Instant>()
   /// When peers of older epochs were last answered.
@@ -117,6 +119,10 @@ public struct SimplexMachine: Sendable {
   /// The last chain answer was not all there is.
   var isChainLong = false
   var chainTurn = 0
+  /// Who gave the last chain answer: others that show a finalization may be behind themselves.
+  var chainServer: NodeID?
+  /// How often in a row the lowest range was asked for in vain.
+  var chainLosses = 0
   /// How often the chain is still asked for although no finalization above the tip is held.
   var chainAsksLeft = 0
 

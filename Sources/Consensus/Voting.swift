@@ -43,10 +43,13 @@ extension SimplexMachine {
     for vote in votes where vote.value.subject.view > knownFinalView { count(vote) }
   }
 
-  /// Takes a vote of a view above the tip; assembles the certificate when it completes a quorum (rules 4, 6, 7).
+  /// Takes a vote; assembles the certificate when it completes a quorum of a view above the last final one (rules 4, 6,
+  /// 7).
   mutating func count(_ vote: Verified<Vote>) {
     let subject = vote.value.subject
+    guard subject.view >= votesKeptFrom else { return }
     let leader = schedule.leader(of: subject.view)
+    accuse(by: vote)
     switch views[subject.view, default: ViewState()].record(vote, leader: leader) {
     case .new: break
     case .duplicate: return
@@ -54,6 +57,7 @@ extension SimplexMachine {
       counters.add("conflictingVote")
       return
     }
+    guard subject.view > knownFinalView else { return }
     guard let state = views[subject.view], state[certificate: subject.kind] == nil,
       let votes = state.quorum(for: subject, of: validators.quorum),
       let certificate = Certificate.assemble(votes)
@@ -61,8 +65,8 @@ extension SimplexMachine {
     accept(certificate, from: nil, isForwarded: true)
   }
 
-  /// A vote from a peer.
-  mutating func receive(_ vote: Verified<Vote>, from peer: NodeID) {
+  /// A vote that came by a peer's link, whoever signed it, in a message of its own or with the proposal.
+  mutating func receive(_ vote: Verified<Vote>, in message: ConsensusMessage, from peer: NodeID) {
     let subject = vote.value.subject
     let voter = vote.value.voter
     guard let ownIndex else {
@@ -85,10 +89,13 @@ extension SimplexMachine {
     }
     lastHeard[Int(voter)] = max(lastHeard[Int(voter)], subject.view)
     if subject.kind == .nullify, subject.view < view { answerStale(vote, from: peer) }
-    guard subject.view > knownFinalView else {
-      counters.add("voteOfFinalView")
+    // Votes of the last final views still make evidence; what lies further back is settled and forgotten.
+    guard subject.view >= votesKeptFrom else {
+      counters.add("voteTooOld")
       return
     }
+    relay(message, of: voter, from: peer)
+    if subject.view <= knownFinalView { counters.add("voteOfFinalView") }
     count(vote)
   }
 

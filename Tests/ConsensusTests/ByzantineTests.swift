@@ -8,7 +8,7 @@ import Wire
   func proposal(_ network: Network, by leader: Int, timestamp: UInt64) -> (Block, Vote) {
     var header = BlockHeader(
       epoch: 0, view: 1, height: 1, parentID: network.networkID, parentView: 0, timestampMilliseconds: timestamp,
-      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero)
+      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
     header.stateRoot = network.nextState(network.networkID, header)
     let block = Block(header: header, transactions: [])!
     let vote = network.vote(.notarize(epoch: 0, view: 1, parentView: 0, blockID: block.id), by: leader).value
@@ -63,7 +63,7 @@ import Wire
       network.run(until: { honest.allSatisfy { network.nodes[$0].machine?.view == 2 } }, limit: .seconds(1)))
     var header = BlockHeader(
       epoch: 0, view: 2, height: 1, parentID: network.networkID, parentView: 0, timestampMilliseconds: 900_000,
-      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero)
+      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
     header.stateRoot = network.nextState(network.networkID, header)
     let block = Block(header: header, transactions: [])!
     let vote = network.vote(.notarize(epoch: 0, view: 2, parentView: 0, blockID: block.id), by: leader).value
@@ -107,7 +107,11 @@ import Wire
     let network = Network(4)
     network.setWork(false)
     for index in 0..<3 { network.start(index) }
-    let before = network.nodes[0].machine!.occupancy
+    func occupancy() -> [SimplexMachine.Occupancy] {
+      // Whoever claims to be in a later epoch is asked for the chain, as one peer of few.
+      network.nodes[0].machine!.occupancy.filter { $0.name != "aheadPeers" && $0.name != "chainRequests" }
+    }
+    let before = occupancy()
     for step in 0..<2_000 as Range<UInt64> {
       let view = step % 2 == 0 ? UInt64.max - step : step + 3
       for subject in [
@@ -122,7 +126,7 @@ import Wire
         }
       }
     }
-    #expect(network.nodes[0].machine!.occupancy == before)
+    #expect(occupancy() == before)
     #expect(network.nodes[0].machine!.counters["voteTooFarAhead"] == 6_000)
   }
 
@@ -148,7 +152,7 @@ import Wire
       ]
     }
     for message in messages {
-      guard let verified = try? network.verifier.verify(message, validators: network.validators) else {
+      guard let verified = try? network.verifier.verify(message, validators: network.known()) else {
         Issue.record("the message should verify")
         continue
       }

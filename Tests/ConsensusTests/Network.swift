@@ -41,6 +41,7 @@ final class Network {
     var builds = 0
   }
 
+  /// The validators of the first epoch.
   let validators: ValidatorSet
   let networkID = Digest(hashing: Array("test network".utf8))
   let verifier: Verifier
@@ -64,7 +65,16 @@ final class Network {
   /// Sees each message that leaves.
   var watch: (Int, ConsensusMessage, Instant) -> Void = { _, _, _ in }
 
+  /// The validators of later epochs; those of the first by default.
+  var laterValidators: (UInt64) -> ValidatorSet? = { _ in nil }
+  /// The signer of a node's votes in an epoch; the node's own by default.
+  var voteSigner: (Int, UInt64) -> Signer? = { _, _ in nil }
+  /// Whether two nodes, the lower first, have no link to each other.
+  var isUnlinked: (Int, Int) -> Bool = { _, _ in false }
+
   // What was seen.
+  var evidence: [(node: Int, evidence: Evidence)] = []
+  var epochsEnded: [(node: Int, epoch: UInt64, boundary: Certificate)] = []
   var votesSent: [(node: Int, vote: Vote)] = []
   var messagesSent = 0
   var commits: [(node: Int, block: Block, at: Instant)] = []
@@ -101,27 +111,56 @@ final class Network {
 
   func startAll() { for index in nodes.indices { start(index) } }
 
-  func machine(_ tip: FinalTip, _ index: Int, records: [ConsensusRecord]) -> SimplexMachine {
-    SimplexMachine(
-      settings: settings, validators: validators, signer: nodes[index].signer, verifier: verifier, tip: tip,
-      records: records, mayVote: nodes[index].mayVote, wallClock: wallClock(index), seed: UInt64(index))
+  func set(_ epoch: UInt64) -> ValidatorSet { laterValidators(epoch) ?? validators.inEpoch(epoch) }
+
+  /// All sets, or those that a node in an epoch can know.
+  func known(upTo latest: UInt64 = .max) -> KnownValidators {
+    let sets = (0...min(latest, 64)).map { set($0) }
+    return KnownValidators(set: { $0 < sets.count ? sets[Int($0)] : nil }, latest: { sets[sets.count - 1] })
   }
+
+  var epochBlocks: Int { Int(settings.epochBlocks) }
+
+  func machine(
+    _ tip: FinalTip, _ index: Int, boundary: Verified<Certificate>? = nil, records: [ConsensusRecord],
+    firstPersist: UInt64 = 0
+  ) -> SimplexMachine {
+    let node = nodes[index].signer
+    return SimplexMachine(
+      settings: settings, validators: set(tip.epoch), signer: voteSigner(index, tip.epoch) ?? node, node: node.id,
+      verifier: verifier, tip: tip, boundary: boundary, records: records, mayVote: nodes[index].mayVote,
+      wallClock: wallClock(index), seed: UInt64(index), firstPersist: firstPersist)
+  }
+
+  /// Where a node goes on after its last final block.
+  func tip(_ index: Int) -> (tip: FinalTip, boundary: Verified<Certificate>?) {
+    guard let last = nodes[index].chain.last else {
+      return (.genesis(networkID: networkID, createdMilliseconds: 1_000), nil)
+    }
+    let epoch = last.header.height / settings.epochBlocks
+    let isStart = last.header.height % settings.epochBlocks == 0
+    let tip = FinalTip(
+      blockID: last.id, height: last.header.height, view: isStart ? 0 : last.header.view,
+      timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch,
+      finalization: isStart ? nil : nodes[index].finalizations[last.header.height])
+    return (tip, nodes[index].finalizations[epoch * settings.epochBlocks])
+  }
+
+  func linked(_ index: Int) -> [NodeID] {
+    nodes.indices.filter { $0 != index && nodes[$0].machine != nil && isLinked(index, $0) }.map { nodes[$0].signer.id }
+  }
+
+  func isLinked(_ one: Int, _ other: Int) -> Bool { !isUnlinked(min(one, other), max(one, other)) }
 
   func wallClock(_ index: Int) -> WallClock { WallClock(offset: .seconds(1_000) + nodes[index].clockOffset) }
 
   func start(_ index: Int) {
     precondition(nodes[index].machine == nil)
-    var tip = FinalTip.genesis(networkID: networkID, createdMilliseconds: 1_000)
-    if let last = nodes[index].chain.last {
-      tip = FinalTip(
-        blockID: last.id, height: last.header.height, view: last.header.view,
-        timestampMilliseconds: last.header.timestampMilliseconds, epoch: 0,
-        finalization: nodes[index].finalizations[last.header.height])
-    }
-    nodes[index].machine = machine(tip, index, records: nodes[index].journal)
+    let (tip, boundary) = tip(index)
+    nodes[index].machine = machine(tip, index, boundary: boundary, records: nodes[index].journal)
     nodes[index].lastParent = nil
-    step(index, .start)
-    for other in nodes.indices where other != index && nodes[other].machine != nil {
+    step(index, .start(links: []))
+    for other in nodes.indices where other != index && nodes[other].machine != nil && isLinked(index, other) {
       step(index, .linkUp(nodes[other].signer.id))
       step(other, .linkUp(nodes[index].signer.id))
     }
@@ -137,7 +176,7 @@ final class Network {
     nodes[index].scheduledWake = nil
     let final = Set(nodes[index].chain.map(\.id)).union([networkID])
     nodes[index].states = nodes[index].states.filter { final.contains($0.key) }
-    for other in nodes.indices where nodes[other].machine != nil {
+    for other in nodes.indices where nodes[other].machine != nil && isLinked(index, other) {
       step(other, .linkDown(nodes[index].signer.id))
     }
   }
@@ -171,7 +210,8 @@ final class Network {
     case .persist(let sequence, let record):
       let last = nodes[index].unsynced.last?.sequence ?? nodes[index].durable
       #expect(sequence == last + 1)
-      if case .certificate(let certificate) = record, let own = validators.index(of: nodes[index].signer.id),
+      if case .certificate(let certificate) = record,
+        let own = set(certificate.subject.epoch).index(of: nodes[index].signer.id),
         certificate.signers.contains(own)
       {
         let isDurable = nodes[index].journal.contains { record in
@@ -201,7 +241,9 @@ final class Network {
       nodes[index].finalizations[UInt64(nodes[index].chain.count)] = finalization
     case .serveChain(let height, let peer):
       let chain = nodes[index].chain
-      let limit = min(chain.count, Int(height) - 1 + ConsensusMessage.maximumChainBlocks)
+      // An answer never crosses the end of an epoch.
+      let end = (Int(height) + epochBlocks - 1) / epochBlocks * epochBlocks
+      let limit = min(chain.count, end, Int(height) - 1 + ConsensusMessage.maximumChainBlocks)
       guard
         let end = (Int(height)...max(Int(height), limit)).last(where: { nodes[index].finalizations[UInt64($0)] != nil }
         ),
@@ -209,6 +251,17 @@ final class Network {
       else { return }
       transmit(
         .chain(Array(chain[Int(height) - 1..<end]), finalization: finalization.value), from: index, to: .node(peer))
+    case .epochEnded(let boundary):
+      epochsEnded.append((index, boundary.value.subject.epoch, boundary.value))
+      guard let ended = nodes[index].machine else { return }
+      #expect(ended.isEnded && ended.nextWake == nil && ended.tip.height == ended.lastHeight)
+      let next = tip(index)
+      #expect(next.boundary == boundary && next.tip.epoch == ended.epoch + 1)
+      nodes[index].machine = machine(
+        next.tip, index, boundary: boundary, records: [], firstPersist: ended.persistSequence)
+      nodes[index].lastParent = nil
+      inputs.insert(.start(links: linked(index)), at: 0)
+    case .evidence(let found): evidence.append((index, found))
     case .diverged(_, let reason): nodes[index].divergence = reason
     }
   }
@@ -223,7 +276,7 @@ final class Network {
       epoch: request.epoch, view: request.view, height: request.height, parentID: request.parentID,
       parentView: request.parentView,
       timestampMilliseconds: max(wallMilliseconds, request.minimumTimestampMilliseconds),
-      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero)
+      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
     header.stateRoot = nextState(parentState, header)
     return header
   }
@@ -257,16 +310,18 @@ final class Network {
       case .vote(let vote), .proposal(_, let vote): vote
       default: nil
       }
-    if let vote, validators.member(vote.voter) == nodes[index].signer.id {
+    if let vote, set(vote.subject.epoch).member(vote.voter) == nodes[index].signer.id {
       #expect(nodes[index].journal.contains(.ownVote(vote)), "a vote left before it was durable")
       votesSent.append((index, vote))
     }
     watch(index, message, now)
-    for other in nodes.indices where other != index {
+    let epoch = nodes[index].machine?.epoch ?? 0
+    for other in nodes.indices where other != index && isLinked(index, other) {
+      let id = nodes[other].signer.id
       switch recipient {
-      case .node(let id): guard nodes[other].signer.id == id else { continue }
-      case .validators: guard validators.index(of: nodes[other].signer.id) != nil else { continue }
-      case .everyone: break
+      case .node(let receiver): guard id == receiver else { continue }
+      case .validators(let except): guard set(epoch).index(of: id) != nil, !except.contains(id) else { continue }
+      case .everyone(let except): guard !except.contains(id) else { continue }
       }
       deliver(message, from: index, to: other)
     }
@@ -289,7 +344,9 @@ final class Network {
   }
 
   func vote(_ subject: VoteSubject, by index: Int) -> Verified<Vote> {
-    nodes[index].signer.vote(subject, as: validators.index(of: nodes[index].signer.id)!)
+    let set = set(subject.epoch)
+    return (voteSigner(index, subject.epoch) ?? nodes[index].signer).vote(
+      subject, as: set.index(of: nodes[index].signer.id) ?? 0)
   }
 
   /// A certificate signed by the given nodes.
@@ -299,7 +356,20 @@ final class Network {
 
   func verified(_ message: ConsensusMessage) -> Verified<ConsensusMessage>? {
     guard let decoded = try? ConsensusMessage(decoding: message.encoded) else { return nil }
-    return try? verifier.verify(decoded, validators: validators)
+    return try? verifier.verify(decoded, validators: known())
+  }
+
+  /// What a node makes of a message: it knows the validators of its own epoch and the next.
+  private func received(_ message: ConsensusMessage, by index: Int, from peer: NodeID) -> ConsensusInput? {
+    guard let decoded = try? ConsensusMessage(decoding: message.encoded) else { return nil }
+    do {
+      let known = known(upTo: (nodes[index].machine?.epoch ?? 0) + 1)
+      return .message(try verifier.verify(decoded, validators: known), from: peer)
+    } catch VerificationError.unknownEpoch {
+      return .laterEpoch(peer)
+    } catch {
+      return nil
+    }
   }
 
   // MARK: Time
@@ -324,11 +394,11 @@ final class Network {
       switch next.value {
       case .deliver(let message, let from, let to, let life):
         guard nodes[to].machine != nil, nodes[to].life == life else { continue }
-        guard let verified = verified(message) else {
+        guard let input = received(message, by: to, from: nodes[from].signer.id) else {
           Issue.record("an honest node sent what does not verify")
           continue
         }
-        step(to, .message(verified, from: nodes[from].signer.id))
+        step(to, input)
       case .durable(let node, let life, let upTo):
         guard nodes[node].life == life else { continue }
         while let first = nodes[node].unsynced.first, first.sequence <= upTo {
@@ -364,9 +434,10 @@ final class Network {
     (which ?? Array(nodes.indices)).allSatisfy { self.height($0) >= height }
   }
 
-  func leader(of view: UInt64) -> Int {
-    let schedule = machine(.genesis(networkID: networkID, createdMilliseconds: 0), 0, records: [])
-    return nodes.firstIndex { $0.signer.id == schedule.leader(of: view) }!
+  func leader(of view: UInt64, epoch: UInt64 = 0) -> Int {
+    let set = set(epoch)
+    let leader = LeaderSchedule(validators: set, networkID: networkID).leader(of: view)
+    return nodes.firstIndex { $0.signer.id == set.member(leader) }!
   }
 
   /// The invariants that hold whatever happens: one block a height; no contradiction from any honest node.
@@ -379,19 +450,28 @@ final class Network {
     }
     struct Place: Hashable {
       var node: Int
+      var epoch: UInt64
       var view: UInt64
       var kind: VoteKind
     }
     var seen: [Place: VoteSubject] = [:]
     for (node, vote) in votesSent where !byzantine.contains(node) {
-      let place = Place(node: node, view: vote.subject.view, kind: vote.subject.kind)
+      let place = Place(node: node, epoch: vote.subject.epoch, view: vote.subject.view, kind: vote.subject.kind)
       let known = seen[place] ?? vote.subject
       #expect(known == vote.subject, "node \(node) signed two \(place.kind) in view \(place.view)")
       seen[place] = known
     }
     for place in seen.keys where place.kind == .nullify {
-      let finalize = Place(node: place.node, view: place.view, kind: .finalize)
+      let finalize = Place(node: place.node, epoch: place.epoch, view: place.view, kind: .finalize)
       #expect(seen[finalize] == nil, "node \(place.node) nullified and finalized view \(place.view)")
+    }
+    for (node, found) in evidence {
+      let accused = set(found.epoch).member(found.voter)
+      #expect(byzantine.contains { nodes[$0].signer.id == accused }, "node \(node) accused \(found.voter): \(found)")
+      #expect(found.key == set(found.epoch).key(found.voter))
+      for vote in [found.first, found.second] {
+        #expect(Network.sign(vote.subject.statement(networkID: networkID), as: found.key) == vote.signature)
+      }
     }
     for node in nodes {
       #expect(node.divergence == nil)

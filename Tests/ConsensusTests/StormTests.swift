@@ -66,7 +66,7 @@ import Wire
           var forged = BlockHeader(
             epoch: 0, view: view, height: header.height + 1, parentID: block.id, parentView: header.view,
             timestampMilliseconds: header.timestampMilliseconds + 1 + extra + UInt64(index),
-            transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero)
+            transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
           forged.stateRoot = network.nextState(state, forged)
           let forgedBlock = Block(header: forged, transactions: [])!
           let vote = network.vote(
