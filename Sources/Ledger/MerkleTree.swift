@@ -23,13 +23,18 @@ final class MerkleNode: Sendable {
   let weight: Int
 
   /// A leaf (rule 1).
-  init(place: [UInt8], value: [UInt8]) {
-    let key = Digest(hashing: place)
-    let hash = Digest(hashing: value)
-    digest = Digest(domain: 0, key, hash)
-    content = .leaf(key: key.value, value: hash, place: place)
+  init(key: Bytes32, value: Digest, place: [UInt8] = [], weight: Int = 0) {
+    digest = Digest(domain: 0, Digest(key), value)
+    content = .leaf(key: key, value: value, place: place)
+    self.weight = weight
+  }
+
+  /// The leaf of an entry.
+  convenience init(place: [UInt8], value: [UInt8]) {
     // The table is part of the place; the lengths of key and value take up to two and three bytes.
-    weight = place.count + value.count + 5
+    self.init(
+      key: Digest(hashing: place).value, value: Digest(hashing: value), place: place,
+      weight: place.count + value.count + 5)
   }
 
   init(left: MerkleNode?, right: MerkleNode?) {

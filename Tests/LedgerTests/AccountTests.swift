@@ -82,7 +82,9 @@ import Wire
     let strays: [(BlockRefusal, (inout BlockHeader) -> Void)] = [
       (.unknownParent, { $0.parentID = Digest(number(1)) }), (.wrongHeight, { $0.height = 2 }),
       (.wrongHeight, { $0.height = .max }), (.wrongTimestamp, { $0.timestampMilliseconds = Chain.start }),
-      (.wrongTimestamp, { $0.timestampMilliseconds = .max }),
+      (.wrongTimestamp, { $0.timestampMilliseconds = .max }), (.wrongEpoch, { $0.epoch = 1 }),
+      (.wrongEpoch, { $0.epoch = .max }), (.wrongValidators, { $0.nextValidators = .zero }),
+      (.wrongReveal, { $0.reveal = Digest(number(1)) }),
     ]
     for (refusal, change) in strays {
       #expect(try chain.refusal(header(change)) == refusal)
@@ -124,7 +126,8 @@ import Wire
     let header = BlockHeader(
       epoch: 0, view: chain.view + 1, height: chain.ledger.finalHeight + 1, parentID: chain.tip,
       parentView: chain.view, timestampMilliseconds: chain.time + 100,
-      transactionsRoot: Block.transactionsRoot(messages.map(\.value.id)), stateRoot: .zero)
+      transactionsRoot: Block.transactionsRoot(messages.map(\.value.id)), stateRoot: .zero,
+      nextValidators: chain.genesis.validatorSet.digest, reveal: .zero)
     return try #require(Verified<Block>(header: header, transactions: messages))
   }
 }

@@ -16,21 +16,21 @@ import Testing
   @Test func theRootIsAFunctionOfTheEntries() {
     var random = SeededGenerator(seed: 11)
     var tree = MerkleTree()
-    var entries = Table<Bytes32, Digest>()
+    var entries = Table<Bytes32, MerkleNode>()
     var versions: [(MerkleTree, Digest)] = []
     for round in 0..<300 {
-      var changes = Table<Bytes32, Digest?>()
+      var changes = Table<Bytes32, MerkleNode?>()
       for _ in 0..<random.index(below: 12) {
         // Keys that differ in their last bits only make long paths.
         var bytes = [UInt8](repeating: 0, count: 31) + [UInt8(random.index(below: 40))]
         if random.index(below: 2) == 0 { bytes[0] = UInt8(random.index(below: 40)) }
         let key = Bytes32(bytes) ?? Bytes32()
-        let leaf: Digest? = random.index(below: 3) == 0 ? nil : Digest(number(random.next()))
+        let leaf = random.index(below: 3) == 0 ? nil : MerkleNode(key: key, value: Digest(number(random.next())))
         changes.updateValue(leaf, forKey: key)
       }
       for (key, leaf) in changes { entries[key] = leaf }
       tree.apply(changes.map { MerkleTree.Change(key: $0.key, leaf: $0.value) }.reversed())
-      #expect(tree.digest == root(entries.map { ($0.key, $0.value) }), "round \(round)")
+      #expect(tree.digest == root(entries.map { ($0.key, $0.value.digest) }), "round \(round)")
       versions.append((tree, tree.digest))
     }
     #expect(versions.allSatisfy { $0.0.root?.digest ?? .zero == $0.1 })
@@ -40,12 +40,12 @@ import Testing
 
   @Test func unchangedPartsAreShared() throws {
     var tree = MerkleTree()
-    tree.apply((0..<1_000).map { MerkleTree.Change(key: number($0), leaf: Digest(number($0, 1))) })
+    tree.apply((0..<1_000).map { MerkleTree.Change(key: number($0), leaf: MerkleNode(key: number($0), value: Digest(number($0, 1)))) })
     let before = try #require(tree.root)
     let key = number(5)
-    tree.apply([MerkleTree.Change(key: key, leaf: Digest(number(1, 2)))])
+    tree.apply([MerkleTree.Change(key: key, leaf: MerkleNode(key: key, value: Digest(number(1, 2))))])
     let after = try #require(tree.root)
     #expect(after.digest != before.digest)
-    if key.bit(0) { #expect(after.left === before.left) } else { #expect(after.right === before.right) }
+    #expect(after.child(!key.bit(0)) === before.child(!key.bit(0)))
   }
 }

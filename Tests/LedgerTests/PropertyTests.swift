@@ -143,8 +143,7 @@ import Wire
       chain.time += random.index(below: 10) == 0 ? random.next(below: 100_000) : random.next(below: 4_000)
       chain.view += 1
       let leader = chain.nextLeader()
-      let draft = BlockDraft(
-        epoch: 0, view: chain.view, parentView: chain.view - 1, timestampMilliseconds: chain.time + 1)
+      let draft = try chain.draft(timestampMilliseconds: chain.time + 1, leader: leader)
       let outcome = try chain.build(on: chain.tip, messages, draft, leader: leader)
       chain.time = outcome.block.value.header.timestampMilliseconds
       chain.tip = outcome.block.value.id

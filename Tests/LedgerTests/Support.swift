@@ -13,6 +13,16 @@ func number(_ value: UInt64, _ salt: UInt8 = 0) -> Bytes32 {
 
 let gib: UInt64 = 1 << 30
 
+/// A leader's hash chain, as its owner has it.
+struct HashChain {
+  let seed: Digest
+  let length: UInt64
+
+  func hashed(_ times: UInt64) -> Digest { (0..<times).reduce(seed) { element, _ in BeaconHash.step(element) } }
+  var tip: Digest { hashed(length) }
+  func element(_ index: UInt64) -> Digest? { index < length ? hashed(length - 1 - index) : nil }
+}
+
 /// A chain of blocks on one ledger, with the ledger's invariants checked after every block.
 struct Chain {
   static let start: UInt64 = 1_000_000
@@ -28,6 +38,8 @@ struct Chain {
   var sequence: UInt64 = 0
   var events: [LedgerEvent] = []
   var lastReport: ExecutionReport?
+  /// The hash chains that leaders reveal from.
+  var beacons = Table<NodeID, HashChain>()
   /// Blocks in order, with their leaders, for another instance to execute.
   var history: [(block: Verified<Block>, leader: NodeID)] = []
 
@@ -38,6 +50,8 @@ struct Chain {
   ) throws {
     let members = (0..<count).map { NodeID(number(UInt64($0))) }.sorted()
     var parameters = ChainParameters()
+    // What validators have at stake is a matter of its own tests.
+    parameters.minimumStakeMicrocredits = 0
     change(&parameters)
     genesis = try Genesis(
       name: "test", createdMilliseconds: Chain.start, parameters: parameters,
@@ -72,7 +86,16 @@ struct Chain {
 
   mutating func nextLeader() -> NodeID {
     defer { leaderTurn += 1 }
-    return genesis.validators[leaderTurn % genesis.validators.count]
+    let members = (try? state).flatMap { $0.validatorSet(epoch: $0.epoch) }?.members ?? genesis.validators
+    return members[leaderTurn % members.count]
+  }
+
+  /// The draft of the next block on the tip, with the reveal that its leader owes.
+  func draft(timestampMilliseconds: UInt64, leader: NodeID) throws -> BlockDraft {
+    let index = ledger.beaconIndex(on: tip, view: view, leader: leader)
+    return BlockDraft(
+      epoch: try state.epoch, view: view, parentView: view - 1, timestampMilliseconds: timestampMilliseconds,
+      reveal: try index.map { try #require(beacons[leader]?.element($0)) } ?? .zero)
   }
 
   /// Builds a block of the given transactions `after` milliseconds later, makes it final, and checks everything.
@@ -83,7 +106,7 @@ struct Chain {
     time += after
     view += 1
     let leader = leader ?? nextLeader()
-    let draft = BlockDraft(epoch: 0, view: view, parentView: view - 1, timestampMilliseconds: time)
+    let draft = try draft(timestampMilliseconds: time, leader: leader)
     let outcome = try build(on: tip, messages, draft, leader: leader)
     try #require(outcome.block.value.transactions.count == messages.count, "every candidate is included")
     let report = try ledger.execute(outcome.block, leader: leader).get()
