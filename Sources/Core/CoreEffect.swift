@@ -18,8 +18,27 @@ public enum CoreEffect: Sendable {
   case persist(sequence: UInt64, ConsensusRecord)
   /// Blocks are final, in the order of heights; the certificate finalizes the last.
   case committed([Verified<Block>], finalization: Verified<Certificate>, events: [LedgerEvent])
+  /// The validators of an epoch became known: keep them in the `ValidatorBook` that votes are verified by.
+  case validators(ValidatorSet)
+  /// An epoch has begun: its boundary, the last block of the epoch before, was committed just now. Write the snapshot,
+  /// to serve and to restart from, and the `EpochLink` of the boundary; `next` is what that link names: the validators
+  /// of `epoch`.
+  case epochBegan(
+    epoch: UInt64, boundary: Verified<Block>, finalization: Verified<Certificate>, snapshot: StateSnapshot,
+    next: ValidatorSet)
+  /// Links of epochs that were fetched and verified: keep those that changed the validators, to serve them.
+  case epochLinks([EpochLink])
+  /// A state was fetched instead of the blocks up to it: store it, and let the block store go on at its height. What the
+  /// journal holds of older epochs can go once both are durable, and not before.
+  case installed(SnapshotInstall)
   /// Send final blocks from a height on, from the block store.
   case serveChain(fromHeight: UInt64, to: NodeID)
+  /// Answer with `ConsensusMessage.epochs`: the links from this epoch on that changed the validators, and the last one;
+  /// none when there is none.
+  case serveEpochs(fromEpoch: UInt64, to: NodeID)
+  /// Answer with `ConsensusMessage.snapshot`: the chunk that covers a key hash, of the state at this height; nothing when
+  /// it is not kept.
+  case serveSnapshot(height: UInt64, covering: Digest, to: NodeID)
   /// Fetch, prepare and run the job of a lease. Repeated after a restart; a lease that runs already is left alone.
   case startLease(LeaseOrder)
   /// End a lease's job: nobody wants its result any more.
@@ -40,6 +59,28 @@ public enum Submission: Hashable, Sendable {
   case accepted(id: Digest)
   /// Not signed, with the reason for the person who asked.
   case refused(reason: String)
+}
+
+/// A state that was fetched in chunks, each proven under the state root of a final header.
+public struct SnapshotInstall: Sendable {
+  /// The end of the epoch that the state is of.
+  public var link: EpochLink
+  /// What proves the link's block final.
+  public var finalization: Verified<Certificate>
+  /// The state after it.
+  public var snapshot: StateSnapshot
+  /// The validators of the epoch that begins.
+  public var validators: ValidatorSet
+
+  /// An installed state.
+  public init(
+    link: EpochLink, finalization: Verified<Certificate>, snapshot: StateSnapshot, validators: ValidatorSet
+  ) {
+    self.link = link
+    self.finalization = finalization
+    self.snapshot = snapshot
+    self.validators = validators
+  }
 }
 
 /// A lease to be run by this node.

@@ -18,6 +18,8 @@ public enum CoreInput: Sendable {
   case linkDown(NodeID)
   /// A consensus message over a link.
   case consensus(Verified<ConsensusMessage>, from: NodeID)
+  /// A peer spoke in an epoch that is later than all whose validators are known: this node is behind.
+  case laterEpoch(from: NodeID)
   /// Envelopes that a peer spread.
   case gossip([Verified<Message>], from: NodeID)
   /// Ids that a peer has.
@@ -42,6 +44,9 @@ public enum CoreInput: Sendable {
   case leaseFinished(LeaseOutcome)
   /// The node's own record changed (addresses, roles, capabilities).
   case record(NodeRecord)
+  /// The keys that this node can sign votes with; one that is new here is used from the next epoch on whose validators
+  /// name it.
+  case voteSigners([Signer])
   /// The node is about to stop: say farewell.
   case leave
 }

@@ -12,6 +12,10 @@ public struct Received: Sendable {
 }
 
 /// Decodes and verifies what comes in. Both shells use it, so that what the simulator breaks is what ships.
+///
+/// A transaction's signature is checked once: decoding computes the id, which is the hash of every byte of the envelope,
+/// signature included, and the verifier asks its `VerifiedMessages` for that id before it checks anything. A transaction
+/// that came by gossip costs its block one look-up, and no hash besides the id's.
 public struct Inbound: Sendable {
   private let verifier: Verifier
   private let validators: KnownValidators
@@ -54,6 +58,10 @@ public struct Inbound: Sendable {
     case .consensus(let consensus):
       do {
         received.inputs.append(.consensus(try verifier.verify(consensus, validators: validators), from: peer))
+      } catch .unknownEpoch(let epoch) {
+        // Nobody's fault: one of the two is behind. The core looks after it when that is this node.
+        received.refused.append("consensus.unknownEpoch")
+        if epoch > validators.latest().epoch { received.inputs.append(.laterEpoch(from: peer)) }
       } catch {
         refuse("consensus.\(error.counter)", peer, &received)
       }

@@ -5,58 +5,6 @@ import Membership
 import Primitives
 import Wire
 
-/// How a node behaves beyond what its network's genesis says.
-public struct CoreSettings: Sendable {
-  /// How members are probed.
-  public var membership: MembershipSettings
-  /// How messages are spread.
-  public var broadcast: BroadcastSettings
-  /// False when the journal is lost or damaged: the node follows, but signs no vote.
-  public var mayVote = true
-  /// How long an own offer is valid; it is renewed at half of that.
-  public var offerValidity = Microseconds.seconds(1_200)
-  /// How long an own transaction is valid.
-  public var transactionValidity = Microseconds.seconds(600)
-  /// Own transactions that are not final after this long are sent to all links again.
-  public var resendInterval = Microseconds.seconds(5)
-  /// How often the node looks after its leases, its offer and its transactions when nothing else calls for it.
-  public var housekeepingInterval = Microseconds.seconds(1)
-
-  /// Settings with the defaults of a membership profile.
-  public init(membership: MembershipSettings, broadcast: BroadcastSettings = BroadcastSettings()) {
-    self.membership = membership
-    self.broadcast = broadcast
-  }
-}
-
-/// What a node finds on its disk when it starts.
-public struct CoreRecovery: Sendable {
-  /// The ledger at the last final block.
-  public var ledger: LedgerMachine
-  /// The last final block.
-  public var tip: FinalTip
-  /// The journal's records, in order.
-  public var records: [ConsensusRecord]
-  /// No sequence number up to this was left unused.
-  public var sequenceFloor: UInt64
-
-  /// A recovery.
-  public init(ledger: LedgerMachine, tip: FinalTip, records: [ConsensusRecord], sequenceFloor: UInt64) {
-    self.ledger = ledger
-    self.tip = tip
-    self.records = records
-    self.sequenceFloor = sequenceFloor
-  }
-
-  /// What a node finds that has never run.
-  public static func fresh(_ genesis: Genesis) -> CoreRecovery {
-    CoreRecovery(
-      ledger: LedgerMachine(genesis: genesis),
-      tip: .genesis(networkID: genesis.networkID, createdMilliseconds: genesis.createdMilliseconds), records: [],
-      sequenceFloor: 0)
-  }
-}
-
 /// One node as a pure state machine: inputs and time in, effects out. It composes membership, broadcast,
 /// consensus and the ledger, which do not know each other, and holds what belongs to the node itself: the
 /// mempool, its own transactions, its offer and its leases.
@@ -79,9 +27,34 @@ public struct NodeCore: Sendable {
   public internal(set) var counters = Counters()
   /// Why recent own transactions were refused by the ledger, by their ids.
   public internal(set) var refusals = BoundedMap<Digest, String>(capacity: 1_024)
+  /// The validators of the current epoch.
+  public internal(set) var validators: ValidatorSet
+  /// The validators of the next epoch.
+  public internal(set) var nextValidators: ValidatorSet
+  /// Whether this node votes in the current epoch.
+  public internal(set) var votingStanding: VotingStanding
+  /// Fetches a state when this node is far behind.
+  public internal(set) var sync: StateSync
+
+  /// The most links used; further ones are not, and are counted.
+  public static let maximumLinks = 4_096
 
   let settings: CoreSettings
-  let validators: ValidatorSet
+  /// What is the node's own, from its journal, or was verified before, is not verified again.
+  let trusting: Verifier
+  /// The epoch that the node was in when it started.
+  let startEpoch: UInt64
+  var voteSigners: [Signer]
+  var generator: SeededGenerator
+  /// The journal's records of epochs that the node has not come to yet.
+  var laterRecords: [ConsensusRecord]
+  /// The last block of the last commit of this epoch.
+  var lastCommitted: Verified<Block>?
+  /// What consensus counted in earlier epochs.
+  var pastCounters = Counters()
+  var evidenceKeeper = EvidenceKeeper()
+  var reveals = RevealChains()
+  var servingLimits = ServingLimits()
   var outbox = Outbox()
   /// What the shell wants to offer; nil until it has said so, since a standing offer must outlive a restart.
   var offerWish: OfferWish?
@@ -94,13 +67,15 @@ public struct NodeCore: Sendable {
   var work = WorkWatch()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
+  ///
+  /// - Parameter voteSigners: the keys that it can sign votes with; nil for its own alone. In each epoch the one is used
+  ///   that the epoch's validators name for it.
   public init(
-    genesis: Genesis, signer: Signer, wallClock: WallClock, settings: CoreSettings, record: NodeRecord,
-    recovery: CoreRecovery, seed: UInt64, now: Instant
+    genesis: Genesis, signer: Signer, voteSigners: [Signer]? = nil, wallClock: WallClock, settings: CoreSettings,
+    record: NodeRecord, recovery: CoreRecovery, seed: UInt64, now: Instant
   ) {
     self.genesis = genesis
     self.settings = settings
-    validators = genesis.validatorSet
     var generator = SeededGenerator(seed: seed)
     var identity = Identity(signer: signer, wallClock: wallClock, sequenceFloor: recovery.sequenceFloor)
     membership = MembershipMachine(
@@ -108,12 +83,28 @@ public struct NodeCore: Sendable {
     self.identity = identity
     broadcast = BroadcastMachine(settings: settings.broadcast, seed: generator.next())
     ledger = recovery.ledger
-    // The journal is this node's own: what is in it was verified before it was written, and is checked as it is read.
     let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
+    self.trusting = trusting
+    self.voteSigners = voteSigners ?? [signer]
+    guard let state = recovery.ledger.state(at: recovery.ledger.finalID) else {
+      preconditionFailure("the ledger always has its final state")
+    }
+    let epoch = state.epoch
+    startEpoch = epoch
+    let committee = NodeCore.committee(
+      ofEpoch: epoch, state: state, node: signer, keys: self.voteSigners,
+      abstainUntil: settings.abstainUntilMilliseconds, beginMilliseconds: nil)
+    validators = committee.validators
+    nextValidators = committee.next
+    votingStanding = committee.standing
     consensus = SimplexMachine(
-      settings: ConsensusSettings(genesis.parameters), validators: validators, signer: signer, verifier: trusting,
-      tip: recovery.tip, records: recovery.records, mayVote: settings.mayVote,
+      settings: ConsensusSettings(genesis.parameters), validators: committee.validators, signer: committee.signer,
+      node: signer.id, verifier: trusting, tip: recovery.tip, boundary: recovery.boundary,
+      records: recovery.records.filter { $0.epoch == epoch }, mayVote: committee.standing == .voting,
       wallClock: wallClock, seed: generator.next())
+    laterRecords = recovery.records.filter { $0.epoch > epoch }
+    sync = StateSync(known: committee.next, distance: settings.snapshotDistance, seed: generator.next())
+    self.generator = generator
   }
 
   /// This node's id.
@@ -123,7 +114,9 @@ public struct NodeCore: Sendable {
   public var nextWake: Instant {
     guard startedAt != nil else { return .distantFuture }
     var next = nextHousekeeping
-    for wake in [membership.nextWake, broadcast.nextWake, consensus.nextWake, work.nextDue] {
+    for wake in [
+      membership.nextWake, broadcast.nextWake, consensus.nextWake, sync.nextWake, work.nextDue,
+    ] {
       if let wake { next = min(next, wake) }
     }
     return next
@@ -135,29 +128,31 @@ public struct NodeCore: Sendable {
     case .start:
       startedAt = now
       step(membership: .start, now: now, into: &effects)
-      step(consensus: .start, now: now, into: &effects)
+      effects += [.validators(validators), .validators(nextValidators)]
+      step(consensus: .start(links: links.members), now: now, into: &effects)
       needsHousekeeping = true
     case .tick:
       step(membership: .tick, now: now, into: &effects)
       step(broadcast: .tick, now: now, into: &effects)
       step(consensus: .tick, now: now, into: &effects)
+      sync(now: now, into: &effects) { $0.tick(height: $1, now: now, into: &$2) }
     case .wallClock(let clock):
       identity.wallClock = clock
       step(consensus: .wallClock(clock), now: now, into: &effects)
     case .datagram(let message, let rumours, let source):
       step(membership: .datagram(message, rumours: rumours, from: source), now: now, into: &effects)
-    case .linkUp(let peer, let address):
-      links.insert(peer)
-      step(membership: .linkUp(peer, address), now: now, into: &effects)
-      step(broadcast: .linkUp(peer), now: now, into: &effects)
-      step(consensus: .linkUp(peer), now: now, into: &effects)
+    case .linkUp(let peer, let address): linkUp(peer, address, now: now, into: &effects)
     case .linkDown(let peer):
       links.remove(peer)
       step(membership: .linkDown(peer), now: now, into: &effects)
       step(broadcast: .linkDown(peer), now: now, into: &effects)
       step(consensus: .linkDown(peer), now: now, into: &effects)
+      sync(now: now, into: &effects) { $0.linkDown(peer, height: $1, now: now, into: &$2) }
     case .consensus(let message, let peer):
+      if takeSyncMessage(message, from: peer, now: now, into: &effects) { break }
       step(consensus: .message(message, from: peer), now: now, into: &effects)
+    case .laterEpoch(let peer):
+      sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
     case .gossip(let messages, let peer):
       step(broadcast: .received(messages, from: peer), now: now, into: &effects)
     case .announced(let ids, let peer):
@@ -166,6 +161,7 @@ public struct NodeCore: Sendable {
       step(broadcast: .requested(ids, from: peer), now: now, into: &effects)
     case .invalidGossip(let peer):
       step(broadcast: .invalid(from: peer), now: now, into: &effects)
+      sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
     case .members(let records, let peer):
       step(membership: .members(records, from: peer), now: now, into: &effects)
     case .persisted(let sequence):
@@ -187,10 +183,25 @@ public struct NodeCore: Sendable {
       needsHousekeeping = true
     case .record(let record):
       step(membership: .updateRecord(record), now: now, into: &effects)
+    case .voteSigners(let signers): voteSigners = signers
     case .leave:
       step(membership: .leave, now: now, into: &effects)
     }
     settle(now: now, into: &effects)
+  }
+
+  private mutating func linkUp(
+    _ peer: NodeID, _ address: PeerAddress, now: Instant, into effects: inout [CoreEffect]
+  ) {
+    guard links.contains(peer) || links.count < NodeCore.maximumLinks else {
+      counters.add("linksFull")
+      return
+    }
+    links.insert(peer)
+    sync.linkUp(peer)
+    step(membership: .linkUp(peer, address), now: now, into: &effects)
+    step(broadcast: .linkUp(peer), now: now, into: &effects)
+    step(consensus: .linkUp(peer), now: now, into: &effects)
   }
 
   /// Looks after what the input has left to do, until nothing is left.
@@ -203,6 +214,8 @@ public struct NodeCore: Sendable {
       keepOffer(now: now, into: &effects)
       keepLeases(now: now, into: &effects)
       keepAttestations(now: now, into: &effects)
+      keepBeacon(now: now, into: &effects)
+      keepEvidence(now: now, into: &effects)
       resend(now: now, into: &effects)
     }
     refreshWork(now: now, into: &effects)
@@ -242,7 +255,7 @@ public struct NodeCore: Sendable {
   mutating func step(consensus first: ConsensusInput, now: Instant, into effects: inout [CoreEffect]) {
     var inputs = [first]
     var next = 0
-    while next < inputs.count {
+    inputs: while next < inputs.count {
       var results: [ConsensusEffect] = []
       consensus.step(inputs[next], now: now, into: &results)
       next += 1
@@ -265,6 +278,13 @@ public struct NodeCore: Sendable {
           }
         case .commit(let blocks, let finalization):
           commit(blocks, finalization: finalization, now: now, into: &effects)
+        case .epochEnded(let boundary):
+          endEpoch(boundary: boundary, now: now, into: &effects)
+          // What was still to be said to the machine that has ended concerns nobody.
+          inputs = [.start(links: links.members)]
+          next = 0
+          continue inputs
+        case .evidence(let evidence): take(evidence, now: now)
         case .serveChain(let height, let peer): effects.append(.serveChain(fromHeight: height, to: peer))
         case .diverged(let block, let reason):
           effects.append(.halt(reason: "block \(block.short) is final but can't be executed here: \(reason)"))
@@ -280,18 +300,21 @@ public struct NodeCore: Sendable {
     func append(_ peer: NodeID) { effects.append(.send(.consensus(message), to: peer, after: sequence)) }
     switch recipient {
     case .node(let peer): append(peer)
-    case .validators: for peer in validators.members where peer != id && links.contains(peer) { append(peer) }
-    case .everyone: for peer in links { append(peer) }
+    case .validators(let others):
+      for peer in validators.members where peer != id && links.contains(peer) && !others.contains(peer) { append(peer) }
+    case .everyone(let others): for peer in links where !others.contains(peer) { append(peer) }
     }
   }
 
   private mutating func build(_ request: BuildRequest, now: Instant) -> Verified<Block>? {
     let timestamp = max(request.minimumTimestampMilliseconds, identity.wallClock.unixMilliseconds(at: now))
     let draft = BlockDraft(
-      epoch: request.epoch, view: request.view, parentView: request.parentView, timestampMilliseconds: timestamp)
-    guard
+      epoch: request.epoch, view: request.view, parentView: request.parentView, timestampMilliseconds: timestamp,
+      reveal: reveal(for: request))
+    guard let state = ledger.state(at: request.parentID),
       let outcome = ledger.build(
-        on: request.parentID, candidates: mempool.candidates(limit: Block.maximumTransactions), draft: draft,
+        on: request.parentID,
+        candidates: mempool.candidates(limit: Block.maximumTransactions) { state.account($0).nonce }, draft: draft,
         leader: id, maximumBytes: Block.maximumBytes)
     else {
       counters.add("buildOnUnknownParent")
@@ -312,7 +335,6 @@ public struct NodeCore: Sendable {
       for transaction in block.value.transactions {
         included.insert(transaction.id)
         authors.insert(transaction.author)
-        mempool.remove(transaction.id)
       }
     }
     for event in events {
@@ -321,10 +343,11 @@ public struct NodeCore: Sendable {
       }
     }
     var stale: [Digest] = []
-    let nonces = authors.map { ($0, finalState.account($0).nonce) }
-    for (author, nonce) in nonces {
-      stale.append(contentsOf: mempool.removeStale(account: author, below: nonce))
+    let state = finalState
+    for author in authors {
+      stale.append(contentsOf: mempool.removeStale(account: author, below: state.account(author).nonce))
     }
+    lastCommitted = blocks.last
     step(broadcast: .forget(included.members + stale), now: now, into: &effects)
     step(membership: .height(ledger.finalHeight), now: now, into: &effects)
     effects.append(.committed(blocks, finalization: finalization, events: events))
@@ -336,7 +359,8 @@ public struct NodeCore: Sendable {
   public var allCounters: Counters {
     var all = counters
     for (prefix, part) in [
-      ("membership", membership.counters), ("broadcast", broadcast.counters), ("consensus", consensus.counters),
+      ("membership", membership.counters), ("broadcast", broadcast.counters), ("consensus", pastCounters),
+      ("consensus", consensus.counters), ("sync", sync.counters),
     ] {
       for (name, count) in part.all { all.add("\(prefix).\(name)", count) }
     }

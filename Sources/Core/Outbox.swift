@@ -18,6 +18,8 @@ public struct Outbox: Sendable {
     case commit
     case reveal
     case attest(NodeID)
+    case beacon
+    case evidence(NodeID)
 
     private var rank: Int {
       switch self {
@@ -29,6 +31,8 @@ public struct Outbox: Sendable {
       case .commit: 5
       case .reveal: 6
       case .attest: 7
+      case .beacon: 8
+      case .evidence: 9
       }
     }
 
@@ -37,7 +41,7 @@ public struct Outbox: Sendable {
       switch (left, right) {
       case (.request(let a), .request(let b)): a < b
       case (.accept(let a), .accept(let b)), (.decline(let a), .decline(let b)): a < b
-      case (.attest(let a), .attest(let b)): a < b
+      case (.attest(let a), .attest(let b)), (.evidence(let a), .evidence(let b)): a < b
       default: left.rank < right.rank
       }
     }

@@ -60,7 +60,7 @@ extension NodeCore {
       counters.add("transactionStale")
       return
     }
-    switch mempool.add(message) {
+    switch mempool.add(message, next: finalState.account(message.value.author).nonce) {
     case .added, .known: break
     case .nonceTaken: counters.add("mempoolNonceTaken")
     case .accountFull: counters.add("mempoolAccountFull")
@@ -101,7 +101,6 @@ extension NodeCore {
         effects.append(.send(.gossip(.publish([entry.message.value.envelope])), to: peer, after: 0))
       }
     }
-    let expired = mempool.transactionIDs.filter { mempool.isExpired($0, at: time) }
-    for id in expired { mempool.remove(id) }
+    mempool.removeExpired(at: time)
   }
 }

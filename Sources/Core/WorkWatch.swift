@@ -8,6 +8,7 @@ import Wire
 struct WorkWatch: Sendable {
   var parent: Digest?
   var mempoolVersion: UInt64 = 0
+  var mempoolRemovals: UInt64 = 0
   var hasTransactions = false
   var isReported = false
   /// When a ledger deadline on the parent falls due.
@@ -23,9 +24,12 @@ extension NodeCore {
       if work.parent != parent || work.mempoolVersion != mempool.version {
         // Consensus forgets what was said of another parent.
         if work.parent != parent { work.isReported = false }
+        // What could be included still can when the pool has only grown since.
+        let stillHas = work.parent == parent && work.hasTransactions && work.mempoolRemovals == mempool.removals
         work.parent = parent
         work.mempoolVersion = mempool.version
-        work.hasTransactions = hasIncludable(on: parent)
+        work.mempoolRemovals = mempool.removals
+        if !stillHas { work.hasTransactions = hasIncludable(on: parent) }
         work.nextDue = ledger.nextDueMilliseconds(on: parent).map { instant(unixMilliseconds: $0) }
       }
       let unix = identity.wallClock.unixMilliseconds(at: now)
@@ -39,14 +43,19 @@ extension NodeCore {
     }
   }
 
+  /// The most candidates looked at: the first is nearly always includable, and a block has to skip the same ones.
+  private static let maximumLooks = 256
+
   private func hasIncludable(on parent: Digest) -> Bool {
     guard let state = ledger.state(at: parent) else { return false }
-    for account in mempool.accounts {
-      let nonce = state.account(account).nonce
-      guard let message = mempool.first(of: account, from: nonce) else { continue }
-      if case .now = ledger.includability(of: message, on: parent) { return true }
+    var isFound = false
+    var looks = 0
+    mempool.forEachCandidate(nonce: { state.account($0).nonce }) { message in
+      if case .now = ledger.includability(of: message, on: parent) { isFound = true }
+      looks += 1
+      return !isFound && looks < NodeCore.maximumLooks
     }
-    return false
+    return isFound
   }
 
   private func instant(unixMilliseconds: UInt64) -> Instant {

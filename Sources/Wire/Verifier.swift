@@ -38,6 +38,22 @@ public enum VerificationError: Error, Equatable, Sendable {
   }
 }
 
+/// Remembers transactions of this network whose signatures fit, by their ids: an id is the hash of every byte of the
+/// envelope, the signature included, so that what is known by it need not be checked again. Closures, so that a shell may
+/// share one bounded memory between threads.
+public struct VerifiedMessages: Sendable {
+  /// True when the message with this id was checked and found sound.
+  public let contains: @Sendable (Digest) -> Bool
+  /// Notes that it was.
+  public let insert: @Sendable (Digest) -> Void
+
+  /// A memory.
+  public init(contains: @escaping @Sendable (Digest) -> Bool, insert: @escaping @Sendable (Digest) -> Void) {
+    self.contains = contains
+    self.insert = insert
+  }
+}
+
 /// Checks signatures before anything reaches the core. It knows no signature scheme: the shell gives a closure.
 public struct Verifier: Sendable {
   /// The network that everything must be bound to.
@@ -46,11 +62,16 @@ public struct Verifier: Sendable {
   public let check: @Sendable (Signature, [UInt8], NodeID) -> Bool
 
   private let tag: NetworkTag
+  private let known: VerifiedMessages?
 
-  /// A verifier for one network.
-  public init(networkID: Digest, check: @escaping @Sendable (Signature, [UInt8], NodeID) -> Bool) {
+  /// A verifier for one network; it asks `known`, if there is one, before it checks a message.
+  public init(
+    networkID: Digest, known: VerifiedMessages? = nil,
+    check: @escaping @Sendable (Signature, [UInt8], NodeID) -> Bool
+  ) {
     self.networkID = networkID
     self.check = check
+    self.known = known
     tag = NetworkTag(networkID)
   }
 
@@ -76,8 +97,15 @@ public struct Verifier: Sendable {
   /// Checks the network and signature of a decoded message.
   public func verify(_ message: Message) throws(VerificationError) -> Verified<Message> {
     guard message.envelope.network == tag else { throw .wrongNetwork }
+    // Only transactions come again: by gossip from several peers, in a proposal, in blocks that were asked for.
+    guard case .transaction(let transaction) = message.body else {
+      guard check(message.envelope.signature, message.envelope.statement, message.author) else { throw .badSignature }
+      return Verified(message)
+    }
+    if let known, known.contains(message.id) { return Verified(message) }
     guard check(message.envelope.signature, message.envelope.statement, message.author) else { throw .badSignature }
-    if case .transaction(let transaction) = message.body { try verifyInner(transaction.action, author: message.author) }
+    try verifyInner(transaction.action, author: message.author)
+    known?.insert(message.id)
     return Verified(message)
   }
 

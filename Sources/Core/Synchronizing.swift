@@ -1,0 +1,96 @@
+import Consensus
+import Ledger
+import Primitives
+import Wire
+
+// What the core does about sync: routes its messages, serves peers, and installs a state.
+
+extension NodeCore {
+  /// Takes a message that belongs to sync; false for any other.
+  mutating func takeSyncMessage(
+    _ message: Verified<ConsensusMessage>, from peer: NodeID, now: Instant, into effects: inout [CoreEffect]
+  ) -> Bool {
+    var actions: [SyncAction] = []
+    switch message.value {
+    case .epochs: sync.take(message.epochLinks, from: peer, height: ledger.finalHeight, now: now, into: &actions)
+    case .snapshot(let chunk): sync.take(chunk, from: peer, height: ledger.finalHeight, now: now, into: &actions)
+    case .epochRequest(let epoch):
+      if admitServing(peer, now: now) { effects.append(.serveEpochs(fromEpoch: epoch, to: peer)) }
+    case .snapshotRequest(let height, let key):
+      if admitServing(peer, now: now) { effects.append(.serveSnapshot(height: height, covering: key, to: peer)) }
+    default: return false
+    }
+    perform(actions, now: now, into: &effects)
+    return true
+  }
+
+  private mutating func admitServing(_ peer: NodeID, now: Instant) -> Bool {
+    if servingLimits.admit(peer, now: now) { return true }
+    counters.add("servingTooOften")
+    return false
+  }
+
+  /// Asks sync, with the actions that follow.
+  mutating func sync(
+    now: Instant, into effects: inout [CoreEffect],
+    _ body: (inout StateSync, _ height: UInt64, inout [SyncAction]) -> Void
+  ) {
+    guard !consensus.isHalted else { return }
+    var actions: [SyncAction] = []
+    body(&sync, ledger.finalHeight, &actions)
+    perform(actions, now: now, into: &effects)
+  }
+
+  private mutating func perform(_ actions: [SyncAction], now: Instant, into effects: inout [CoreEffect]) {
+    for action in actions {
+      switch action {
+      case .ask(let message, let peer): effects.append(.send(.consensus(message), to: peer, after: 0))
+      case .learned(let links, let set):
+        effects.append(.epochLinks(links))
+        announce(set, into: &effects)
+      case .install(let assembly, let target): install(assembly, target, now: now, into: &effects)
+      case .useChain(let peers):
+        for peer in peers { step(consensus: .laterEpoch(peer), now: now, into: &effects) }
+      case .distrust(let peer): step(broadcast: .invalid(from: peer), now: now, into: &effects)
+      }
+    }
+  }
+
+  /// Tells of a set, and again of those in use, so that a shell that keeps few keeps these.
+  mutating func announce(_ set: ValidatorSet, into effects: inout [CoreEffect]) {
+    let inUse = [validators, nextValidators]
+    if !inUse.contains(set) { effects.append(.validators(set)) }
+    effects += inUse.map { .validators($0) }
+  }
+
+  /// Rule 5 of StateSync.swift: goes on from a fetched state, in the epoch that follows it.
+  private mutating func install(
+    _ assembly: SnapshotAssembly, _ target: SyncTarget, now: Instant, into effects: inout [CoreEffect]
+  ) {
+    let link = target.link
+    guard target.height > ledger.finalHeight,
+      let finalization = try? trusting.verify(link.finalization, validators: target.signers),
+      let installed = LedgerMachine(genesis: genesis, snapshot: assembly, header: link.header),
+      let state = installed.state(at: installed.finalID)
+    else {
+      sync.installed(target, isSuccessful: false)
+      return
+    }
+    ledger = installed
+    sync.installed(target, isSuccessful: true)
+    effects.append(
+      .installed(
+        SnapshotInstall(
+          link: link, finalization: finalization, snapshot: state.snapshot(), validators: link.nextSet)))
+    // What became of what was under way is not known: nothing of it is signed again, lest it be paid twice.
+    for entry in outbox.settled(below: state.account(id).nonce) {
+      counters.add("ownTransactionFateUnknown")
+      outbox.judged(entry.purpose, isRefused: false, at: now)
+    }
+    for account in mempool.accounts { mempool.removeStale(account: account, below: state.account(account).nonce) }
+    step(membership: .height(ledger.finalHeight), now: now, into: &effects)
+    beginEpoch(at: .beginning(after: link.header), boundary: finalization, now: now, into: &effects)
+    step(consensus: .start(links: links.members), now: now, into: &effects)
+    needsHousekeeping = true
+  }
+}
