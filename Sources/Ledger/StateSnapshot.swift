@@ -28,21 +28,36 @@ public struct StateSnapshot: Sendable {
   public func chunk(covering key: Digest) -> SnapshotChunk {
     var node = tree.root
     var depth = 0
-    var siblings: [MerkleSibling] = []
     while depth < Int(SnapshotChunk.maximumDepth), let inner = node, inner.key == nil,
       inner.weight > StateSnapshot.chunkBytes
     {
-      let bit = key.value.bit(depth)
-      siblings.append(MerkleSibling(inner.child(!bit)))
-      node = inner.child(bit)
+      node = inner.child(key.value.bit(depth))
       depth += 1
+    }
+    return chunk(covering: key, depth: depth)
+  }
+
+  /// The chunk in which a key hash lies, cut at a depth.
+  func chunk(covering key: Digest, depth: Int) -> SnapshotChunk {
+    let prefix = SnapshotChunk.prefix(of: key.value, depth: depth)
+    var node = tree.root
+    var siblings: [MerkleSibling] = []
+    for level in 0..<depth {
+      if let leaf = node?.key {
+        // A leaf that is found above its place is on the way or beside it.
+        let isBeside = leaf.firstDifferingBit(from: prefix) == level
+        siblings.append(isBeside ? MerkleSibling(node) : .empty)
+        if isBeside { node = nil }
+      } else {
+        siblings.append(MerkleSibling(node?.child(!prefix.bit(level))))
+        node = node?.child(prefix.bit(level))
+      }
     }
     while siblings.last == .empty { siblings.removeLast() }
     var entries: [SnapshotEntry] = []
     collect(node, into: &entries)
     return SnapshotChunk(
-      height: height, depth: UInt8(depth), prefix: Digest(SnapshotChunk.prefix(of: key.value, depth: depth)),
-      entries: entries, siblings: siblings)
+      height: height, depth: UInt8(depth), prefix: Digest(prefix), entries: entries, siblings: siblings)
   }
 
   /// All chunks in the order of their ranges: together every entry once.

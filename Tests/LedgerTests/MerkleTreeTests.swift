@@ -40,7 +40,10 @@ import Testing
 
   @Test func unchangedPartsAreShared() throws {
     var tree = MerkleTree()
-    tree.apply((0..<1_000).map { MerkleTree.Change(key: number($0), leaf: MerkleNode(key: number($0), value: Digest(number($0, 1)))) })
+    tree.apply(
+      (0..<1_000).map {
+        MerkleTree.Change(key: number($0), leaf: MerkleNode(key: number($0), value: Digest(number($0, 1))))
+      })
     let before = try #require(tree.root)
     let key = number(5)
     tree.apply([MerkleTree.Change(key: key, leaf: MerkleNode(key: key, value: Digest(number(1, 2))))])

@@ -90,6 +90,21 @@ struct Chain {
     return members[leaderTurn % members.count]
   }
 
+  /// The view of the next block: they begin anew with each epoch.
+  mutating func nextView() throws {
+    let state = try state
+    view = state.height % genesis.parameters.epochBlocks == 0 ? 1 : view + 1
+  }
+
+  /// Empty blocks until the next block is the first of an epoch.
+  mutating func reach(epoch: UInt64) throws {
+    while try state.epoch < epoch { try block(isThorough: false) }
+    try check()
+  }
+
+  /// The validators of an epoch.
+  func members(_ epoch: UInt64) throws -> [NodeID] { try #require(state.validatorSet(epoch: epoch)).members }
+
   /// The draft of the next block on the tip, with the reveal that its leader owes.
   func draft(timestampMilliseconds: UInt64, leader: NodeID) throws -> BlockDraft {
     let index = ledger.beaconIndex(on: tip, view: view, leader: leader)
@@ -104,7 +119,7 @@ struct Chain {
     _ messages: [Verified<Message>] = [], after: UInt64 = 100, leader: NodeID? = nil, isThorough: Bool = true
   ) throws -> ExecutionReport {
     time += after
-    view += 1
+    try nextView()
     let leader = leader ?? nextLeader()
     let draft = try draft(timestampMilliseconds: time, leader: leader)
     let outcome = try build(on: tip, messages, draft, leader: leader)
