@@ -93,12 +93,8 @@ extension SimplexMachine {
     var hasProgressed = false
     for (view, id) in awaiting {
       guard let entry = tree[id] else { continue }
-      guard entry.header.view == view || isReproposal(entry.header, in: view) else {
-        giveUp(view, "notarizedInvalid")
-        continue
-      }
       let header = entry.header
-      guard header.view == view, entry.status != .invalid else {
+      guard header.view == view || isReproposal(header, in: view), entry.status != .invalid else {
         giveUp(view, "notarizedInvalid")
         continue
       }
