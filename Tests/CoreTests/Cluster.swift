@@ -4,8 +4,22 @@ import Ledger
 import Membership
 import Primitives
 import Sodium
+import Synchronization
 import Testing
 import Wire
+
+/// The sets that one member's inbound verifies by.
+final class SharedBook: Sendable {
+  let book: Mutex<ValidatorBook>
+
+  init(_ genesis: Genesis) { book = Mutex(ValidatorBook(genesis: genesis)) }
+
+  func insert(_ set: ValidatorSet) { book.withLock { $0.insert(set) } }
+
+  var known: KnownValidators {
+    KnownValidators(set: { epoch in self.book.withLock { $0[epoch] } }, latest: { self.book.withLock { $0.latest } })
+  }
+}
 
 /// A few cores under virtual time: every send arrives after a millisecond, every persist is answered at once, real
 /// signatures all the way.
@@ -16,11 +30,17 @@ struct Cluster {
     case frame([UInt8], from: NodeID)
   }
 
+  typealias Commit = (blocks: [Verified<Block>], finalization: Verified<Certificate>, events: [LedgerEvent])
+
   struct Member {
     let signer: Signer
     let address: PeerAddress
+    let book: SharedBook
+    let inbound: Inbound
     var core: NodeCore
-    var committed: [(blocks: [Verified<Block>], finalization: Verified<Certificate>, events: [LedgerEvent])] = []
+    var voteSigners: [Signer]
+    var isUp = false
+    var committed: [Commit] = []
     var persisted: [ConsensusRecord] = []
     var submissions: [UInt64: Submission] = [:]
     var orders: [LeaseOrder] = []
@@ -28,6 +48,15 @@ struct Cluster {
     var forgotten: [Digest] = []
     var halts: [String] = []
     var refused: [String] = []
+    /// The state after the last block of each epoch, by height; the latest two are served.
+    var snapshots: [UInt64: StateSnapshot] = [:]
+    var links: [EpochLink] = []
+    var begun: [UInt64] = []
+    var installs: [SnapshotInstall] = []
+    var settings: CoreSettings
+    /// What was asked of this member and answered.
+    var servedChunks = 0
+    var servedLinks = 0
   }
 
   static let delay = Microseconds.milliseconds(1)
@@ -35,7 +64,6 @@ struct Cluster {
   static let wallOffset = Microseconds.seconds(1_800_000_000)
 
   let genesis: Genesis
-  let inbound: Inbound
   let verifier: Verifier
   var members: [Member] = []
   var now = Instant.zero + .seconds(1)
@@ -43,39 +71,67 @@ struct Cluster {
   private var order: UInt64 = 0
   /// Persists of these members are not answered.
   var slowDisks: [Int] = []
+  /// What becomes of a message on its way: nil loses it.
+  var tamper: (_ from: Int, _ to: Int, LinkMessage) -> LinkMessage? = { $2 }
 
   static func key(_ number: Int) throws -> SigningKey {
     try SigningKey(seed: [UInt8](repeating: UInt8(number + 1), count: 32))
   }
 
+  func signer(_ number: Int) throws -> Signer { try Cluster.signer(number, genesis.networkID) }
+
+  private static func signer(_ number: Int, _ networkID: Digest) throws -> Signer {
+    let key = try Cluster.key(number)
+    return Signer(id: key.id, networkID: networkID) { key.sign($0) }
+  }
+
+  /// Parameters of short epochs at a quick pace.
+  static func parameters(epochBlocks: UInt64 = 8) -> ChainParameters {
+    var parameters = ChainParameters()
+    parameters.epochBlocks = epochBlocks
+    parameters.blockIntervalIdleMilliseconds = 500
+    return parameters
+  }
+
   /// - Parameters:
-  ///   - count: how many nodes, all validators.
+  ///   - count: how many nodes.
+  ///   - validators: how many of them, from the first on, are the genesis' validators; all by default.
   ///   - balances: by the number of the node; `opening` where there is none.
-  init(_ count: Int, balances: [Int: UInt64] = [:]) throws {
-    let keys = try (0..<count).map { try Cluster.key($0) }
-    let ids = keys.map(\.id)
+  init(
+    _ count: Int, validators: Int? = nil, balances: [Int: UInt64] = [:],
+    parameters: ChainParameters = ChainParameters(), settings adjust: (inout CoreSettings) -> Void = { _ in }
+  ) throws {
+    let ids = try (0..<count).map { try Cluster.key($0).id }
     genesis = try Genesis(
-      name: "cluster", createdMilliseconds: UInt64(Cluster.wallOffset.count / 1_000), parameters: ChainParameters(),
-      validators: ids,
+      name: "cluster", createdMilliseconds: UInt64(Cluster.wallOffset.count / 1_000), parameters: parameters,
+      validators: Array(ids.prefix(validators ?? count)),
       balances: ids.enumerated().map {
         Genesis.Balance(account: $1, amountMicrocredits: balances[$0] ?? Cluster.opening)
       })
     verifier = Verifier(networkID: genesis.networkID) { Sodium.verify($0, of: $1, by: $2) }
-    inbound = Inbound(verifier: verifier, validators: genesis.validatorSet)
-    for (number, key) in keys.enumerated() {
-      let signer = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
+    var settings = CoreSettings(membership: .loopback)
+    settings.beaconLength = 0
+    adjust(&settings)
+    for number in 0..<count {
+      let signer = try signer(number)
       let address = try #require(PeerAddress(ip: [127, 0, 0, UInt8(number + 1)], port: 7_000))
+      let book = SharedBook(genesis)
       members.append(
         Member(
-          signer: signer, address: address,
-          core: core(signer, address, recovery: .fresh(genesis), seed: UInt64(number))))
+          signer: signer, address: address, book: book, inbound: Inbound(verifier: verifier, validators: book.known),
+          core: core(
+            signer, [signer], address, settings: settings, recovery: .fresh(genesis), seed: UInt64(number)),
+          voteSigners: [signer], settings: settings))
     }
   }
 
-  func core(_ signer: Signer, _ address: PeerAddress, recovery: CoreRecovery, seed: UInt64) -> NodeCore {
+  func core(
+    _ signer: Signer, _ voteSigners: [Signer], _ address: PeerAddress, settings: CoreSettings,
+    recovery: CoreRecovery, seed: UInt64
+  ) -> NodeCore {
     NodeCore(
-      genesis: genesis, signer: signer, wallClock: WallClock(offset: Cluster.wallOffset),
-      settings: CoreSettings(membership: .loopback),
+      genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: WallClock(offset: Cluster.wallOffset),
+      settings: settings,
       record: NodeRecord(
         name: "node", addresses: [address], roles: [.validator, .provider], capabilities: .zero, agent: "linnet/test",
         expiresUnixSeconds: 1 << 40),
@@ -84,14 +140,26 @@ struct Cluster {
 
   func id(_ number: Int) -> NodeID { members[number].signer.id }
 
-  /// Starts all, with a link between each two.
-  mutating func start() {
-    for number in members.indices { step(number, .start) }
-    for first in members.indices {
-      for second in members.indices where first != second {
+  /// Starts these, or all, with a link between each two that are up.
+  mutating func start(_ numbers: [Int]? = nil) {
+    let starting = numbers ?? Array(members.indices)
+    for number in starting {
+      members[number].isUp = true
+      step(number, .start)
+    }
+    for first in members.indices where members[first].isUp {
+      for second in members.indices where first != second && members[second].isUp {
+        guard starting.contains(first) || starting.contains(second) else { continue }
         step(first, .linkUp(id(second), members[second].address))
       }
     }
+  }
+
+  /// Takes a member down: its links end, what is on its way to it is lost.
+  mutating func stop(_ number: Int) {
+    members[number].isUp = false
+    dropDeliveries(to: number)
+    for other in members.indices where other != number && members[other].isUp { step(other, .linkDown(id(number))) }
   }
 
   mutating func step(_ number: Int, _ input: CoreInput) {
@@ -103,9 +171,7 @@ struct Cluster {
       case .persist(let sequence, let record):
         members[number].persisted.append(record)
         durable = sequence
-      case .send(let message, let peer, _):
-        guard let target = members.firstIndex(where: { $0.signer.id == peer }) else { continue }
-        enqueue(.frame(message.encoded, from: id(number)), to: target)
+      case .send(let message, let peer, _): send(message, from: number, to: peer)
       case .datagram(let message, let address, _):
         guard let target = members.firstIndex(where: { $0.address == address }) else { continue }
         enqueue(.datagram(message.value.envelope.encoded, from: members[number].address), to: target)
@@ -116,13 +182,72 @@ struct Cluster {
       case .stopLease(let lease): members[number].stopped.append(lease)
       case .forgetLease(let lease): members[number].forgotten.append(lease)
       case .halt(let reason): members[number].halts.append(reason)
-      case .dial, .close, .serveChain, .memberChanged: break
+      case .validators(let set): members[number].book.insert(set)
+      case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):
+        members[number].begun.append(epoch)
+        members[number].snapshots[boundary.value.header.height] = snapshot
+        guard
+          let link = EpochLink(
+            header: boundary.value.header, finalization: finalization.value, next: next.validators)
+        else {
+          Issue.record("the parts of the link of epoch \(epoch) do not fit")
+          continue
+        }
+        members[number].links.append(link)
+      case .epochLinks(let links): members[number].links += links
+      case .installed(let install):
+        members[number].installs.append(install)
+        members[number].snapshots[install.link.header.height] = install.snapshot
+      case .serveChain(let height, let peer): serveChain(from: height, by: number, to: peer)
+      case .serveEpochs(let epoch, let peer): serveEpochs(from: epoch, by: number, to: peer)
+      case .serveSnapshot(let height, let key, let peer):
+        guard let kept = members[number].snapshots.keys.sorted().suffix(2).first(where: { $0 == height }),
+          let snapshot = members[number].snapshots[kept]
+        else { continue }
+        members[number].servedChunks += 1
+        send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
+      case .dial, .close, .memberChanged: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }
   }
 
+  private mutating func send(_ message: LinkMessage, from number: Int, to peer: NodeID) {
+    guard let target = members.firstIndex(where: { $0.signer.id == peer }),
+      let message = tamper(number, target, message)
+    else { return }
+    enqueue(.frame(message.encoded, from: id(number)), to: target)
+  }
+
+  private mutating func serveChain(from height: UInt64, by number: Int, to peer: NodeID) {
+    var blocks: [Block] = []
+    var finalization: Certificate?
+    for commit in members[number].committed {
+      let wanted = commit.blocks.map(\.value).filter { $0.header.height >= height }
+      guard let first = wanted.first else { continue }
+      guard blocks.count + wanted.count <= ConsensusMessage.maximumChainBlocks,
+        blocks.isEmpty || blocks[0].header.epoch == first.header.epoch
+      else { break }
+      blocks += wanted
+      finalization = commit.finalization.value
+    }
+    guard let finalization, blocks.first?.header.height == height else { return }
+    send(.consensus(.chain(blocks, finalization: finalization)), from: number, to: peer)
+  }
+
+  private mutating func serveEpochs(from epoch: UInt64, by number: Int, to peer: NodeID) {
+    let known = members[number].links.sorted { $0.header.epoch < $1.header.epoch }
+    var links: [EpochLink] = []
+    for (index, link) in known.enumerated() where link.header.epoch >= epoch {
+      let isNews = index == 0 || known[index - 1].next != link.next || index == known.count - 1
+      if isNews, links.last?.header.epoch != link.header.epoch { links.append(link) }
+    }
+    members[number].servedLinks += 1
+    send(.consensus(.epochs(Array(links.prefix(ConsensusMessage.maximumEpochLinks)))), from: number, to: peer)
+  }
+
   private mutating func enqueue(_ delivery: Delivery, to number: Int) {
+    guard members[number].isUp else { return }
     queue.append((now + Cluster.delay, order, number, delivery))
     order += 1
   }
@@ -132,7 +257,9 @@ struct Cluster {
   mutating func run(for time: Microseconds, until condition: (Cluster) -> Bool = { _ in false }) -> Bool {
     let end = now + time
     while !condition(self) {
-      let wake = members.indices.map { (at: members[$0].core.nextWake, number: $0) }.min { $0.at < $1.at }
+      let wake = members.indices.filter { members[$0].isUp }.map { (at: members[$0].core.nextWake, number: $0) }.min {
+        $0.at < $1.at
+      }
       let next = queue.min { $0.at == $1.at ? $0.order < $1.order : $0.at < $1.at }
       let at = max(now, min(wake?.at ?? .distantFuture, next?.at ?? .distantFuture))
       guard at <= end else {
@@ -156,8 +283,8 @@ struct Cluster {
     let received: Received
     switch delivery {
     case .input(let input): return step(number, input)
-    case .datagram(let bytes, let source): received = inbound.datagram(bytes, from: source)
-    case .frame(let bytes, let peer): received = inbound.frame(bytes, from: peer)
+    case .datagram(let bytes, let source): received = members[number].inbound.datagram(bytes, from: source)
+    case .frame(let bytes, let peer): received = members[number].inbound.frame(bytes, from: peer)
     }
     members[number].refused += received.refused
     for input in received.inputs { step(number, input) }
@@ -200,31 +327,62 @@ struct Cluster {
 }
 
 extension Cluster {
-  /// A new life of a node from what its disk holds: its final blocks and its journal.
-  mutating func restart(_ number: Int) throws {
+  /// A new life of a node from what its disk holds: its state or its final blocks, and its journal. It is not started.
+  ///
+  /// - Parameter lost: how many of the last commits did not get to the block store.
+  mutating func restart(_ number: Int, losingCommits lost: Int = 0) throws {
+    stop(number)
     let member = members[number]
     var recovery = CoreRecovery.fresh(genesis)
-    let leaders = LeaderSchedule(validators: genesis.validatorSet, networkID: genesis.networkID)
-    for commit in member.committed {
-      for block in commit.blocks {
-        let header = block.value.header
-        let leader = try #require(genesis.validatorSet.member(leaders.leader(of: header.view)))
-        _ = try recovery.ledger.execute(block, leader: leader).get()
-        _ = recovery.ledger.finalize(block.value.id)
-        recovery.tip = FinalTip(
-          blockID: block.value.id, height: header.height, view: header.view,
-          timestampMilliseconds: header.timestampMilliseconds, epoch: header.epoch,
-          finalization: block.value.id == commit.finalization.value.subject.blockID ? commit.finalization : nil)
-      }
+    if let install = member.installs.last {
+      var assembly = SnapshotAssembly(header: install.link.header)
+      for chunk in install.snapshot.chunks { #expect(assembly.add(chunk) == nil) }
+      recovery = try #require(
+        CoreRecovery(genesis: genesis, snapshot: assembly, link: install.link, verifier: verifier))
+    }
+    let kept = Array(member.committed.dropLast(lost))
+    for commit in kept where (commit.blocks.last?.value.header.height ?? 0) > recovery.tip.height {
+      #expect(recovery.append(commit.blocks, finalization: commit.finalization) == nil)
     }
     recovery.records = member.persisted
     recovery.sequenceFloor = member.core.identity.sequences.last
-    dropDeliveries(to: number)
-    members[number].core = core(member.signer, member.address, recovery: recovery, seed: UInt64(number) + 100)
+    members[number].committed = kept
+    members[number].core = core(
+      member.signer, member.voteSigners, member.address, settings: member.settings, recovery: recovery,
+      seed: UInt64(number) + 100)
     members[number].orders = []
     members[number].stopped = []
     members[number].forgotten = []
+    // A shell knows the first two epochs at its start, and hears of others by `.start`.
+    members[number].book.book.withLock { $0 = ValidatorBook(genesis: genesis) }
+    members[number].isUp = true
   }
 
-  private mutating func dropDeliveries(to number: Int) { queue.removeAll { $0.to == number } }
+  fileprivate mutating func dropDeliveries(to number: Int) { queue.removeAll { $0.to == number } }
+
+  /// The final blocks of a member by height; a height that differs from an earlier commit of it is reported.
+  func chain(_ number: Int) -> [UInt64: Digest] {
+    var chain: [UInt64: Digest] = [:]
+    for block in members[number].committed.flatMap(\.blocks) {
+      let height = block.value.header.height
+      #expect(chain[height] == nil || chain[height] == block.value.id, "height \(height) of \(number)")
+      chain[height] = block.value.id
+    }
+    return chain
+  }
+
+  /// True when no two members have different blocks at one height, and nothing was halted.
+  var isConsistent: Bool {
+    var all: [UInt64: Digest] = [:]
+    for number in members.indices {
+      for (height, id) in chain(number) {
+        if let other = all[height], other != id { return false }
+        all[height] = id
+      }
+    }
+    return members.allSatisfy(\.halts.isEmpty)
+  }
+
+  /// The epoch that a member is in.
+  func epoch(_ number: Int) -> UInt64 { members[number].core.validators.epoch }
 }

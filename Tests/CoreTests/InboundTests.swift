@@ -23,7 +23,7 @@ import Wire
     source = try #require(PeerAddress(text: "127.0.0.1:7447"))
     inbound = Inbound(
       verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
-      validators: try Cluster(1).genesis.validatorSet)
+      validators: KnownValidators(try Cluster(1).genesis.validatorSet))
   }
 
   private func transfer(_ signer: Signer, sequence: UInt64 = 1) -> Verified<Message> {

@@ -24,11 +24,12 @@ import Wire
     let second = try Self.signer(2)
     for nonce in [2, 0, 1] as [UInt64] { #expect(pool.add(Self.transfer(first, nonce: nonce)) == .added) }
     #expect(pool.add(Self.transfer(second, nonce: 0)) == .added)
-    let nonces = pool.candidates(limit: 10).filter { $0.value.author == first.id }.compactMap { message in
+    let nonces = pool.candidates(limit: 10, nonce: { _ in 0 }).filter { $0.value.author == first.id }.compactMap {
+      message in
       if case .transaction(let transaction) = message.value.body { transaction.nonce } else { nil }
     }
     #expect(nonces == [0, 1, 2])
-    #expect(pool.candidates(limit: 2).count == 2)
+    #expect(pool.candidates(limit: 2, nonce: { _ in 0 }).count == 2)
     #expect(pool.nextNonce(of: first.id, from: 0) == 3)
     #expect(pool.nextNonce(of: second.id, from: 0) == 1)
   }

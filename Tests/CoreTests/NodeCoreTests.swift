@@ -31,7 +31,8 @@ import Wire
     #expect(isDone)
     let fee = cluster.genesis.parameters.minimumFeeMicrocredits
     let account = cluster.members[0].core.finalState.account(cluster.id(0))
-    #expect(account.balanceMicrocredits == Cluster.opening - 5_000 - fee)
+    let stake = cluster.genesis.parameters.minimumStakeMicrocredits
+    #expect(account.balanceMicrocredits == Cluster.opening - stake - 5_000 - fee)
     #expect(account.nonce == 1)
     let blocks = cluster.members[0].committed.flatMap(\.blocks)
     #expect(blocks.contains { $0.value.transactions.contains { $0.id == id } })
@@ -46,7 +47,8 @@ import Wire
   }
 
   @Test func withoutABalanceNothingIsSigned() throws {
-    var cluster = try Cluster(1, balances: [0: 99])
+    // A validator of the genesis has its stake locked from the start.
+    var cluster = try Cluster(1, balances: [0: ChainParameters().minimumStakeMicrocredits + 99])
     cluster.start()
     cluster.step(0, .submit(.transfer(to: try Cluster.key(9).id, amountMicrocredits: 1), request: 4))
     guard case .refused(let reason)? = cluster.members[0].submissions[4] else {
