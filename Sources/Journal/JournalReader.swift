@@ -53,6 +53,8 @@ package struct JournalDamage: Equatable, Sendable, CustomStringConvertible {
 package struct JournalSegment: Equatable, Sendable {
   /// Its number.
   package var sequence: UInt64
+  /// Its name in the directory.
+  package var name: String { SegmentName.name(sequence) }
   /// The epoch in which it was begun; 0 where the header does not check.
   package var epoch: UInt64
   /// The length of the file.
@@ -75,6 +77,9 @@ package struct JournalEntry: Equatable, Sendable {
 
 /// What reading a journal found, but for the records.
 package struct JournalFindings: Equatable, Sendable {
+  /// Nothing found yet.
+  package init() {}
+
   /// All segments on the disk, ascending.
   package var segments: [JournalSegment] = []
   /// The 32 bytes of the network that the newest readable header names; nil without one.

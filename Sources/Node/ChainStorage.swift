@@ -6,142 +6,54 @@ import Journal
 import Ledger
 import Logging
 import Primitives
+import Synchronization
 import Wire
 
-/// A final block as the block store keeps it. The certificate is there when the block was the last of its commit.
-struct StoredBlock: Hashable, Sendable, WireCodable {
-  var block: Block
-  var finalization: Certificate?
-
-  init(block: Block, finalization: Certificate?) {
-    self.block = block
-    self.finalization = finalization
-  }
-
-  func encode(into writer: inout WireWriter) {
-    writer.value(block)
-    writer.optional(finalization) { $0.value($1) }
-  }
-
-  init(from reader: inout WireReader) throws(WireError) {
-    block = try reader.value()
-    finalization = try reader.optional { (reader) throws(WireError) in try reader.value() }
-  }
-}
-
-/// What a node keeps of the chain on its disk: the journal of its own votes and what led to them, and the final
-/// blocks.
+/// What a node keeps of the chain on its disk: the journal of its own votes and what led to them, the final blocks, the
+/// states after the latest epochs, and the chain of epochs.
 final class ChainStorage: Sendable {
   /// The journal is written anew from a checkpoint when it has grown by this much.
   private static let compactionBytes = 64 * 1_024 * 1_024
+  /// A `chain` answer is made longer than a block to reach a finalization, up to this many bytes.
+  private static let longestAnswerBytes = 2 * Block.maximumBytes
+  /// How many blocks are kept where nothing else is asked for; never less than two epochs.
+  static let defaultRetainedBlocks: UInt64 = 20_000
 
-  private let journal: JournalStore
-  private let blocks: BlockStore
+  let journal: JournalStore
+  let blocks: BlockStore
+  let snapshots: SnapshotStore
+  let links: EpochLinkStore
+  /// Says why this node must not vote, as long as it must not.
+  let abstention: AbstentionMarker
+  /// Blocks older than the last epoch's end by more than this are dropped.
+  private let retainedBlocks: UInt64
   /// Writes and reads blocks, so that the core's loop never waits for the disk.
   private let queue = DispatchQueue(label: "linnet.blocks")
+  /// Writes snapshots, which takes longer.
+  private let archive = DispatchQueue(label: "linnet.snapshots")
+  private let unwritten = Mutex(Unwritten())
   private let logger: Logger
 
-  private init(journal: JournalStore, blocks: BlockStore, logger: Logger) {
+  /// What the archive has not come to yet; of states only the latest matters.
+  private struct Unwritten {
+    var links: [EpochLink] = []
+    var state: (snapshot: StateSnapshot, link: EpochLink)?
+  }
+
+  init(
+    journal: JournalStore, blocks: BlockStore, snapshots: SnapshotStore, links: EpochLinkStore,
+    abstention: AbstentionMarker, retainedBlocks: UInt64, logger: Logger
+  ) {
     self.journal = journal
     self.blocks = blocks
+    self.snapshots = snapshots
+    self.links = links
+    self.abstention = abstention
+    self.retainedBlocks = retainedBlocks
     self.logger = logger
   }
 
-  /// What was found on the disk.
-  struct Opened {
-    var storage: ChainStorage
-    var recovery: CoreRecovery
-    /// Set when the node must not vote, with the reason.
-    var abstains: String?
-  }
-
-  /// Opens journal and block store, and executes the final blocks again.
-  ///
-  /// - Parameter neverVoted: true when the key is known never to have voted: a journal may then be missing.
-  static func open(
-    directory: String, genesis: Genesis, sequenceFloor: UInt64, neverVoted: Bool, logger: Logger
-  ) throws(NodeError) -> Opened {
-    let networkID = genesis.networkID
-    do {
-      try FileManager.default.createDirectory(
-        atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      let marker = AbstentionMarker(directory: directory)
-      let journalDirectory = directory + "/journal"
-      // Ahead of the journal: a crash right after it was made must not leave one that looks as if none was lost.
-      if !neverVoted, !holdsSegments(journalDirectory) {
-        try marker.write("the journal is missing and the key may have voted")
-      }
-      let (journal, recovered) = try JournalStore.open(directory: journalDirectory, networkID: networkID.bytes)
-      let (blocks, cut) = try BlockStore.open(
-        directory: directory + "/blocks", networkID: networkID.bytes, discardingDamage: true)
-      if recovered.truncatedBytes > 0 {
-        logger.notice("the journal had a torn tail of \(recovered.truncatedBytes) bytes, which never took effect")
-      }
-      if cut > 0 { logger.notice("the block store had a torn tail of \(cut) bytes; peers have those blocks") }
-      // What is found wrong here is written down before the journal is made whole.
-      if let damage = recovered.damage {
-        try marker.write("the journal is damaged (\(damage))")
-      } else if recovered.isNew, !neverVoted {
-        try marker.write("the journal is missing and the key may have voted")
-      }
-      var records: [ConsensusRecord] = []
-      for bytes in recovered.records {
-        do { records.append(try ConsensusRecord(decoding: bytes)) } catch {
-          try marker.write("the journal holds a record that can't be read (\(error))")
-        }
-      }
-      let storage = ChainStorage(journal: journal, blocks: blocks, logger: logger)
-      let (ledger, tip) = try storage.replay(genesis)
-      if recovered.damage != nil { try storage.compact(keeping: records) }
-      return Opened(
-        storage: storage,
-        recovery: CoreRecovery(ledger: ledger, tip: tip, records: records, sequenceFloor: sequenceFloor),
-        abstains: marker.reason)
-    } catch let error as NodeError {
-      throw error
-    } catch {
-      throw NodeError(
-        .storage, "the journal or the blocks in \(directory) can't be opened",
-        suggestion: "check the disk; a node whose journal is lost must be a new node with a new key", cause: error)
-    }
-  }
-
-  private static func holdsSegments(_ directory: String) -> Bool {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    return names.contains { $0 != "lock" }
-  }
-
-  private func replay(_ genesis: Genesis) throws -> (LedgerMachine, FinalTip) {
-    var ledger = LedgerMachine(genesis: genesis)
-    var tip = FinalTip.genesis(networkID: genesis.networkID, createdMilliseconds: genesis.createdMilliseconds)
-    guard let range = blocks.range else { return (ledger, tip) }
-    // The node wrote these itself after verifying them, and the store checks each record.
-    let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
-    let leaders = LeaderSchedule(validators: genesis.validatorSet, networkID: genesis.networkID)
-    for height in range {
-      guard let bytes = try blocks.read(height: height) else { break }
-      let stored = try StoredBlock(decoding: bytes)
-      guard
-        let block = try trusting.verify(.blocks([stored.block]), validators: KnownValidators(genesis.validatorSet)).blocks.first,
-        let leader = genesis.validatorSet.member(leaders.leader(of: stored.block.header.view))
-      else { break }
-      if case .failure(let refusal) = ledger.execute(block, leader: leader) {
-        throw NodeError(
-          .diverged, "the final block \(height) on the disk does not execute (\(refusal))",
-          suggestion: "this is a fault of Linnet or of the disk: keep the data directory and report it")
-      }
-      _ = ledger.finalize(stored.block.id)
-      let header = stored.block.header
-      var finalization: Verified<Certificate>?
-      if let certificate = stored.finalization {
-        finalization = try trusting.verify(certificate, validators: genesis.validatorSet)
-      }
-      tip = FinalTip(
-        blockID: stored.block.id, height: header.height, view: header.view,
-        timestampMilliseconds: header.timestampMilliseconds, epoch: header.epoch, finalization: finalization)
-    }
-    return (ledger, tip)
-  }
+  // MARK: - Writing
 
   /// Appends records; `completion` gets false when they can never become durable.
   func persist(_ records: [[UInt8]], completion: @escaping @Sendable (Bool) -> Void) {
@@ -164,17 +76,108 @@ final class ChainStorage: Sendable {
   ) {
     queue.async { [self] in
       for block in committed.map(\.value) {
-        if let last = blocks.lastHeight, block.header.height <= last { continue }
+        if let next = blocks.nextHeight, block.header.height < next { continue }
         let isLast = block.id == finalization.subject.blockID
         let stored = StoredBlock(block: block, finalization: isLast ? finalization : nil)
         do {
-          try blocks.append(height: block.header.height, id: block.id.bytes, bytes: stored.encoded)
+          try blocks.append(height: block.header.height, bytes: stored.encoded)
         } catch {
           logger.critical("block \(block.header.height) can't be kept: \(error)")
           return failed(error)
         }
       }
     }
+  }
+
+  /// An epoch has begun (`CoreEffect.epochBegan`). To be called where `persist` is called: what is appended later goes
+  /// into the epoch's own segment. Then, off the caller's thread: the state and the link become durable, and only after
+  /// them and the blocks what they make needless is dropped.
+  func begin(
+    epoch: UInt64, boundary: Verified<Block>, finalization: Verified<Certificate>, snapshot: StateSnapshot,
+    next: ValidatorSet, failed: @escaping @Sendable (any Error) -> Void
+  ) {
+    guard
+      let link = EpochLink(header: boundary.value.header, finalization: finalization.value, next: next.validators)
+    else {
+      return failed(NodeError(.diverged, "the end of epoch \(epoch) does not fit", suggestion: "report this"))
+    }
+    do { try journal.beginEpoch(epoch) } catch { return failed(error) }
+    unwritten.withLock { unwritten in
+      unwritten.links.append(link)
+      unwritten.state = (snapshot, link)
+    }
+    archive.async { [self] in settle(failed) }
+  }
+
+  /// A state was fetched (`CoreEffect.installed`): it takes the place of the blocks up to it. As for `begin`.
+  func install(_ install: SnapshotInstall, failed: @escaping @Sendable (any Error) -> Void) {
+    do { try journal.beginEpoch(install.validators.epoch) } catch { return failed(error) }
+    // The blocks that follow wait in the queue until the store begins behind the state.
+    queue.async { [self] in
+      do {
+        try archive.sync {
+          try links.add(install.link)
+          try snapshots.write(install.snapshot, link: install.link)
+        }
+        if blocks.nextHeight.map({ $0 <= install.link.header.height }) ?? true {
+          try blocks.begin(at: install.link.header.height + 1)
+        }
+        try drop(before: install.link.header, failed)
+      } catch {
+        report(error, failed)
+      }
+    }
+  }
+
+  /// Links that were fetched (`CoreEffect.epochLinks`): those that changed the validators are kept.
+  func keep(_ fetched: [EpochLink], failed: @escaping @Sendable (any Error) -> Void = { _ in }) {
+    archive.async { [self] in
+      do {
+        for link in fetched { try links.add(link) }
+      } catch {
+        logger.critical("the links of epochs can't be kept: \(error)")
+        failed(error)
+      }
+    }
+  }
+
+  /// On the archive: writes what is there, and drops what it makes needless.
+  private func settle(_ failed: @escaping @Sendable (any Error) -> Void) {
+    let work = unwritten.withLock { unwritten in
+      defer { unwritten = Unwritten() }
+      return unwritten
+    }
+    do {
+      for link in work.links { try links.add(link) }
+      guard let (snapshot, link) = work.state else { return }
+      let start = DispatchTime.now()
+      try snapshots.write(snapshot, link: link)
+      let milliseconds = (DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1_000_000
+      logger.debug("the state of height \(snapshot.height) was kept in \(milliseconds) ms")
+      queue.async { [self] in
+        do { try drop(before: link.header, failed) } catch { report(error, failed) }
+      }
+    } catch {
+      report(error, failed)
+    }
+  }
+
+  /// On the queue: the state after `boundary` is durable.
+  private func drop(before boundary: BlockHeader, _ failed: @escaping @Sendable (any Error) -> Void) throws {
+    try blocks.sync()
+    // Without a state older than this one, blocks are all that a damaged state could be made good from.
+    if let older = snapshots.latest.dropFirst().first {
+      let keptFrom = boundary.height > retainedBlocks ? boundary.height - retainedBlocks : 0
+      try blocks.prune(below: min(keptFrom, older.height + 1))
+    }
+    try journal.prune(before: boundary.epoch + 1) { outcome in
+      if case .failure(let error) = outcome { failed(error) }
+    }
+  }
+
+  private func report(_ error: any Error, _ failed: @Sendable (any Error) -> Void) {
+    logger.critical("the state at the end of an epoch can't be kept: \(error)")
+    failed(error)
   }
 
   /// True when the journal has grown so far that it should be written anew.
@@ -202,22 +205,53 @@ final class ChainStorage: Sendable {
     try journal.compact(keeping: records.map(\.encoded)) { _ in }
   }
 
-  /// Final blocks from a height on that end with one whose certificate is kept, as a `chain` message.
+  // MARK: - Reading
+
+  /// Final blocks from a height on, all of one epoch, that end with one whose certificate is kept, as a `chain`
+  /// message.
   func chain(from height: UInt64) async -> ConsensusMessage? {
     await read { [self] in
       guard let last = blocks.lastHeight, height > 0, height <= last else { return nil }
-      var run: [StoredBlock] = []
+      var run: [Block] = []
+      var end: (count: Int, finalization: Certificate)?
       var bytes = 0
-      while run.count < ConsensusMessage.maximumChainBlocks, bytes < Block.maximumBytes,
-        let block = try? storedBlock(height + UInt64(run.count))
-      {
-        run.append(block)
-        bytes += block.block.encoded.count
+      while run.count < ConsensusMessage.maximumChainBlocks {
+        // A block's worth of bytes, and more only as long as no finalization was among them.
+        let limit = end == nil ? ChainStorage.longestAnswerBytes : Block.maximumBytes
+        guard bytes < limit,
+          let piece = try? blocks.read(
+            from: height + UInt64(run.count), maximumCount: ConsensusMessage.maximumChainBlocks - run.count,
+            maximumBytes: Block.maximumBytes),
+          !piece.isEmpty
+        else { break }
+        for encoded in piece {
+          guard let stored = try? StoredBlock(decoding: encoded),
+            run.first.map({ $0.header.epoch == stored.block.header.epoch }) ?? true,
+            bytes < Block.maximumBytes || end == nil
+          else { return ChainStorage.answer(run, end) }
+          run.append(stored.block)
+          bytes += encoded.count
+          if let finalization = stored.finalization { end = (run.count, finalization) }
+        }
       }
-      guard let end = run.lastIndex(where: { $0.finalization != nil }), let finalization = run[end].finalization
-      else { return nil }
-      return .chain(run[...end].map(\.block), finalization: finalization)
+      return ChainStorage.answer(run, end)
     }
+  }
+
+  private static func answer(
+    _ run: [Block], _ end: (count: Int, finalization: Certificate)?
+  ) -> ConsensusMessage? {
+    end.map { .chain(Array(run[..<$0.count]), finalization: $0.finalization) }
+  }
+
+  /// The links of the epochs from one on that changed the validators, and the last, as an `epochs` message.
+  func epochs(from epoch: UInt64) async -> ConsensusMessage? {
+    await read { [self] in links.answer(from: epoch) }
+  }
+
+  /// The chunk that covers a key hash, of the state at `height`, as a `snapshot` message.
+  func snapshot(height: UInt64, covering key: Digest) async -> ConsensusMessage? {
+    await read { [self] in snapshots.chunk(height: height, covering: key).map { .snapshot($0) } }
   }
 
   /// A final block.
@@ -229,14 +263,15 @@ final class ChainStorage: Sendable {
   func finalization(from height: UInt64) async -> Certificate? {
     await read { [self] in
       for offset in 0..<UInt64(ConsensusMessage.maximumChainBlocks) {
-        guard let stored = try? storedBlock(height + offset) else { return nil }
+        let (next, overflow) = height.addingReportingOverflow(offset)
+        guard !overflow, let stored = try? storedBlock(next) else { return nil }
         if let finalization = stored.finalization { return finalization }
       }
       return nil
     }
   }
 
-  private func storedBlock(_ height: UInt64) throws -> StoredBlock? {
+  func storedBlock(_ height: UInt64) throws -> StoredBlock? {
     guard let bytes = try blocks.read(height: height) else { return nil }
     return try StoredBlock(decoding: bytes)
   }
@@ -252,6 +287,7 @@ final class ChainStorage: Sendable {
 
   /// Writes what is queued and closes.
   func close() {
+    archive.sync {}
     queue.sync {
       do { try blocks.sync() } catch { logger.error("the blocks can't be synced: \(error)") }
     }
