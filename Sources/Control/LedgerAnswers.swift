@@ -8,9 +8,9 @@ package struct AccountAnswer: Codable, Sendable, Equatable {
   package var nonce: UInt64
   /// What its running jobs have locked.
   package var escrowMicrocredits: UInt64
-  /// What its offer and the leases it accepted have locked.
+  /// What its offer, the leases it accepted and its stake have locked.
   package var bondedMicrocredits: UInt64
-  /// What it has at stake as a validator.
+  /// The part of it that is at stake as a validator.
   package var stakeMicrocredits: UInt64
 
   /// Every field.
@@ -108,8 +108,8 @@ package struct BlockHeaderAnswer: Codable, Sendable, Equatable {
   package var epoch: UInt64
   /// The hash of the block below it.
   package var parent: String
-  /// The id of the leader that proposed it.
-  package var proposer: String
+  /// The id of the leader that proposed it first; nil when the validators of its epoch are not kept any more.
+  package var proposer: String?
   /// The ledger's time in this block.
   package var timestamp: WallTime
   /// The state root after it.
@@ -117,7 +117,7 @@ package struct BlockHeaderAnswer: Codable, Sendable, Equatable {
 
   /// Every field.
   package init(
-    id: String, height: UInt64, view: UInt64, epoch: UInt64, parent: String, proposer: String, timestamp: WallTime,
+    id: String, height: UInt64, view: UInt64, epoch: UInt64, parent: String, proposer: String?, timestamp: WallTime,
     stateRoot: String
   ) {
     self.id = id

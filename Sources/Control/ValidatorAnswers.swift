@@ -4,9 +4,9 @@ package enum ValidatorState: String, Codable, Sendable, CaseIterable {
   case active
   /// Not yet a member: `changesInEpoch` is its first.
   case joining
-  /// No member from `changesInEpoch` on; until then it votes.
+  /// No member from `changesInEpoch` on; until then it votes. Without that it is none any more, and its stake is kept.
   case leaving
-  /// It contradicted itself: part of its stake is burnt, and it is no member from `changesInEpoch` on.
+  /// It contradicted itself: part of its stake is burnt, and it is no member from `changesInEpoch` on, or any more.
   case jailed
 }
 
@@ -26,13 +26,16 @@ package struct ValidatorAnswer: Codable, Sendable, Equatable {
   package var state: ValidatorState
   /// The epoch in which its membership or its key changes; nil when nothing is to change.
   package var changesInEpoch: UInt64?
+  /// The epoch at whose end the stake returns, of one that left or was put out.
+  package var stakeReturnsAfterEpoch: UInt64?
   /// What membership believes of it; nil for one never heard of, `alive` for the node itself.
   package var liveness: PeerState?
 
   /// Every field.
   package init(
     id: String, name: String? = nil, key: String, stakeMicrocredits: UInt64, sinceEpoch: UInt64? = nil,
-    state: ValidatorState, changesInEpoch: UInt64? = nil, liveness: PeerState? = nil
+    state: ValidatorState, changesInEpoch: UInt64? = nil, stakeReturnsAfterEpoch: UInt64? = nil,
+    liveness: PeerState? = nil
   ) {
     self.id = id
     self.name = name
@@ -41,6 +44,7 @@ package struct ValidatorAnswer: Codable, Sendable, Equatable {
     self.sinceEpoch = sinceEpoch
     self.state = state
     self.changesInEpoch = changesInEpoch
+    self.stakeReturnsAfterEpoch = stakeReturnsAfterEpoch
     self.liveness = liveness
   }
 }
@@ -102,6 +106,8 @@ package struct OwnValidatorAnswer: Codable, Sendable, Equatable {
   package var sinceEpoch: UInt64?
   /// The epoch in which its membership or its key changes.
   package var changesInEpoch: UInt64?
+  /// The epoch at whose end the stake returns, of one that left or was put out.
+  package var stakeReturnsAfterEpoch: UInt64?
   /// The key of its votes in this epoch; nil for no member.
   package var key: String?
   /// The key that the ledger has for the epochs to come, where it is another.
@@ -114,8 +120,8 @@ package struct OwnValidatorAnswer: Codable, Sendable, Equatable {
   /// Every field.
   package init(
     id: String, epoch: UInt64, state: ValidatorState?, stakeMicrocredits: UInt64, minimumStakeMicrocredits: UInt64,
-    sinceEpoch: UInt64? = nil, changesInEpoch: UInt64? = nil, key: String? = nil, nextKey: String? = nil,
-    heldKeys: [String], voting: VotingAnswer
+    sinceEpoch: UInt64? = nil, changesInEpoch: UInt64? = nil, stakeReturnsAfterEpoch: UInt64? = nil,
+    key: String? = nil, nextKey: String? = nil, heldKeys: [String], voting: VotingAnswer
   ) {
     self.id = id
     self.epoch = epoch
@@ -124,6 +130,7 @@ package struct OwnValidatorAnswer: Codable, Sendable, Equatable {
     self.minimumStakeMicrocredits = minimumStakeMicrocredits
     self.sinceEpoch = sinceEpoch
     self.changesInEpoch = changesInEpoch
+    self.stakeReturnsAfterEpoch = stakeReturnsAfterEpoch
     self.key = key
     self.nextKey = nextKey
     self.heldKeys = heldKeys

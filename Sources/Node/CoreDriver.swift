@@ -24,6 +24,8 @@ actor CoreDriver {
   private static let maximumHeld = 65_536
   /// The wall clock is looked at this often.
   private static let clockInterval = Microseconds.seconds(1)
+  /// A timer is never set further ahead.
+  private static let longestSleep = Microseconds.seconds(3_600)
   /// The core hears of the wall clock when it has moved this far.
   private static let clockTolerance = Microseconds.milliseconds(1)
 
@@ -38,7 +40,8 @@ actor CoreDriver {
   private var clockCheckedAt: Instant
   private var offset: Microseconds
   private var durable: UInt64 = 0
-  private var held: [(after: UInt64, message: LinkMessage, to: NodeID)] = []
+  private var held = CircularBuffer<(after: UInt64, message: LinkMessage, to: NodeID)>()
+  private var gossip = GossipBatch()
   private var isStopped = false
   private(set) var counters = Counters()
 
@@ -97,7 +100,7 @@ actor CoreDriver {
         last = sequence
       case .send(let message, let peer, let after):
         if after <= durable {
-          shell.send(message, to: peer)
+          send(message, to: peer)
         } else if held.count < CoreDriver.maximumHeld {
           held.append((after, message, peer))
         } else {
@@ -118,23 +121,42 @@ actor CoreDriver {
   private func persisted(upTo sequence: UInt64) {
     guard !isStopped else { return }
     durable = max(durable, sequence)
-    let ready = held.prefix { $0.after <= durable }
-    held.removeFirst(ready.count)
-    for send in ready { shell.send(send.message, to: send.to) }
+    while let first = held.first, first.after <= durable {
+      held.removeFirst()
+      send(first.message, to: first.to)
+    }
     handle(.persisted(upTo: durable))
   }
 
+  /// Transactions wait for the end of the loop's turn, so that those of many inputs go out together; an idle node has
+  /// turns of one input, and waits for nothing.
+  private func send(_ message: LinkMessage, to peer: NodeID) {
+    guard case .gossip(.publish(let envelopes)) = message else { return shell.send(message, to: peer) }
+    if gossip.isEmpty { loop.execute { self.assumeIsolated { $0.spread() } } }
+    for full in gossip.add(envelopes, to: peer) { shell.send(.gossip(full), to: peer) }
+  }
+
+  private func spread() {
+    for (peer, message) in gossip.drain() { shell.send(.gossip(message), to: peer) }
+  }
+
+  /// The next time usually moves away with every message: a timer that is early is left to fire and set anew, which is
+  /// cheaper than to cancel one a message.
   private func schedule(_ next: Instant, now: Instant) {
-    guard next != wakeAt || wake == nil else { return }
+    guard wake == nil || next < wakeAt else { return }
     wake?.cancel()
     wakeAt = next
-    let delay = max(0, min(next.microseconds - now.microseconds, 3_600_000_000))
+    let delay = max(0, min(next.microseconds - now.microseconds, CoreDriver.longestSleep.count))
     wake = loop.scheduleTask(in: .microseconds(delay)) {
-      self.assumeIsolated { driver in
-        driver.wake = nil
-        driver.handle(.tick)
-      }
+      self.assumeIsolated { $0.fired() }
     }
+  }
+
+  private func fired() {
+    wake = nil
+    guard !isStopped else { return }
+    let now = MonotonicClock.now()
+    if core.nextWake <= now { handle(.tick) } else { schedule(core.nextWake, now: now) }
   }
 }
 

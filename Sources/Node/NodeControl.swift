@@ -29,23 +29,26 @@ struct NodeControl: ControlService {
         root: core.ledger.finalStateRoot, view: core.consensus.view,
         alive: core.membership.members.count { $0.state == .alive && $0.id != core.id },
         leases: state.leases(of: core.id).count { $0.state == .active || $0.state == .committed },
-        balance: state.account(core.id).balanceMicrocredits, voting: core.consensus.isVoting,
-        isValidator: core.genesis.validators.contains(core.id)
+        balance: state.account(core.id).balanceMicrocredits, epoch: state.epoch,
+        set: state.validatorSet(epoch: state.epoch), jailed: state.validator(core.id)?.isJailed ?? false
       )
     }
     var roles: [String] = []
     if case .nodeRecord(let record) = core.record { roles = record.roles.names }
     var warnings: [String] = []
-    if node.genesis.validators.count <= 3 {
-      warnings.append("a committee of \(node.genesis.validators.count) tolerates no fault")
+    if let set = core.set, set.faults == 0 { warnings.append("a committee of \(set.count) tolerates no fault") }
+    let voting = await voting()
+    if voting.state == .abstaining { warnings.append("this node does not vote: \(voting.reason ?? "unknown")") }
+    if core.jailed {
+      warnings.append(
+        "this validator is jailed: it signed two votes that contradict each other; does its key run twice?")
     }
-    if core.isValidator, !core.voting { warnings.append("this node does not vote: its journal is lost or damaged") }
     var refused: [String: UInt64] = [:]
     for (name, count) in await node.refused().all where !Self.ordinary.contains(name) { refused[name] = count }
     return StatusAnswer(
       id: "\(node.id)", name: configurationInForce.node.name, version: version, network: node.genesis.name,
       networkId: "\(node.genesis.networkID)", roles: roles, height: core.height, stateRoot: "\(core.root)",
-      view: core.view, peersAlive: core.alive, offersRunning: core.leases,
+      epoch: core.epoch, view: core.view, voting: voting, peersAlive: core.alive, offersRunning: core.leases,
       uptimeSeconds: UInt64(max(0, (MonotonicClock.now() - node.startedAt).count / 1_000_000)),
       balanceMicrocredits: core.balance, isolation: "\(node.supervisor.isolation)", warnings: warnings,
       refused: refused)
@@ -63,18 +66,19 @@ struct NodeControl: ControlService {
   func peer(id: String) async throws -> PeerDetailAnswer {
     let found = try await resolveMember(id)
     let links = (node.shell.endpoint.value?.links ?? []).filter { $0.id == found }
+    let slashes = node.shell.slashes.slashes(of: found)
     let detail = await node.driver.read { core, now -> PeerDetailAnswer? in
       guard let member = core.membership.member(found) else { return nil }
       return PeerDetailAnswer(
         peer: NodeControl.answer(member, core: core, now: now, links: links),
-        incarnation: member.incarnation,
+        incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
         suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.since, core)) },
         links: links.map {
           LinkAnswer(
             direction: $0.direction.rawValue, address: "\($0.address)",
             since: WallTime(microsecondsSinceEpoch: Int64(clamping: $0.sinceUnixMicroseconds)),
             receivedBytes: $0.bytesIn, sentBytes: $0.bytesOut)
-        })
+        }, validator: NodeControl.validator(found, state: core.finalState, core: core), slashes: slashes)
     }
     guard let detail else { throw ControlError.unknown("peer", id) }
     return detail
@@ -102,22 +106,17 @@ struct NodeControl: ControlService {
     _ member: MemberView, core: NodeCore, now: Instant, links: [LinkInfo]
   ) -> PeerAnswer {
     let link = links.first { $0.id == member.id }
-    let state: PeerState =
-      switch member.state {
-      case .alive: .alive
-      case .suspect: .suspect
-      case .down: .down
-      case .left: .left
-      }
     let score = core.broadcast.peers.first { $0.id == member.id }?.score ?? 0
     return PeerAnswer(
-      id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown", state: state,
+      id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown",
+      state: peerState(member.state),
       path: link.map { "tcp \($0.direction.rawValue)" } ?? "udp",
       // The link is measured as soon as it stands, a member with its first probe.
       rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) } ?? link?.roundTripMicroseconds,
       roles: member.roles.names, height: member.height,
       gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0, score: Int(score),
-      lastSeen: member.lastSeen.map { wall($0, core) })
+      lastSeen: member.lastSeen.map { wall($0, core) },
+      jailed: core.finalState.validator(member.id)?.isJailed ?? false)
   }
 
   func hardware() async throws -> RawJSON {

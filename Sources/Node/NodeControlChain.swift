@@ -1,3 +1,4 @@
+import Consensus
 import Control
 import Core
 import Ledger
@@ -8,7 +9,7 @@ import Wire
 // Accounts and the chain.
 
 extension NodeControl {
-  /// How long a transfer waits for its block.
+  /// How long a transaction of the command line waits for its block.
   private static let transferSeconds = 15
 
   func account(id: String?) async throws -> AccountAnswer {
@@ -25,7 +26,8 @@ extension NodeControl {
       let entry = state.account(found)
       return AccountAnswer(
         id: "\(found)", balanceMicrocredits: entry.balanceMicrocredits, nonce: entry.nonce,
-        escrowMicrocredits: state.escrow(of: found), bondedMicrocredits: state.bonded(by: found))
+        escrowMicrocredits: state.escrow(of: found), bondedMicrocredits: state.bonded(by: found),
+        stakeMicrocredits: state.validator(found)?.stakeMicrocredits ?? 0)
     }
   }
 
@@ -34,7 +36,12 @@ extension NodeControl {
       throw ControlError.invalid("'\(request.to)' is not an account id", suggestion: "ids begin with ln1")
     }
     guard request.amountMicrocredits > 0 else { throw ControlError.invalid("the amount is 0") }
-    let id = try await submit(.transfer(to: to, amountMicrocredits: request.amountMicrocredits))
+    return try await finalAnswer(
+      to: try await submit(.transfer(to: to, amountMicrocredits: request.amountMicrocredits)))
+  }
+
+  /// Waits a few seconds for the block of a transaction of this node.
+  func finalAnswer(to id: Digest) async throws -> TransactionAnswer {
     let deadline = MonotonicClock.now() + .seconds(Int64(Self.transferSeconds))
     while !Task.isCancelled, MonotonicClock.now() < deadline {
       let rings = node.shell.bell.rings
@@ -60,11 +67,14 @@ extension NodeControl {
   func chainStatus() async throws -> ChainStatusAnswer {
     let finalizedAt = node.shell.inclusions.lastCommit
     return await node.driver.read { core, _ in
-      ChainStatusAnswer(
-        height: core.ledger.finalHeight, view: core.consensus.view, epoch: core.consensus.epoch,
-        stateRoot: "\(core.ledger.finalStateRoot)",
+      let state = core.finalState
+      let blocks = state.parameters.epochBlocks
+      let (end, _) = (state.epoch + 1).multipliedReportingOverflow(by: blocks)
+      return ChainStatusAnswer(
+        height: state.height, view: core.consensus.view, epoch: state.epoch, epochBlocks: blocks, epochEndHeight: end,
+        blocksToEpochEnd: end - state.height, stateRoot: "\(state.stateRoot)",
         finalizedAt: finalizedAt.map { WallTime(microsecondsSinceEpoch: $0) },
-        validators: core.genesis.validators.map(\.description))
+        validators: state.validatorSet(epoch: state.epoch)?.members.map(\.description) ?? [])
     }
   }
 
@@ -73,42 +83,29 @@ extension NodeControl {
       throw ControlError.unknown("block", "\(height)", suggestion: "`linnet chain status` tells the last height")
     }
     let certificate = await node.shell.storage.finalization(from: height)
-    let proposer = await node.driver.read { core, _ in core.consensus.leader(of: stored.block.header.view) }
     let header = stored.block.header
+    // The validators of an epoch that is over for long are not kept: then nobody can be named.
+    let set = await node.driver.read { [validators = node.shell.validators] core, _ in
+      core.finalState.validatorSet(epoch: header.epoch) ?? validators.set(of: header.epoch)
+    }
+    let networkID = node.genesis.networkID
+    let proposer = set.flatMap {
+      $0.member(LeaderSchedule(validators: $0, networkID: networkID).leader(of: header.view))
+    }
     let refusals = await node.driver.read { core, _ in
       stored.block.transactions.map { core.refusals[$0.id] }
     }
     return BlockAnswer(
       header: BlockHeaderAnswer(
         id: "\(stored.block.id)", height: header.height, view: header.view, epoch: header.epoch,
-        parent: "\(header.parentID)", proposer: "\(proposer)",
+        parent: "\(header.parentID)", proposer: proposer.map { "\($0)" },
         timestamp: Self.wallTime(milliseconds: header.timestampMilliseconds), stateRoot: "\(header.stateRoot)"),
       transactions: zip(stored.block.transactions, refusals).map { Self.answer($0, refusal: $1) },
       certificate: certificate.map { certificate in
         CertificateAnswer(
           kind: certificate.subject.kind.name, view: certificate.subject.view,
-          signers: certificate.signers.compactMap { node.genesis.validatorSet.member($0)?.description })
+          signers: certificate.signers.compactMap { set?.member($0)?.description })
       })
-  }
-
-  func validators() async throws -> [ValidatorAnswer] {
-    await node.driver.read { core, _ in
-      core.genesis.validators.map { id in
-        let member = core.membership.member(id)
-        let state: PeerState? =
-          id == core.id
-          ? .alive
-          : member.map {
-            switch $0.state {
-            case .alive: .alive
-            case .suspect: .suspect
-            case .down: .down
-            case .left: .left
-            }
-          }
-        return ValidatorAnswer(id: "\(id)", name: member?.name, stakeMicrocredits: 0, state: state)
-      }
-    }
   }
 
   static func wallTime(milliseconds: UInt64) -> WallTime {
@@ -144,6 +141,15 @@ extension NodeControl {
     case .commitResults(let commitments): ("commitResults", "\(commitments.count) leases")
     case .revealResults(let results): ("revealResults", "\(results.count) leases")
     case .attest(let provider, let liveness): ("attest", "\(provider.short) is \(liveness)")
+    case .stake(let amount): ("stake", "\(Quantity.credits(amount)) credits")
+    case .unstake: ("unstake", "no validator any more")
+    case .rotateKey(let new): ("rotateKey", "votes with \(new.key.short)")
+    case .registerBeacon(_, let length): ("registerBeacon", "a chain of \(length) reveals")
+    case .evidence(let evidence):
+      (
+        "evidence",
+        "\(evidence.kind.name) by validator \(evidence.voter) of epoch \(evidence.epoch), view \(evidence.first.subject.view)"
+      )
     }
   }
 }

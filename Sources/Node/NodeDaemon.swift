@@ -22,20 +22,25 @@ package struct NodeDaemon: Sendable {
   let configuration: NodeConfiguration
   let version: String
   let logger: Logger
+  let tap: (@Sendable ([Signer]) -> MessageTap)?
   let reload: @Sendable () throws -> NodeConfiguration
 
   private static let shutdownGrace = Duration.seconds(3)
 
   /// A daemon that has not started.
   ///
-  /// - Parameter reload: reads the configuration anew, at SIGHUP.
+  /// - Parameters:
+  ///   - tap: changes what is said, for tests of the others; given the keys that votes are signed with.
+  ///   - reload: reads the configuration anew, at SIGHUP.
   package init(
     configuration: NodeConfiguration, version: String, logger: Logger,
+    tap: (@Sendable ([Signer]) -> MessageTap)? = nil,
     reload: @escaping @Sendable () throws -> NodeConfiguration
   ) {
     self.configuration = configuration
     self.version = version
     self.logger = logger
+    self.tap = tap
     self.reload = reload
   }
 
@@ -49,8 +54,13 @@ package struct NodeDaemon: Sendable {
 
     let halted = Mutex<NodeError?>(nil)
     let (halts, haltSignal) = AsyncStream<Void>.makeStream()
-    let opened = try openStorage(genesis: genesis, key: key)
-    let shell = NodeShell(storage: opened.storage, logger: logger) { error in
+    let voteKeys = try VoteKeys(dataDirectory: configuration.node.dataDirectory, own: key)
+    let opened = try openStorage(genesis: genesis, key: key, voteKeys: voteKeys)
+    let shell = NodeShell(
+      storage: opened.storage, validators: ValidatorTable(genesis: genesis), voteKeys: voteKeys,
+      slashes: SlashLog(directory: configuration.node.dataDirectory, logger: logger),
+      tap: tap?(voteKeys.signers(networkID: genesis.networkID)), logger: logger
+    ) { error in
       halted.withLock { if $0 == nil { $0 = error } }
       haltSignal.yield()
     }
@@ -119,8 +129,11 @@ package struct NodeDaemon: Sendable {
     }
   }
 
-  private func openStorage(genesis: Genesis, key: SigningKey) throws(NodeError) -> ChainStorage.Opened {
+  private func openStorage(
+    genesis: Genesis, key: SigningKey, voteKeys: VoteKeys
+  ) throws(NodeError) -> ChainStorage.Opened {
     let marker = NeverVotedMarker(keyPath: configuration.node.key)
+    let restart = RestartMarker(keyPath: configuration.node.key, networkID: genesis.networkID)
     var mark = SequenceMark(directory: configuration.node.dataDirectory)
     do {
       // The mark must be ahead of the first number that is used.
@@ -134,12 +147,11 @@ package struct NodeDaemon: Sendable {
     let opened = try ChainStorage.open(
       directory: configuration.journal.directory, genesis: genesis,
       sequenceFloor: mark.floor,
-      neverVoted: marker.exists, logger: logger)
+      // A key that was made later has been voted with; nothing was in a network that has just been made.
+      neverVoted: marker.exists && voteKeys.isEmpty || restart.exists, logger: logger)
     // From here on the journal is there: its absence would mean that it was lost.
     try marker.remove()
-    if let reason = opened.abstains, genesis.validators.contains(key.id) {
-      logger.error("this node will not vote: \(reason). It follows the chain; give it a new key to vote again")
-    }
+    try restart.use()
     return opened
   }
 
@@ -164,6 +176,8 @@ package struct NodeDaemon: Sendable {
         .executor, "the executor or the blob store can't be set up",
         suggestion: "check the directories [executor] and [blobs] of node.conf", cause: error)
     }
+    let ledger = opened.recovery.ledger
+    guard let final = ledger.state(at: ledger.finalID) else { preconditionFailure("the final state is always at hand") }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
     // A host whose sandbox does not hold must not take anybody's job, now or after a reload.
     var sandboxHolds = true
@@ -178,21 +192,26 @@ package struct NodeDaemon: Sendable {
     let record = NodeRecord(
       name: LeaseRunner.bounded(configuration.node.name, bytes: NodeRecord.maximumNameBytes),
       addresses: advertised(addresses),
-      roles: roles(genesis: genesis, id: key.id, offers: offer != nil),
+      roles: NodeDaemon.roles(
+        id: key.id, sets: [final.epoch, final.epoch + 1].compactMap { final.validatorSet(epoch: $0) },
+        offers: offer != nil),
       capabilities: Digest(hashing: hardwareBytes(hardware)), agent: "linnet/\(version)",
       expiresUnixSeconds: UInt64(Date().timeIntervalSince1970) + 86_400 * 365)
     let signer = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
     var settings = CoreSettings(membership: membershipSettings())
-    settings.mayVote = opened.abstains == nil
+    settings.abstainUntilMilliseconds = opened.abstainUntilMilliseconds
+    // In a network of short epochs a state is small against the blocks of a few.
+    settings.snapshotDistance = min(settings.snapshotDistance, 2 * genesis.parameters.epochBlocks)
     let core = NodeCore(
-      genesis: genesis, signer: signer, wallClock: WallClock(offset: WallTimeSource.offset()), settings: settings,
+      genesis: genesis, signer: signer, voteSigners: shell.voteKeys.signers(networkID: genesis.networkID),
+      wallClock: WallClock(offset: WallTimeSource.offset()), settings: settings,
       record: record, recovery: opened.recovery, seed: UInt64.random(in: 0 ... .max), now: MonotonicClock.now())
     let driver = CoreDriver(core: core, shell: shell, loop: group.next(), logger: logger)
     shell.driver.bind(driver)
     let node = RunningNode(
       id: key.id, genesis: genesis, driver: driver, shell: shell, store: store, supervisor: supervisor,
-      hardware: hardware, sandboxHolds: sandboxHolds, directory: directory, configuration: configuration, logger: logger
-    )
+      hardware: hardware, sandboxHolds: sandboxHolds, abstains: opened.abstains, directory: directory,
+      configuration: configuration, logger: logger)
     try await node.connect(key: key, group: group, listen: addresses)
     do {
       let runner = try LeaseRunner(
@@ -207,8 +226,8 @@ package struct NodeDaemon: Sendable {
         .executor, "the executor's directory \(configuration.executor.directory) can't be used",
         suggestion: "check [executor] of node.conf", cause: error)
     }
-    if genesis.validators.count <= 3 {
-      logger.warning("a committee of \(genesis.validators.count) tolerates no fault")
+    if let set = final.validatorSet(epoch: final.epoch), set.faults == 0 {
+      logger.warning("a committee of \(set.count) tolerates no fault")
     }
     driver.post(.start)
     driver.post(.offer(offer))
@@ -223,9 +242,10 @@ package struct NodeDaemon: Sendable {
     }
   }
 
-  private func roles(genesis: Genesis, id: NodeID, offers: Bool) -> Roles {
+  /// What a node says that it does: a validator from the epoch before its first, so that the others link with it.
+  static func roles(id: NodeID, sets: [ValidatorSet], offers: Bool) -> Roles {
     var roles: Roles = []
-    if genesis.validators.contains(id) { roles.insert(.validator) }
+    if sets.contains(where: { $0.index(of: id) != nil }) { roles.insert(.validator) }
     if offers { roles.insert(.provider) }
     return roles
   }

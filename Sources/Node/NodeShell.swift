@@ -14,6 +14,9 @@ final class NodeShell: CoreShell {
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
   let storage: ChainStorage
+  let validators: ValidatorTable
+  let voteKeys: VoteKeys
+  let slashes: SlashLog
   let submissions = Submissions()
   let bell = CommitBell()
   let inclusions = Inclusions()
@@ -22,13 +25,23 @@ final class NodeShell: CoreShell {
   let onHalt: @Sendable (NodeError) -> Void
 
   private let counted = Mutex(Counters())
+  private let tap: MessageTap?
+  /// The consensus message sent last, and its bytes: most go to all validators, one after the other.
+  private let lastSent = Mutex<(message: LinkMessage, bytes: [UInt8])?>(nil)
 
-  init(storage: ChainStorage, logger: Logger, onHalt: @escaping @Sendable (NodeError) -> Void) {
+  init(
+    storage: ChainStorage, validators: ValidatorTable, voteKeys: VoteKeys, slashes: SlashLog, tap: MessageTap?,
+    logger: Logger, onHalt: @escaping @Sendable (NodeError) -> Void
+  ) {
     endpoint = LateBound()
     datagrams = LateBound()
     runner = LateBound()
     driver = LateBound()
     self.storage = storage
+    self.validators = validators
+    self.voteKeys = voteKeys
+    self.slashes = slashes
+    self.tap = tap
     self.logger = logger
     self.onHalt = onHalt
   }
@@ -41,7 +54,24 @@ final class NodeShell: CoreShell {
   }
 
   func send(_ message: LinkMessage, to peer: NodeID) {
-    endpoint.value?.send(message.encoded, channel: NodeShell.channel(of: message), to: peer)
+    guard let tap else { return put(message, to: peer) }
+    for said in tap(message, peer) { put(said, to: peer) }
+  }
+
+  private func put(_ message: LinkMessage, to peer: NodeID) {
+    endpoint.value?.send(bytes(of: message), channel: NodeShell.channel(of: message), to: peer)
+  }
+
+  /// The same message is not written out once for each receiver: a block may have a megabyte. Copies of one message share
+  /// their arrays, so that comparing them is quick.
+  private func bytes(of message: LinkMessage) -> [UInt8] {
+    guard case .consensus = message else { return message.encoded }
+    return lastSent.withLock { last in
+      if let last, last.message == message { return last.bytes }
+      let bytes = message.encoded
+      last = (message, bytes)
+      return bytes
+    }
   }
 
   /// Votes and certificates have a channel of their own, so that they never wait behind a block.
@@ -71,7 +101,16 @@ final class NodeShell: CoreShell {
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
     case .close(let peer, let reason): endpoint.value?.close(peer, reason: reason)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
-    case .serveChain(let height, let peer): serveChain(from: height, to: peer)
+    case .validators(let set): learn(set)
+    case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):
+      begin(epoch, boundary: boundary, finalization: finalization, snapshot: snapshot, next: next)
+    case .epochLinks(let links):
+      storage.keep(links) { [self] error in haltForDisk("the links of epochs could not be kept", error) }
+    case .installed(let install): self.install(install)
+    case .serveChain(let height, let peer): serve(.chain, peer) { await $0.chain(from: height) }
+    case .serveEpochs(let epoch, let peer): serve(.epochs, peer) { await $0.epochs(from: epoch) }
+    case .serveSnapshot(let height, let place, let peer):
+      serve(.snapshot, peer) { await $0.snapshot(height: height, covering: place) }
     case .startLease(let order): withRunner { await $0.start(order) }
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
@@ -87,17 +126,37 @@ final class NodeShell: CoreShell {
     }
   }
 
-  /// Peers that are read blocks for: one request of each at a time, so that none can pile up work.
-  private let servedPeers = Mutex(Set<NodeID>())
+  /// What is read from the disk for a peer.
+  private enum Served: Hashable { case chain, epochs, snapshot }
+  private struct Serving: Hashable {
+    var what: Served
+    var peer: NodeID
+  }
 
-  private func serveChain(from height: UInt64, to peer: NodeID) {
-    guard servedPeers.withLock({ $0.insert(peer).inserted }) else {
-      return counted.withLock { $0.add("chainRequestTooMany") }
+  /// A peer may have this many requests of a kind under way, so that none can pile up work.
+  private static let maximumServed = 4
+  /// What is read for whom, and how often.
+  private let serving = Mutex<[Serving: Int]>([:])
+
+  private func serve(
+    _ what: Served, _ peer: NodeID, _ read: @escaping @Sendable (ChainStorage) async -> ConsensusMessage?
+  ) {
+    let request = Serving(what: what, peer: peer)
+    let isTaken = serving.withLock { serving in
+      guard serving[request, default: 0] < NodeShell.maximumServed else { return false }
+      serving[request, default: 0] += 1
+      return true
+    }
+    guard isTaken else {
+      return counted.withLock { $0.add("\(what)RequestTooMany") }
     }
     Task {
-      let chain = await storage.chain(from: height)
-      _ = servedPeers.withLock { $0.remove(peer) }
-      if let chain { send(.consensus(chain), to: peer) }
+      let answer = await read(storage)
+      serving.withLock { serving in
+        let left = serving[request, default: 1] - 1
+        serving[request] = left > 0 ? left : nil
+      }
+      if let answer { send(.consensus(answer), to: peer) }
     }
   }
 
@@ -128,11 +187,9 @@ final class NodeShell: CoreShell {
 
   private func commit(_ blocks: [Verified<Block>], _ finalization: Certificate, _ events: [LedgerEvent]) {
     storage.commit(blocks, finalization: finalization) { [self] error in
-      onHalt(
-        NodeError(
-          .storage, "a final block could not be kept",
-          suggestion: "check the disk (is it full?) and start the daemon again", cause: error))
+      haltForDisk("a final block could not be kept", error)
     }
+    slashes.add(blocks.map(\.value), events: events) { [validators] in validators.set(of: $0) }
     inclusions.add(blocks)
     for block in blocks {
       logger.debug(
@@ -151,7 +208,7 @@ final class NodeShell: CoreShell {
           // The core runs nothing else meanwhile, so the checkpoint holds all that was appended. A block that became
           // final since the sync is not on the disk for certain: the next commit tries again.
           guard core.ledger.finalHeight <= height, storage.hasGrown else { return }
-          do { try storage.compact(keeping: core.consensus.checkpoint()) } catch {
+          do { try storage.compact(keeping: core.checkpoint()) } catch {
             logger.critical("the journal can't be compacted: \(error)")
           }
         }

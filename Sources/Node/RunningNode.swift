@@ -33,6 +33,8 @@ final class RunningNode: Sendable {
   let controlCounters = LateBound<ControlCounters>()
   /// Whether the sandbox passed its own test at the start; without it nothing is offered.
   let sandboxHolds: Bool
+  /// Why the node does not vote in the epochs that its lost votes may be of; nil when none is lost.
+  let abstains: String?
   let startedAt = MonotonicClock.now()
   let hub: ServiceHub
   let jobs = SubmittedJobs()
@@ -44,8 +46,8 @@ final class RunningNode: Sendable {
 
   init(
     id: NodeID, genesis: Genesis, driver: CoreDriver, shell: NodeShell, store: BlobStore, supervisor: JobSupervisor,
-    hardware: HardwareReport, sandboxHolds: Bool, directory: DataDirectory, configuration: NodeConfiguration,
-    logger: Logger
+    hardware: HardwareReport, sandboxHolds: Bool, abstains: String?, directory: DataDirectory,
+    configuration: NodeConfiguration, logger: Logger
   ) {
     self.id = id
     self.genesis = genesis
@@ -55,6 +57,7 @@ final class RunningNode: Sendable {
     self.supervisor = supervisor
     self.hardware = hardware
     self.sandboxHolds = sandboxHolds
+    self.abstains = abstains
     self.directory = directory
     self.configuration = configuration
     self.logger = logger
@@ -81,10 +84,10 @@ final class RunningNode: Sendable {
     keeper = BlobKeeper(store: store, logger: logger)
     fetcher = BlobFetcher(store: store, hub: hub) { shell.endpoint.value?.links.map(\.id) ?? [] }
     let cache = VerificationCache()
-    let verifier = Verifier(networkID: genesis.networkID) { cache.check($0, $1, $2) }
+    let verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: KnownValidators(genesis.validatorSet)), workers: System.coreCount,
+      Inbound(verifier: verifier, validators: shell.validators.known), workers: System.coreCount,
       post: { driver.post($0) }, service: { hub.receive($0, from: $1) },
       penalise: { shell.datagrams.value?.penalise($0) })
   }
@@ -132,6 +135,7 @@ final class RunningNode: Sendable {
   func keepRunning() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { [self] in await dialer().run() }
+      group.addTask { [self] in await ValidatorLinks(node: self).run() }
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }

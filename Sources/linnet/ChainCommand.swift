@@ -52,7 +52,7 @@ struct ChainCommand: AsyncParsableCommand {
       fields.add("view", "\(block.header.view)")
       fields.add("epoch", "\(block.header.epoch)")
       fields.add("parent", block.header.parent)
-      fields.add("proposer", block.header.proposer)
+      fields.add("proposer", block.header.proposer ?? "not kept")
       fields.add("time", block.header.timestamp.description)
       fields.add("state root", block.header.stateRoot)
       if let certificate = block.certificate {
@@ -78,7 +78,8 @@ struct ChainCommand: AsyncParsableCommand {
 
   /// `linnet chain validators`
   struct Validators: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the validators: in force, joining, leaving, jailed.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the validators: in force, joining, leaving, jailed.")
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var format: FormatOptions
@@ -92,13 +93,14 @@ struct ChainCommand: AsyncParsableCommand {
     static func render(_ answer: ValidatorsAnswer, style: TextStyle) -> String {
       var table = TextTable([
         ("ID", .left), ("NAME", .left), ("KEY", .left), ("STAKE", .right), ("SINCE", .right), ("STATE", .left),
-        ("CHANGES", .right), ("SEEN", .left),
+        ("CHANGES", .right), ("STAKE RETURNS", .right), ("SEEN", .left),
       ])
       for validator in answer.validators {
         table.add([
           validator.id, validator.name ?? "-", Console.short(validator.key),
           Quantity.credits(validator.stakeMicrocredits), validator.sinceEpoch.map { "epoch \($0)" } ?? "-",
           validator.state.rawValue, validator.changesInEpoch.map { "epoch \($0)" } ?? "-",
+          validator.stakeReturnsAfterEpoch.map { "after epoch \($0)" } ?? "-",
           validator.liveness?.rawValue ?? "unknown",
         ])
       }

@@ -62,7 +62,9 @@ struct GenesisCommand: ParsableCommand {
           name: name, createdMilliseconds: UInt64(Date().timeIntervalSince1970 * 1_000), parameters: parameters,
           validators: validators, balances: balances)
       } catch {
-        throw Failure("that makes no valid genesis: \(error)", suggestion: "name each validator and account once, and see `linnet genesis show` for the parameters")
+        throw Failure(
+          "that makes no valid genesis: \(error)",
+          suggestion: "name each validator and account once, and see `linnet genesis show` for the parameters")
       }
       guard access(output, F_OK) != 0 else {
         throw Failure("there is a file at \(output) already", suggestion: "name another with --output")

@@ -19,7 +19,8 @@ struct LinnetCommand: AsyncParsableCommand {
       CommandGroup(
         name: "Running a node:",
         subcommands: [
-          InitCommand.self, GenesisCommand.self, DaemonCommand.self, ConfigCommand.self, TestnetCommand.self,
+          InitCommand.self, GenesisCommand.self, ConsensusCommand.self, DaemonCommand.self, ConfigCommand.self,
+          TestnetCommand.self,
           SimulateCommand.self, VersionCommand.self,
         ]),
     ])

@@ -75,7 +75,8 @@ struct ValidatorCommand: AsyncParsableCommand {
 
     func run() async throws {
       let change = try await connection.client().rotateVoteKey()
-      try ValidatorCommand.report(change, "voting with \(change.key.map(Console.short) ?? "the new key")", format: format)
+      try ValidatorCommand.report(
+        change, "voting with \(change.key.map(Console.short) ?? "the new key")", format: format)
     }
   }
 
@@ -102,6 +103,7 @@ enum ValidatorText {
     var text = "\(validator.state.rawValue), \(Quantity.credits(validator.stakeMicrocredits)) credits at stake"
     if let since = validator.sinceEpoch { text += ", since epoch \(since)" }
     if let changes = validator.changesInEpoch { text += ", changes in epoch \(changes)" }
+    if let returns = validator.stakeReturnsAfterEpoch { text += ", stake returns after epoch \(returns)" }
     return text
   }
 
@@ -112,6 +114,7 @@ enum ValidatorText {
     fields.add("state", own.state?.rawValue ?? "no validator")
     fields.add("since", own.sinceEpoch.map { "epoch \($0)" })
     fields.add("changes in", own.changesInEpoch.map { "epoch \($0)" })
+    fields.add("stake returns", own.stakeReturnsAfterEpoch.map { "after epoch \($0)" })
     fields.add("at stake", "\(Quantity.credits(own.stakeMicrocredits)) credits")
     fields.add("least stake", "\(Quantity.credits(own.minimumStakeMicrocredits)) credits")
     fields.add("vote key", own.key)

@@ -6,12 +6,14 @@ import Logging
 import Synchronization
 
 /// The daemon's log on stderr: a line an event, as text for people or as JSON for programs.
-struct DaemonLog: LogHandler {
-  var metadata: Logger.Metadata = [:]
+package struct DaemonLog: LogHandler {
+  /// What every line of a copy of the logger bears.
+  package var metadata: Logger.Metadata = [:]
   /// Shared by all copies of the logger, so that a reload changes them all. A copy may only be made quieter.
   private static let level = Mutex(Logger.Level.info)
   private var ownLevel = Logger.Level.trace
-  var logLevel: Logger.Level {
+  /// The least severe level that is written.
+  package var logLevel: Logger.Level {
     get { max(ownLevel, DaemonLog.level.withLock { $0 }) }
     set { ownLevel = newValue }
   }
@@ -19,13 +21,13 @@ struct DaemonLog: LogHandler {
   private let format: NodeConfiguration.LogFormat
 
   /// The daemon's logger.
-  static func logger(_ section: NodeConfiguration.LogSection) -> Logger {
+  package static func logger(_ section: NodeConfiguration.LogSection) -> Logger {
     setLevel(section.level)
     return Logger(label: "linnet") { DaemonLog(label: $0, format: section.format) }
   }
 
   /// Sets the least severe level that is written, for every copy of the logger.
-  static func setLevel(_ chosen: NodeConfiguration.LogLevel) {
+  package static func setLevel(_ chosen: NodeConfiguration.LogLevel) {
     level.withLock { $0 = Logger.Level(rawValue: chosen.rawValue) ?? .info }
   }
 
@@ -34,12 +36,14 @@ struct DaemonLog: LogHandler {
     self.format = format
   }
 
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+  /// One entry of the metadata.
+  package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
     set { metadata[key] = newValue }
   }
 
-  func log(event: LogEvent) {
+  /// Writes a line.
+  package func log(event: LogEvent) {
     write(level: event.level, message: "\(event.message)", extra: event.metadata ?? [:])
   }
 

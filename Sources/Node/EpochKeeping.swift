@@ -1,0 +1,83 @@
+import Core
+import Ledger
+import Primitives
+import Wire
+
+// What the shell does as epochs come and go.
+
+extension NodeShell {
+  /// Takes in a set that became known: votes are verified by it, and the own record says whether this node is one.
+  func learn(_ set: ValidatorSet) {
+    validators.learn(set)
+    guard let driver = driver.value else { return }
+    Task { [self] in
+      let changed = await driver.read { core, _ -> NodeRecord? in
+        guard case .nodeRecord(var record) = core.membership.ownRecord.value.body else { return nil }
+        let roles = NodeDaemon.roles(
+          id: core.id, sets: self.validators.sets(from: core.consensus.epoch),
+          offers: record.roles.contains(.provider))
+        guard roles != record.roles else { return nil }
+        record.roles = roles
+        return record
+      }
+      if let changed { driver.post(.record(changed)) }
+    }
+  }
+
+  /// Lets the vote keys go that no epoch uses any more.
+  func retireVoteKeys() {
+    guard let driver = driver.value else { return }
+    Task { [self] in
+      let (inUse, networkID) = await driver.read { core, _ -> ([NodeID], Digest) in
+        let facts = core.finalState.validatorFacts(core.id)
+        return ([facts.key, facts.nextKey, facts.laterKey].compactMap { $0 }, core.genesis.networkID)
+      }
+      let removed = voteKeys.prune(inUse: inUse)
+      guard !removed.isEmpty else { return }
+      logger.notice("vote keys of no epoch were removed: \(removed.map(\.short).joined(separator: ", "))")
+      driver.post(.voteSigners(voteKeys.signers(networkID: networkID)))
+    }
+  }
+}
+
+extension NodeShell {
+  /// An epoch has begun: what is needed to start again from here, and to bring joiners here, is kept.
+  func begin(
+    _ epoch: UInt64, boundary: Verified<Block>, finalization: Verified<Certificate>, snapshot: StateSnapshot,
+    next: ValidatorSet
+  ) {
+    logger.info("epoch \(epoch) begins with \(next.count) validators after block \(boundary.value.header.height)")
+    storage.begin(
+      epoch: epoch, boundary: boundary, finalization: finalization, snapshot: snapshot, next: next
+    ) { [self] error in haltForDisk("the state at the end of an epoch could not be kept", error) }
+    retireVoteKeys()
+    endAbstention()
+  }
+
+  /// A state was fetched: the node goes on behind it.
+  func install(_ install: SnapshotInstall) {
+    logger.notice("the state of block \(install.link.header.height) was fetched: the node goes on from there")
+    storage.install(install) { [self] error in haltForDisk("a state that was fetched could not be kept", error) }
+    bell.ring()
+    retireVoteKeys()
+    endAbstention()
+  }
+
+  /// The node votes again in an epoch that can hold none of the votes it lost: nothing stands against it any more.
+  private func endAbstention() {
+    guard let driver = driver.value, storage.abstention.abstention != nil else { return }
+    Task { [self] in
+      guard await driver.read({ core, _ in core.votingStanding == .voting }) else { return }
+      do {
+        try storage.abstention.clear()
+        logger.notice("this node votes again: no lost vote can be of this epoch")
+      } catch { logger.error("\(error)") }
+    }
+  }
+
+  func haltForDisk(_ message: String, _ error: any Error) {
+    onHalt(
+      NodeError(
+        .storage, message, suggestion: "check the disk (is it full?) and start the daemon again", cause: error))
+  }
+}

@@ -1,0 +1,25 @@
+import Core
+import Primitives
+import Synchronization
+import Wire
+
+/// The validator sets that votes are verified by, off the core's loop. The core tells of each set as it becomes known.
+final class ValidatorTable: Sendable {
+  private let book: Mutex<ValidatorBook>
+
+  init(genesis: Genesis) { book = Mutex(ValidatorBook(genesis: genesis)) }
+
+  /// Takes in a set that became known.
+  func learn(_ set: ValidatorSet) { book.withLock { $0.insert(set) } }
+
+  /// The set of an epoch; nil for one that is over for long, or not known yet.
+  func set(of epoch: UInt64) -> ValidatorSet? { book.withLock { $0[epoch] } }
+
+  /// The sets of an epoch and of the next, as far as they are known.
+  func sets(from epoch: UInt64) -> [ValidatorSet] { book.withLock { [$0[epoch], $0[epoch + 1]].compactMap { $0 } } }
+
+  /// What verifiers ask.
+  var known: KnownValidators {
+    KnownValidators(set: { [self] in set(of: $0) }, latest: { [self] in book.withLock { $0.latest } })
+  }
+}
