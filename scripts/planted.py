@@ -1,0 +1,243 @@
+"""The faults that mutants.py plants: what each is, and the text that becomes it.
+
+An edit is a file below Sources, a text that occurs there exactly once, and what replaces it. `PLANTED` in a replacement
+is true when the fault is chosen and false otherwise: with it false the replacement does what the text did. Edits of
+different faults may be in one file, not in one text.
+"""
+
+HOSTILE = ()
+MOST_SEEDS = 40
+
+
+class Fault:
+    """`seeds` are tried first: those that found it before. `cost` orders the faults, the dear ones first."""
+
+    def __init__(self, name, rule, what, *edits, seeds=(), options=HOSTILE, cost=1):
+        self.name, self.rule, self.what, self.edits = name, rule, what, edits
+        self.hints, self.options, self.cost = tuple(seeds), tuple(options), cost
+
+    def seeds(self):
+        return [*self.hints, *(seed for seed in range(1, MOST_SEEDS + 1) if seed not in self.hints)]
+
+
+FAULTS = [
+    # Consensus, rule by rule (Sources/Consensus/Rules.swift)
+    Fault(
+        "enters-on-few-nullifies", "1", "enters the next view on f+1 nullifies, without their certificate",
+        ("Consensus/Voting.swift", "    case .new: break\n", """    case .new:
+      if PLANTED, subject.kind == .nullify, (views[subject.view]?.nullifies.count ?? 0) > validators.faults {
+        highestPassed = max(highestPassed, subject.view)
+      }
+""")),
+    Fault(
+        "enters-before-certified", "1", "enters the next view on a notarization although its block is not certified",
+        ("Consensus/Certifying.swift", "      if certificate.value.signers.contains(leader) {",
+         """      if PLANTED { highestPassed = max(highestPassed, subject.view) }
+      if certificate.value.signers.contains(leader) {""")),
+    Fault(
+        "proposes-twice", "2", "the leader proposes a second block in its view",
+        ("Consensus/Proposing.swift", "guard canSign, isLeading, buildAskedForView < view else { return false }",
+         """if PLANTED, canSign, isLeading, buildAskedForView == view, now > enteredAt + settings.blockIntervalMinimum * 2,
+      views[view]?.ownVotes.count == 1
+    {
+      return true
+    }
+    guard canSign, isLeading, buildAskedForView < view else { return false }"""),
+        ("Consensus/Proposing.swift", "guard built == view, buildAskedForView == view, views[view]?.ownVotes.isEmpty ?? true else {",
+         "guard built == view, buildAskedForView == view, PLANTED || views[view]?.ownVotes.isEmpty ?? true else {"),
+        ("Consensus/ViewState.swift", "case .notarize: ownVote(.notarize) == nil && ownVote(.nullify) == nil",
+         "case .notarize: (PLANTED || ownVote(.notarize) == nil) && ownVote(.nullify) == nil")),
+    Fault(
+        "skipped-views-unchecked", "2, 3", "builds and notarizes on a parent although views between are not nullified",
+        ("Consensus/Proposing.swift", "      guard views[below]?.nullification != nil else { return nil }",
+         "      guard PLANTED || views[below]?.nullification != nil else { return nil }"),
+        ("Consensus/Proposing.swift", "      guard views[next]?.nullification != nil else { return false }",
+         "      guard PLANTED || views[next]?.nullification != nil else { return false }")),
+    Fault(
+        "finalizes-after-nullify", "4", "finalizes a view that it has nullified",
+        ("Consensus/Certifying.swift", "guard !state.hasLeaderEquivocated, state.ownVote(.nullify) == nil, state.ownVote(.finalize) == nil,",
+         "guard !state.hasLeaderEquivocated, PLANTED || state.ownVote(.nullify) == nil, state.ownVote(.finalize) == nil,"),
+        ("Consensus/ViewState.swift", "case .finalize: ownVote(.finalize) == nil && ownVote(.nullify) == nil",
+         "case .finalize: ownVote(.finalize) == nil && (PLANTED || ownVote(.nullify) == nil)")),
+    Fault(
+        "nullifies-after-finalize", "5", "nullifies the view that it has just finalized, when the next is stuck",
+        ("Consensus/Nullifying.swift", "    cast(.nullify(epoch: epoch, view: view))\n",
+         """    cast(.nullify(epoch: epoch, view: view))
+    if PLANTED, view > knownFinalView + 1, views[view - 1]?.ownVote(.finalize) != nil {
+      cast(.nullify(epoch: epoch, view: view - 1))
+    }
+"""),
+        ("Consensus/ViewState.swift", "case .nullify: ownVote(.nullify) == nil && ownVote(.finalize) == nil",
+         "case .nullify: ownVote(.nullify) == nil && (PLANTED || ownVote(.finalize) == nil)")),
+    Fault(
+        "never-gives-up", "5", "does not nullify a view whose leader proposes nothing",
+        ("Consensus/Nullifying.swift", "    guard let timersStartedAt else { return nil }",
+         "    guard let timersStartedAt, !PLANTED else { return nil }")),
+    Fault(
+        "nullification-one-short", "6", "assembles a nullification of one vote too few",
+        ("Consensus/Voting.swift", "state.quorum(for: subject, of: validators.quorum)",
+         "state.quorum(\n        for: subject, of: validators.quorum - (PLANTED && subject.kind == .nullify ? 1 : 0))")),
+    Fault(
+        "commits-what-is-notarized", "7", "takes a notarization for a finalization",
+        ("Consensus/Certifying.swift", "      if certifiedAt[subject.view] == nil, !refused.contains(subject.view) {",
+         """      if PLANTED, subject.view > target?.value.subject.view ?? 0 { target = certificate }
+      if certifiedAt[subject.view] == nil, !refused.contains(subject.view) {""")),
+    Fault(
+        "commits-without-ancestors", "7", "commits a final block and not the blocks below it",
+        ("Consensus/Finalizing.swift", ".commit(path.map(\\.block), finalization: finalization)",
+         ".commit(PLANTED ? [last.block] : path.map(\\.block), finalization: finalization)")),
+    Fault(
+        "silent-at-standstill", "5, 8", "says nothing again, however long nothing becomes final",
+        ("Consensus/Nullifying.swift", "    for message in sharedMessages() { send(message, to: .validators(except: [])) }",
+         "    if PLANTED { return }\n    for message in sharedMessages() { send(message, to: .validators(except: [])) }"),
+        ("Consensus/Nullifying.swift", "guard let own = views[view]?.ownVote(.nullify) else { return }",
+         "guard let own = views[view]?.ownVote(.nullify), !PLANTED else { return }")),
+    Fault(
+        "timeouts-never-grow", "9", "Δ stays what it was at first",
+        ("Consensus/ConsensusSettings.swift", "    while steps > 1, value < deltaCap {", "    while steps > 1, value < deltaCap, !PLANTED {")),
+    Fault(
+        "every-leader-is-silent", "9", "takes every leader for silent, whatever it was heard to say",
+        ("Consensus/ViewEntry.swift", "    guard lastHeard[Int(leader)] < recent else { return false }",
+         "    guard PLANTED || lastHeard[Int(leader)] < recent else { return false }")),
+    Fault(
+        "one-leader-for-ever", "10", "the same validator leads every view",
+        ("Consensus/LeaderSchedule.swift", "    return order[Int((epoch % count + view % count) % count)]",
+         "    return order[PLANTED ? 0 : Int((epoch % count + view % count) % count)]")),
+    Fault(
+        "idle-leader-waits-for-ever", "11", "a leader without work never proposes",
+        ("Consensus/Proposing.swift", "max(earliest, enteredAt + settings.blockIntervalIdle)",
+         "max(earliest, PLANTED ? .distantFuture : enteredAt + settings.blockIntervalIdle)")),
+    Fault(
+        "timestamps-unchecked", "12", "notarizes a block from however far ahead of the own clock",
+        ("Consensus/Notarizing.swift", "    guard header.timestampMilliseconds > limit else { return true }",
+         "    guard header.timestampMilliseconds > limit, !PLANTED else { return true }")),
+    Fault(
+        "finalizations-stay-inside", "13", "finalizations go to validators only",
+        ("Consensus/Certifying.swift", "subject.kind == .finalize ?", "subject.kind == .finalize && !PLANTED ?")),
+
+    # Durability
+    Fault(
+        "vote-before-its-sync", "durability", "a vote leaves before it is on the disk",
+        ("Core/NodeCore.swift", "effects.append(.send(.consensus(message), to: peer, after: sequence))",
+         "effects.append(.send(.consensus(message), to: peer, after: PLANTED ? 0 : sequence))")),
+    Fault(
+        "own-vote-counts-at-once", "durability", "an own vote counts before it is on the disk",
+        ("Consensus/Voting.swift", "    undurableVotes.append((sequence, vote))\n",
+         "    undurableVotes.append((sequence, vote))\n    if PLANTED { count(vote) }\n")),
+    Fault(
+        "own-votes-forgotten", "durability", "a restarted node does not know what it has signed",
+        ("Consensus/Recovery.swift", "guard subject.epoch == epoch, subject.view > tip.view, isVoting, let ownIndex else { return }",
+         "guard subject.epoch == epoch, subject.view > tip.view, isVoting, let ownIndex, !PLANTED else { return }")),
+    Fault(
+        "checkpoint-without-votes", "durability", "the journal that replaces a long one lacks the own votes",
+        ("Consensus/Recovery.swift", "      records += state.ownVotes.map { .ownVote($0.value) }",
+         "      if !PLANTED { records += state.ownVotes.map { .ownVote($0.value) } }")),
+    Fault(
+        "certified-block-not-written", "durability", "a certified block is not written down",
+        ("Consensus/Certifying.swift", "      persist(.certified(entry.block.value))", "      if !PLANTED { persist(.certified(entry.block.value)) }")),
+    Fault(
+        "certificate-not-written", "durability", "certificates are not written down",
+        ("Consensus/Certifying.swift", "    persist(.certificate(certificate.value))\n",
+         "    if !PLANTED { persist(.certificate(certificate.value)) }\n")),
+    Fault(
+        "own-vote-not-written", "durability", "own votes are not written down",
+        ("Consensus/Voting.swift", "    let sequence = persist(.ownVote(vote.value))",
+         "    let sequence = PLANTED ? persistSequence : persist(.ownVote(vote.value))")),
+    Fault(
+        "checkpoint-before-the-blocks", "durability", "the journal is written anew before the final blocks are synced",
+        ("Simulator/SimulatedDisk.swift", "    syncedBlocks = blocks.count\n", "    if !PLANTED { syncedBlocks = blocks.count }\n")),
+    Fault(
+        "later-records-dropped", "durability", "a restarted node forgets its votes of an epoch it has yet to come to again",
+        ("Core/NodeCore.swift", "    laterRecords = recovery.records.filter { $0.epoch > epoch }",
+         "    laterRecords = PLANTED ? [] : recovery.records.filter { $0.epoch > epoch }")),
+    Fault(
+        "votes-without-its-journal", "durability", "a node whose journal is lost votes at once",
+        ("Core/EpochSwitch.swift", "    if let abstainUntil, beginMilliseconds", "    if !PLANTED, let abstainUntil, beginMilliseconds")),
+
+    # Epochs
+    Fault(
+        "epoch-ends-when-notarized", "epochs", "an epoch ends when its last block is certified, not when it is final",
+        ("Consensus/Certifying.swift", "    certifiedAt[certified] = id\n", """    certifiedAt[certified] = id
+    if PLANTED, entry.header.height == lastHeight, let notarization = views[certified]?.notarization {
+      target = notarization
+    }
+""")),
+    Fault(
+        "last-block-not-proposed-again", "epochs", "the last block of an epoch is not proposed again",
+        ("Consensus/Epochs.swift", "    guard let entry = tree[parent.blockID] else { return }",
+         "    guard let entry = tree[parent.blockID], !PLANTED else { return }")),
+    Fault(
+        "block-proposed-again-is-invalid", "epochs", "a block of an earlier view is invalid, the last of an epoch, too",
+        ("Consensus/Epochs.swift", "header.epoch == epoch && header.height == lastHeight && header.view < view",
+         "!PLANTED && header.epoch == epoch && header.height == lastHeight && header.view < view")),
+    Fault(
+        "other-epochs-are-ignored", "epochs", "who is in another epoch is neither answered nor asked",
+        ("Consensus/Epochs.swift", '    counters.add("laterEpoch")\n', '    if PLANTED { return }\n    counters.add("laterEpoch")\n'),
+        ("Consensus/Epochs.swift", '    counters.add("olderEpoch")\n', '    if PLANTED { return }\n    counters.add("olderEpoch")\n')),
+    Fault(
+        "chain-across-epochs", "epochs", "an answer with blocks of the chain goes across the end of an epoch",
+        ("Simulator/SimulatedDisk.swift", "{ $0.block.value.header.epoch == epoch }",
+         "{ PLANTED || $0.block.value.header.epoch == epoch }")),
+    Fault(
+        "committee-an-epoch-early", "epochs", "the validators chosen in an epoch hold from the next instead of the one after",
+        ("Ledger/Epochs.swift", "    state.epochs[EpochKey(epoch + 1)] = next\n",
+         "    if PLANTED { next = EpochRecord(validators: set) }\n    state.epochs[EpochKey(epoch + 1)] = next\n")),
+
+    # Evidence, stake, beacon
+    Fault(
+        "evidence-against-another", "evidence", "evidence is held against the validator next to the offender",
+        ("Ledger/Validators.swift", "    let node = past.validators[Int(evidence.voter)].node",
+         "    let node = past.validators[(Int(evidence.voter) + (PLANTED ? 1 : 0)) % past.validators.count].node")),
+    Fault(
+        "evidence-never-made", "evidence", "votes that contradict each other go unnoticed",
+        ("Consensus/EvidenceKeeping.swift", "    guard voter != ownIndex, !accused.contains(voter),",
+         "    guard !PLANTED, voter != ownIndex, !accused.contains(voter),")),
+    Fault(
+        "slashed-stake-vanishes", "evidence", "what is slashed is not counted as burnt",
+        ("Ledger/Accounts.swift", "    account.bondedMicrocredits -= amount\n    state.accounts[id] = account\n    chain.burntMicrocredits += amount",
+         "    account.bondedMicrocredits -= amount\n    state.accounts[id] = account\n    chain.burntMicrocredits += PLANTED ? 0 : amount")),
+    Fault(
+        "stake-does-not-return", "stake", "the stake of who left vanishes with its record",
+        ("Ledger/Epochs.swift", "      if record.stakeMicrocredits > 0 { releaseBond(record.stakeMicrocredits, of: node) }",
+         "      if record.stakeMicrocredits > 0, !PLANTED { releaseBond(record.stakeMicrocredits, of: node) }")),
+    Fault(
+        "reveals-unchecked", "beacon", "leaders reveal nothing, and the ledger takes it",
+        ("Ledger/Beacon.swift", "    guard record?.beacon?.take(reveal, at: index) == true else { return false }",
+         "    guard PLANTED || record?.beacon?.take(reveal, at: index) == true else { return false }"),
+        ("Core/BeaconKeeper.swift", "    return element\n", "    return PLANTED ? .zero : element\n")),
+    Fault(
+        "reveals-the-next", "beacon", "a leader reveals the element after the one whose turn it is",
+        ("Core/BeaconKeeper.swift", ".element(index) else {", ".element(index + (PLANTED ? 1 : 0)) else {")),
+
+    # The ledger
+    Fault(
+        "fee-not-counted", "ledger", "a fee is taken and not counted as burnt",
+        ("Ledger/BlockExecution.swift", "    chain.burntMicrocredits += transaction.feeMicrocredits\n",
+         "    chain.burntMicrocredits += PLANTED ? 0 : transaction.feeMicrocredits\n")),
+    Fault(
+        "assigned-over-capacity", "ledger", "a provider gets more than it offers",
+        ("Ledger/Matching.swift", "    case .jobSlots: return provider", "    case .jobSlots: return !PLANTED && provider"),
+        ("Ledger/Matching.swift", "    guard let sum = Pricing.sum(used, need) else { return true }\n",
+         "    guard let sum = Pricing.sum(used, need), !PLANTED else { return !PLANTED }\n")),
+    Fault(
+        "drawn-by-the-same-leader", "ledger", "a job is drawn in a block by the leader of the block in which it came",
+        ("Ledger/Assignment.swift", "(job.pendingLeader != leader || validators.count == 1)",
+         "(PLANTED || job.pendingLeader != leader || validators.count == 1)")),
+    Fault(
+        "jobs-never-expire", "ledger", "a job that nobody takes stays for ever",
+        ("Ledger/Deadlines.swift", "guard var job = state.jobs[id], job.state == .pending else { return }",
+         "guard var job = state.jobs[id], job.state == .pending, !PLANTED else { return }")),
+    Fault(
+        "leases-never-time-out", "ledger", "a lease whose provider says nothing more stays",
+        ("Ledger/Leases.swift", "    guard let found = state.lease(id), found", "    guard !PLANTED, let found = state.lease(id), found")),
+
+    # Snapshots
+    Fault(
+        "snapshots-unproven", "snapshots", "chunks are taken without their proof, and what they add up to unchecked",
+        ("Ledger/SnapshotProof.swift", "    return node.digest == stateRoot ? leaves : nil", "    return PLANTED || node.digest == stateRoot ? leaves : nil"),
+        ("Ledger/SnapshotAssembly.swift", "    return tree.digest == stateRoot ? tree : nil", "    return PLANTED || tree.digest == stateRoot ? tree : nil")),
+    Fault(
+        "quorum-one-short", "4, 6, 7", "a certificate of one vote less counts",
+        ("Wire/ValidatorSet.swift", "  public var quorum: Int { members.count - faults }",
+         "  public var quorum: Int { max(1, members.count - faults - (PLANTED ? 1 : 0)) }")),
+]
