@@ -5,8 +5,10 @@ import Wire
 
 /// Everything at once, from one seed: loss, jitter, slow disks, crashes, partitions, a double voter.
 @Suite struct StormTests {
-  static func storm(seed: UInt64, count: Int) {
-    let network = Network(count, seed: seed)
+  static func storm(seed: UInt64, count: Int, epochBlocks: UInt64 = 3_600) {
+    var parameters = ChainParameters()
+    parameters.epochBlocks = epochBlocks
+    let network = Network(count, seed: seed, parameters: parameters)
     var generator = SeededGenerator(seed: seed &+ 1_000)
     network.lossPartsPerMillion = generator.next(below: 200_000)
     network.jitter = generator.span(upTo: .milliseconds(60))
@@ -46,31 +48,32 @@ import Wire
   private static func lie(_ network: Network, as liar: Int, to honest: [Int], _ generator: inout SeededGenerator) {
     guard let machine = network.nodes[honest[generator.index(below: honest.count)]].machine else { return }
     let view = machine.view
+    let epoch = machine.epoch
     var messages: [ConsensusMessage] = []
-    for (index, block) in network.recentBlocks.suffix(3).enumerated() {
+    for (index, block) in network.recentBlocks.suffix(3).enumerated() where block.header.epoch == epoch {
       let header = block.header
       messages += [
-        .vote(network.vote(.nullify(epoch: 0, view: view), by: liar).value),
+        .vote(network.vote(.nullify(epoch: epoch, view: view), by: liar).value),
         .vote(
           network.vote(
-            .finalize(epoch: 0, view: header.view, parentView: header.parentView, blockID: block.id), by: liar
+            .finalize(epoch: epoch, view: header.view, parentView: header.parentView, blockID: block.id), by: liar
           ).value),
         .vote(
           network.vote(
-            .notarize(epoch: 0, view: header.view, parentView: header.parentView, blockID: block.id), by: liar
+            .notarize(epoch: epoch, view: header.view, parentView: header.parentView, blockID: block.id), by: liar
           ).value),
       ]
       // Its own turn: two blocks on whatever parent.
-      if network.leader(of: view) == liar, header.view < view, let state = network.knownState(block.id) {
+      if network.leader(of: view, epoch: epoch) == liar, header.view < view, let state = network.knownState(block.id) {
         for extra in 0..<2 as Range<UInt64> {
           var forged = BlockHeader(
-            epoch: 0, view: view, height: header.height + 1, parentID: block.id, parentView: header.view,
+            epoch: epoch, view: view, height: header.height + 1, parentID: block.id, parentView: header.view,
             timestampMilliseconds: header.timestampMilliseconds + 1 + extra + UInt64(index),
             transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
           forged.stateRoot = network.nextState(state, forged)
           let forgedBlock = Block(header: forged, transactions: [])!
           let vote = network.vote(
-            .notarize(epoch: 0, view: view, parentView: header.view, blockID: forgedBlock.id), by: liar)
+            .notarize(epoch: epoch, view: view, parentView: header.view, blockID: forgedBlock.id), by: liar)
           messages.append(.proposal(forgedBlock, vote.value))
         }
       }
@@ -85,6 +88,9 @@ import Wire
 
   @Test(arguments: 1...4 as ClosedRange<UInt64>)
   func withSeven(seed: UInt64) { StormTests.storm(seed: seed, count: 7) }
+
+  @Test(arguments: 1...8 as ClosedRange<UInt64>)
+  func withShortEpochs(seed: UInt64) { StormTests.storm(seed: seed, count: 4, epochBlocks: 4) }
 
   @Test(arguments: 1...4 as ClosedRange<UInt64>)
   func withThree(seed: UInt64) { StormTests.storm(seed: seed, count: 3) }
