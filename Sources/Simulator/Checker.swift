@@ -4,7 +4,7 @@ import Ledger
 import Primitives
 import Wire
 
-/// A broken invariant of docs/consensus.md.
+/// A broken invariant of docs/simulation.md.
 package struct Violation: Sendable, Equatable {
   /// The number of the invariant.
   package var invariant: Int
@@ -14,169 +14,139 @@ package struct Violation: Sendable, Equatable {
   package var detail: String
 }
 
-/// Looks at everything that nodes send and finalize, over all nodes and restarts, and finds what must never be.
-/// It trusts nothing that a core says of itself: votes are counted from the wire, quorums from the genesis.
+/// Looks at everything that nodes send, make durable and finalize, over all nodes and restarts, and finds what must
+/// never be. It trusts nothing that a core says of itself: votes are counted from the wire and the disks, quorums are
+/// computed here, and a ledger of its own executes every block that is final.
+///
+/// The hash tables are only looked up, never walked: nothing depends on their order.
 struct Checker {
-  private struct Ballot: Comparable {
-    var voter: NodeID
+  /// A view of an epoch.
+  struct ViewKey: Hashable {
+    var epoch: UInt64
     var view: UInt64
-
-    static func < (left: Ballot, right: Ballot) -> Bool {
-      left.view == right.view ? left.voter < right.voter : left.view < right.view
-    }
   }
 
-  private struct Cast {
+  /// A vote without its signature.
+  struct Ballot: Hashable {
+    var subject: VoteSubject
+    var voter: UInt16
+  }
+
+  /// Who may vote in a view, by number.
+  struct Voter: Hashable {
+    var key: ViewKey
+    var voter: UInt16
+  }
+
+  /// What an honest voter has signed in a view.
+  struct Cast {
     var notarized: Digest?
     var finalized: Digest?
-    var nullified = false
+    var hasNullified = false
   }
 
-  private struct Choice: Comparable {
-    var view: UInt64
-    var block: Digest
+  /// A block in a view.
+  struct Choice: Hashable {
+    var key: ViewKey
+    var blockID: Digest
+  }
 
-    static func < (left: Choice, right: Choice) -> Bool {
-      left.view == right.view ? left.block < right.block : left.view < right.view
-    }
+  /// Voters, a bit each: no committee has more than a hundred.
+  typealias Voters = UInt128
+
+  /// A certificate without its signatures.
+  struct CertificateKey: Hashable {
+    var subject: VoteSubject
+    var voters: Voters
   }
 
   private(set) var violations: [Violation] = []
-  private let faults: Int
-  private let quorum: Int
-  private let networkID: Digest
-  private var totalMicrocredits: UInt64?
-  private var blockAtHeight = Table<UInt64, Digest>()
-  private var rootAtHeight = Table<UInt64, Digest>()
-  private var finalViews = Table<UInt64, Digest>()
-  private var casts = Table<Ballot, Cast>()
-  private var notarizes = Table<Choice, OrderedSet<NodeID>>()
-  private var nullifies = Table<UInt64, OrderedSet<NodeID>>()
-  private var notarizedBlock = Table<UInt64, Digest>()
+  let genesis: Genesis
+  let verifier: Verifier
+  /// The numbers of the nodes, by identity and by every key that they vote under.
+  let numbers: [NodeID: Int]
+  /// The nodes whose word counts.
+  let isHonest: [Bool]
 
-  init(genesis: Genesis) {
-    // Written out here and not taken from `ValidatorSet`: a wrong quorum there must not make this one wrong.
-    let count = genesis.validators.count
-    faults = (count - 1) / 3
-    quorum = count - faults
-    networkID = genesis.networkID
+  // What was seen of votes.
+  var durableVotes: Set<Ballot> = []
+  var seenVotes: Set<Ballot> = []
+  var seenCertificates: Set<CertificateKey> = []
+  var casts: [Voter: Cast] = [:]
+  var notarizes: [Choice: Voters] = [:]
+  var nullifies: [ViewKey: Voters] = [:]
+  var finalizes: [Choice: Voters] = [:]
+  var notarized: [ViewKey: Digest] = [:]
+  var nullified: Set<ViewKey> = []
+  var finalized: [ViewKey: Digest] = [:]
+
+  // What is final.
+  var reference: LedgerMachine
+  var chain: [(id: Digest, stateRoot: Digest)] = []
+  var sets: [UInt64: ValidatorSet] = [:]
+  var schedules: [UInt64: LeaderSchedule] = [:]
+  var totalMicrocredits: UInt64?
+  var jobs = JobChecks()
+  var snapshotMarks: [UInt64: UInt64] = [:]
+
+  init(genesis: Genesis, verifier: Verifier, numbers: [NodeID: Int], isHonest: [Bool]) {
+    self.genesis = genesis
+    self.verifier = verifier
+    self.numbers = numbers
+    self.isHonest = isHonest
+    reference = LedgerMachine(genesis: genesis)
+    learn(genesis.validatorSet)
+    learn(genesis.validatorSet.inEpoch(1))
   }
 
-  /// The highest final block of any node.
-  var finalizedHeight: UInt64 { blockAtHeight.last?.key ?? 0 }
+  /// The highest final block of any honest node.
+  var finalizedHeight: UInt64 { UInt64(chain.count) }
 
-  private mutating func report(_ invariant: Int, at now: Instant, _ detail: String) {
+  mutating func report(_ invariant: Int, at now: Instant, _ detail: String) {
     violations.append(Violation(invariant: invariant, at: now, detail: detail))
   }
 
-  /// A vote goes out on the wire. `isDurable`: it is on the sender's disk.
-  mutating func sent(_ vote: Vote, by sender: NodeID, isOwn: Bool, isDurable: Bool, at now: Instant) {
-    guard isOwn else { return }
-    let subject = vote.subject
-    if !isDurable {
-      report(6, at: now, "\(sender.short) sent a \(subject.kind.name) of view \(subject.view) before it was durable")
-    }
-    let ballot = Ballot(voter: sender, view: subject.view)
-    var cast = casts[ballot] ?? Cast()
-    switch subject.kind {
-    case .notarize:
-      if let other = cast.notarized, other != subject.blockID {
-        report(
-          5, at: now,
-          "\(sender.short) notarized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
-      }
-      cast.notarized = subject.blockID
-      var voters = notarizes[Choice(view: subject.view, block: subject.blockID)] ?? OrderedSet()
-      voters.insert(sender)
-      if voters.count >= quorum { notarized(subject.blockID, view: subject.view, at: now) }
-      notarizes[Choice(view: subject.view, block: subject.blockID)] = voters
-    case .nullify:
-      if cast.finalized != nil {
-        report(5, at: now, "\(sender.short) nullified view \(subject.view) after it voted to finalize it")
-      }
-      cast.nullified = true
-      var voters = nullifies[subject.view] ?? OrderedSet()
-      voters.insert(sender)
-      nullifies[subject.view] = voters
-      if voters.count >= quorum, let block = finalViews[subject.view] {
-        report(2, at: now, "view \(subject.view) is nullified and its block \(block.short) is final")
-      }
-    case .finalize:
-      if cast.nullified {
-        report(5, at: now, "\(sender.short) voted to finalize view \(subject.view) after it nullified it")
-      }
-      if let other = cast.finalized, other != subject.blockID {
-        report(
-          5, at: now,
-          "\(sender.short) finalized \(other.short) and \(subject.blockID.short) in view \(subject.view)")
-      }
-      cast.finalized = subject.blockID
-    }
-    casts[ballot] = cast
+  // MARK: - Committees
+
+  mutating func learn(_ set: ValidatorSet) {
+    sets[set.epoch] = set
+    schedules[set.epoch] = LeaderSchedule(validators: set, networkID: genesis.networkID)
   }
 
-  private mutating func notarized(_ block: Digest, view: UInt64, at now: Instant) {
-    if let other = notarizedBlock[view], other != block {
-      report(3, at: now, "view \(view) has two notarized blocks, \(other.short) and \(block.short)")
-    }
-    notarizedBlock[view] = block
+  /// The committee of an epoch, from the ledger of the checker.
+  func set(of epoch: UInt64) -> ValidatorSet? { sets[epoch] }
+
+  /// The votes that make a certificate. Written out here and not taken from `ValidatorSet`: a wrong quorum there must
+  /// not make this one wrong.
+  func quorum(of set: ValidatorSet) -> Int { set.validators.count - Setup.faults(of: set.validators.count) }
+
+  /// The epoch of a height.
+  func epoch(of height: UInt64) -> UInt64 { height == 0 ? 0 : (height - 1) / genesis.parameters.epochBlocks }
+
+  /// The leader of a view.
+  func leader(_ epoch: UInt64, _ view: UInt64) -> NodeID? {
+    guard let set = sets[epoch], let schedule = schedules[epoch] else { return nil }
+    return set.member(schedule.leader(of: view))
   }
 
-  /// A certificate goes out on the wire: it must carry a true quorum.
-  mutating func sent(_ certificate: Certificate, by sender: NodeID, at now: Instant) {
-    let subject = certificate.subject
-    if certificate.signers.count < quorum {
-      report(
-        1, at: now, "\(sender.short) sent a \(subject.kind.name) certificate of \(certificate.signers.count) votes")
-    }
-    if subject.kind == .notarize { notarized(subject.blockID, view: subject.view, at: now) }
+  /// The number of the node behind a voter.
+  func node(of voter: UInt16, in set: ValidatorSet) -> Int? { set.member(voter).flatMap { numbers[$0] } }
+
+  func name(_ voter: UInt16, in set: ValidatorSet) -> String {
+    node(of: voter, in: set).map { "n\($0 + 1)" } ?? "voter \(voter)"
   }
 
-  /// A node made blocks final.
-  mutating func committed(
-    _ blocks: [Verified<Block>], finalization: Certificate, by node: NodeID, state: LedgerReader, at now: Instant
-  ) {
-    if finalization.signers.count < quorum {
-      report(1, at: now, "\(node.short) made a block final with \(finalization.signers.count) votes")
-    }
-    // An ancestor that is final through its descendant may have been nullified as well as notarized; a view with a
-    // finalization may not.
-    let subject = finalization.subject
-    finalViews[subject.view] = subject.blockID
-    if (nullifies[subject.view]?.count ?? 0) >= quorum {
-      report(2, at: now, "view \(subject.view) was nullified and its block \(subject.blockID.short) is final")
-    }
-    for block in blocks.map(\.value) {
-      let header = block.header
-      if let other = blockAtHeight[header.height], other != block.id {
-        report(1, at: now, "height \(header.height) has two final blocks, \(other.short) and \(block.id.short)")
-      }
-      blockAtHeight[header.height] = block.id
-      if let other = rootAtHeight[header.height], other != header.stateRoot {
-        report(7, at: now, "height \(header.height) has two state roots")
-      }
-      rootAtHeight[header.height] = header.stateRoot
-    }
-    // One step may make several runs of blocks final: the state is that of the last.
-    if let last = blocks.last?.value, state.height == last.header.height, state.stateRoot != last.header.stateRoot {
-      report(7, at: now, "\(node.short) has another state root than the block \(last.header.height) it made final")
-    }
-    let total = state.auditSum()
-    if let before = totalMicrocredits, before != total {
-      report(8, at: now, "\(node.short) counts \(total) microcredits, where there were \(before)")
-    }
-    totalMicrocredits = total
-  }
+  // MARK: - What the workload asks
 
-  /// A node found that it can't go on.
-  mutating func halted(_ node: NodeID, _ reason: String, at now: Instant) {
-    report(7, at: now, "\(node.short) halted: \(reason)")
-  }
+  /// Ledger time of the highest final block.
+  var ledgerTimeMilliseconds: UInt64 { finalState?.ledgerTimeMilliseconds ?? genesis.createdMilliseconds }
 
-  /// The network was healed at `healed` and has run until `now`: there must have been progress since.
-  mutating func requireProgress(from height: UInt64, healed: Instant, at now: Instant) {
-    if finalizedHeight <= height {
-      report(11, at: now, "nothing became final since the network was healed at \(healed)")
-    }
+  var finalState: LedgerReader? { reference.state(at: reference.finalID) }
+
+  /// A job of an account that has not ended.
+  func anyJob(of account: NodeID, _ generator: inout SeededGenerator) -> Digest? {
+    guard let state = finalState else { return nil }
+    let open = state.jobs.filter { $0.record.submitter == account && !$0.record.state.isTerminal }.map(\.id)
+    return open.isEmpty ? nil : open[generator.index(below: open.count)]
   }
 }

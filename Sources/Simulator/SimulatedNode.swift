@@ -5,50 +5,67 @@ import Membership
 import Primitives
 import Wire
 
-/// One node of the simulated network: its disk, and a core while it runs.
+/// One instance of a node of the simulated network: its disk, and a core while it runs. Twins are two instances with
+/// one identity.
 struct SimulatedNode {
   let number: Int
   let signer: Signer
+  /// The keys that it may vote under: its own, and those that it may rotate to.
+  let voteSigners: [Signer]
   let address: PeerAddress
   let record: NodeRecord
-  let wallOffset: Microseconds
+  let known: KnownSets
+  let inbound: Inbound
+  /// A newcomer starts then.
+  let startsAt: Instant
 
+  var wallOffset: Microseconds
+  /// How much faster its wall clock runs, in a million.
+  let drift: Int64
   var core: NodeCore?
   var disk = SimulatedDisk()
   /// Counts the starts; what was meant for an earlier life does not reach a later one.
   var life: UInt64 = 0
   /// When the next tick is scheduled.
   var wakeAt = Instant.distantFuture
+  /// Nothing happens here before.
+  var pausedUntil = Instant.zero
+  /// It may not start before: its disk is full, or its power is off.
+  var downUntil = Instant.zero
   /// Sends that wait for a sync.
-  var held: [(after: UInt64, message: LinkMessage, to: NodeID)] = []
+  var held: [(after: UInt64, carried: Carried, to: NodeID)] = []
   var durableSequence: UInt64 = 0
+  var steps: UInt64 = 0
 
   var id: NodeID { signer.id }
 
-  /// Starts from what the disk holds.
-  mutating func start(genesis: Genesis, now: Instant, seed: UInt64) {
+  func wallClock(at now: Instant) -> WallClock {
+    WallClock(offset: wallOffset + Microseconds(now.microseconds / 1_000_000 * drift))
+  }
+
+  /// Starts from what the disk holds. False when that does not fit together.
+  mutating func start(_ genesis: Genesis, _ setup: Setup, now: Instant, seed: UInt64, isWide: Bool) -> Bool {
     life += 1
     wakeAt = .distantFuture
     held = []
     durableSequence = 0
-    var recovery = CoreRecovery.fresh(genesis)
-    let leaders = LeaderSchedule(validators: genesis.validatorSet, networkID: genesis.networkID)
-    for (block, finalization) in disk.blocks {
-      let header = block.value.header
-      guard let leader = genesis.validatorSet.member(leaders.leader(of: header.view)),
-        case .success = recovery.ledger.execute(block, leader: leader)
-      else { preconditionFailure("a final block on the own disk executes") }
-      _ = recovery.ledger.finalize(block.value.id)
-      recovery.tip = FinalTip(
-        blockID: block.value.id, height: header.height, view: header.view,
-        timestampMilliseconds: header.timestampMilliseconds, epoch: header.epoch, finalization: finalization)
+    if disk.mustAbstain {
+      disk.mustAbstain = false
+      disk.abstainsUntilMilliseconds = wallClock(at: now).unixMilliseconds(at: now)
     }
+    let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
+    guard var recovery = disk.recovery(genesis, verifier: trusting) else { return false }
     recovery.records = disk.durable
     recovery.sequenceFloor = disk.sequenceMark
-    var settings = CoreSettings(membership: .lan)
+    var settings = CoreSettings(membership: isWide ? .wan : .lan)
     settings.housekeepingInterval = .milliseconds(500)
+    settings.membership.fullMeshBelow = SimulationOptions.nodeRange.upperBound + 1
+    settings.abstainUntilMilliseconds = disk.abstainsUntilMilliseconds
+    settings.beaconLength = setup.beaconLength
+    settings.snapshotDistance = setup.snapshotDistance
     core = NodeCore(
-      genesis: genesis, signer: signer, wallClock: WallClock(offset: wallOffset), settings: settings, record: record,
-      recovery: recovery, seed: seed, now: now)
+      genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: wallClock(at: now), settings: settings,
+      record: record, recovery: recovery, seed: seed, now: now)
+    return true
   }
 }

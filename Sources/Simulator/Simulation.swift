@@ -7,258 +7,236 @@ import Wire
 
 /// Many cores in one thread under virtual time, over a network and disks that it breaks on purpose.
 ///
-/// The random streams of network, disks, workload and faults are separate: a change in one leaves the others as they
-/// were. Nothing depends on the order of a hash table or on the host's clock.
+/// The random streams of network, disks, workload, faults and Byzantine nodes are separate: a change in one leaves the
+/// others as they were. Nothing depends on the order of a hash table or on the host's clock.
 final class Simulation {
   enum Event {
     case tick(node: Int, life: UInt64)
-    case datagram(to: Int, from: PeerAddress, [UInt8])
-    case frame(to: Int, from: Int, link: UInt64, [UInt8])
+    case datagram(to: Int, from: Int, [UInt8])
+    case frame(to: Int, from: Int, link: UInt64, Carried)
     case linkUp(Int, Int)
     case linkDown(node: Int, peer: Int, life: UInt64)
+    case linkTimeout(Int, Int, link: UInt64)
     case synced(node: Int, life: UInt64)
     case jobEnded(node: Int, LeaseOutcome)
-    case contact(node: Int)
+    case contact(node: Int, life: UInt64)
     case submission
-    case crash(node: Int)
     case start(node: Int)
-    case split(OrderedSet<Int>)
-    case heal
+    case begin(Fault)
+    case end(Fault)
+    case clog(Int, Int, Bool)
+    case mischief(node: Int)
+    case clocks
   }
 
   /// Where wall time begins.
   static let wallOrigin = Microseconds.seconds(1_800_000_000)
+  /// How often, in steps of a node, the fill of its collections is looked at.
+  static let occupancyInterval: UInt64 = 64
 
   let options: SimulationOptions
+  let setup: Setup
   let genesis: Genesis
-  let inbound: Inbound
+  let faultsEnd: Instant
+  var script: (any Script)?
   var nodes: [SimulatedNode] = []
+  /// The instances of an identity, and the instance at an address.
+  let instances: [NodeID: [Int]]
+  let places: [PeerAddress: Int]
+  var actors: [Int: Actor] = [:]
   var queue = EventQueue<Event>()
   var now = Instant.zero
   var network: SimulatedNetwork
   var diskRandom: SeededGenerator
   var workRandom: SeededGenerator
+  var faultRandom: SeededGenerator
   var checker: Checker
   var transcript: Transcript
   var steps: UInt64 = 0
   var nextRequest: UInt64 = 1
-  let faultsEnd: Instant
+  var isCalm = false
+  var liveness = LivenessChecks()
 
   init(_ options: SimulationOptions, recordsTranscript: Bool) {
     self.options = options
     var seeds = SeededGenerator(seed: options.seed)
-    network = SimulatedNetwork(faults: options.faults, generator: seeds.fork())
+    let networkRandom = seeds.fork()
     diskRandom = seeds.fork()
     workRandom = seeds.fork()
-    var faultRandom = seeds.fork()
-    let ids = (0..<options.nodes).map { NodeID(Digest(hashing: Array("simulated node \($0)".utf8)).value) }
+    faultRandom = seeds.fork()
+    var setupRandom = seeds.fork()
+    var byzantineRandom = seeds.fork()
+    faultsEnd = Instant.zero + options.duration * 2 / 3
+    var setup = Setup(options, generator: &setupRandom, faultsEnd: faultsEnd)
+    let script = options.scenario.flatMap { Scenario.named($0) }?.make(&setup)
+    self.script = script
+    self.setup = setup
+    let twins = setup.habits.keys.sorted().filter { setup.habits[$0]?.contains(.twin) == true }
+    let identities = Array(0..<setup.nodes) + twins
+    let ids = (0..<setup.nodes).map { Simulation.identity("node \($0)") }
+    genesis = Simulation.genesis(setup, ids)
+    let networkID = genesis.networkID
+    let verifier = Verifier(networkID: networkID) { StandInSignatures.check($0, $1, $2) }
+    var numbers: [NodeID: Int] = [:]
+    var instances: [NodeID: [Int]] = [:]
+    for (instance, number) in identities.enumerated() {
+      instances[ids[number], default: []].append(instance)
+      guard let address = PeerAddress(ip: [10, 0, UInt8(instance / 250), UInt8(1 + instance % 250)], port: 7_447) else {
+        preconditionFailure("four bytes are an address")
+      }
+      let voteSigners = [StandInSignatures.signer(ids[number], networkID: networkID)]
+        + (0..<Simulation.rotations).map {
+          StandInSignatures.signer(Simulation.identity("vote key \($0) of node \(number)"), networkID: networkID)
+        }
+      for signer in voteSigners { numbers[signer.id] = number }
+      let skew = faultRandom.span(upTo: setup.plan.clockSkew * 2) - setup.plan.clockSkew
+      let drift = Int64(faultRandom.next(below: setup.plan.driftPartsPerMillion * 2 + 1))
+      let known = KnownSets(genesis: genesis)
+      nodes.append(
+        SimulatedNode(
+          number: instance, signer: voteSigners[0], voteSigners: voteSigners, address: address,
+          record: NodeRecord(
+            name: "node\(number + 1)", addresses: [address], roles: [.validator, .provider], capabilities: .zero,
+            agent: "linnet/simulated", expiresUnixSeconds: 1 << 40),
+          known: known, inbound: Inbound(verifier: verifier, validators: known.known),
+          startsAt: number >= setup.validators ? setup.newcomers[number - setup.validators] : .zero,
+          wallOffset: Simulation.wallOrigin + skew, drift: drift - Int64(setup.plan.driftPartsPerMillion)))
+      if let habits = setup.habits[number] {
+        actors[instance] = Actor(habits: habits, signers: voteSigners, random: byzantineRandom.fork())
+      }
+    }
+    self.instances = instances
+    places = Dictionary(uniqueKeysWithValues: nodes.map { ($0.address, $0.number) })
+    checker = Checker(
+      genesis: genesis, verifier: verifier, numbers: numbers, isHonest: identities.map { setup.habits[$0] == nil })
+    network = SimulatedNetwork(setup, instances: identities.count, generator: networkRandom)
+    transcript = Transcript(isRecorded: recordsTranscript)
+    for fault in setup.plan.faults {
+      queue.add(.begin(fault), at: fault.at)
+      queue.add(.end(fault), at: min(fault.at + fault.length, faultsEnd))
+    }
+  }
+
+  private static func identity(_ name: String) -> NodeID {
+    NodeID(Digest(hashing: Array("simulated \(name)".utf8)).value)
+  }
+
+  private static func genesis(_ setup: Setup, _ ids: [NodeID]) -> Genesis {
     do {
-      genesis = try Genesis(
+      return try Genesis(
         name: "simulation", createdMilliseconds: UInt64(Simulation.wallOrigin.count / 1_000),
-        parameters: ChainParameters(), validators: ids,
+        parameters: setup.parameters, validators: Array(ids.prefix(setup.validators)),
         balances: ids.map { Genesis.Balance(account: $0, amountMicrocredits: 1_000_000_000_000) })
     } catch {
       preconditionFailure("the genesis of a simulation is valid: \(error)")
     }
-    let networkID = genesis.networkID
-    inbound = Inbound(
-      verifier: Verifier(networkID: networkID) { StandInSignatures.check($0, $1, $2) },
-      validators: KnownValidators(genesis.validatorSet))
-    checker = Checker(genesis: genesis)
-    transcript = Transcript(isRecorded: recordsTranscript)
-    faultsEnd = Instant.zero + options.duration * 2 / 3
-    for (number, id) in ids.enumerated() {
-      guard let address = PeerAddress(ip: [10, 0, UInt8(number / 250), UInt8(1 + number % 250)], port: 7_447) else {
-        preconditionFailure("four bytes are an address")
-      }
-      let skew = faultRandom.span(upTo: options.faults.clockSkew * 2) - options.faults.clockSkew
-      nodes.append(
-        SimulatedNode(
-          number: number, signer: Signer(id: id, networkID: networkID) { StandInSignatures.sign($0, by: id) },
-          address: address,
-          record: NodeRecord(
-            name: "node\(number + 1)", addresses: [address], roles: [.validator, .provider], capabilities: .zero,
-            agent: "linnet/simulated", expiresUnixSeconds: 1 << 40),
-          wallOffset: Simulation.wallOrigin + skew))
-    }
-    scheduleFaults(&faultRandom)
   }
 
-  /// Runs to the end of the time, or to the first violation.
+  /// True for a node that keeps to the rules.
+  func isHonest(_ number: Int) -> Bool { checker.isHonest[number] }
+
+  /// Runs to the end of the time and until what must happen has happened, or to the first violation.
   func run() {
-    for number in nodes.indices { queue.add(.start(node: number), at: .zero + .milliseconds(Int64(number))) }
-    queue.add(.submission, at: .zero + .seconds(2))
-    let end = Instant.zero + options.duration
-    var heightAtHeal: UInt64?
-    while checker.violations.isEmpty, let (at, event) = queue.next(), at <= end {
-      now = at
-      steps += 1
-      if heightAtHeal == nil, now >= faultsEnd {
-        heightAtHeal = checker.finalizedHeight
-        network.calm()
+    describe()
+    for node in nodes {
+      queue.add(.start(node: node.number), at: max(node.startsAt, .zero + .milliseconds(Int64(node.number))))
+      if actors[node.number] != nil { queue.add(.mischief(node: node.number), at: .zero + .seconds(1)) }
+    }
+    queue.add(.submission, at: .zero + .seconds(1))
+    if setup.plan.driftPartsPerMillion > 0 { queue.add(.clocks, at: .zero + .seconds(1)) }
+    script?.begin(self)
+    while checker.violations.isEmpty, let (at, event) = queue.next() {
+      if let until = options.until, at > until { break }
+      now = max(now, at)
+      if now >= faultsEnd {
+        if !isCalm { heal() }
+        if liveness.isOver(self) { break }
       }
+      steps += 1
       handle(event)
     }
-    // A third of the time is enough for every timer of an unlucky network only when it is long.
-    if checker.violations.isEmpty, let heightAtHeal, options.duration >= .seconds(30) {
-      checker.requireProgress(from: heightAtHeal, healed: faultsEnd, at: end)
+    if let script, checker.violations.isEmpty, options.until == nil, let failure = script.verdict(self) {
+      checker.report(0, at: now, failure)
     }
   }
 
   private func handle(_ event: Event) {
+    if let paused = paused(event) { return queue.add(event, at: paused) }
     switch event {
     case .tick(let number, let life):
       guard nodes[number].life == life else { return }
       nodes[number].wakeAt = .distantFuture
       step(number, .tick)
-    case .datagram(let number, let source, let bytes):
-      transcript.add(now, number, "datagram", bytes)
-      apply(inbound.datagram(bytes, from: source), to: number)
-    case .frame(let number, let sender, let link, let bytes):
-      guard network.link(number, sender) == link else { return }
-      transcript.add(now, number, "frame from \(sender)", bytes)
-      apply(inbound.frame(bytes, from: nodes[sender].id), to: number)
-    case .linkUp(let first, let second):
-      guard nodes[first].core != nil, nodes[second].core != nil, network.open(first, second) else { return }
-      step(first, .linkUp(nodes[second].id, nodes[second].address))
-      step(second, .linkUp(nodes[first].id, nodes[first].address))
+    case .datagram(let number, let sender, let bytes):
+      transcript.mix(now, 1, number, Simulation.mark(bytes))
+      guard nodes[number].core != nil else { return }
+      apply(nodes[number].inbound.datagram(bytes, from: nodes[sender].address), to: number)
+    case .frame(let number, let sender, let link, let carried): receive(carried, at: number, from: sender, link: link)
+    case .linkUp(let first, let second): linkUp(first, second)
     case .linkDown(let number, let peer, let life):
-      guard nodes[number].life == life, network.link(number, peer) == nil else { return }
+      guard nodes[number].life == life, !isLinked(number, nodes[peer].id) else { return }
+      transcript.mix(now, 3, number, UInt64(peer))
       step(number, .linkDown(nodes[peer].id))
-    case .synced(let number, let life):
-      guard nodes[number].life == life, let upTo = nodes[number].disk.endSync() else { return }
-      nodes[number].durableSequence = upTo
-      let ready = nodes[number].held.prefix { $0.after <= upTo }
-      nodes[number].held.removeFirst(ready.count)
-      for send in ready { transmit(send.message, from: number, to: send.to) }
-      step(number, .persisted(upTo: upTo))
-      beginSync(number)
+    case .linkTimeout(let from, let to, let link):
+      guard network.link(from, to) == link, network.isClogged(from, to) else { return }
+      linkLost(from, to)
+    case .synced(let number, let life): synced(number, life)
     case .jobEnded(let number, let outcome):
       nodes[number].disk.outcomes[outcome.lease] = outcome
       step(number, .leaseFinished(outcome))
-    case .contact(let number): contact(number)
+    case .contact(let number, let life): contact(number, life)
     case .submission: submit()
-    case .crash(let number): crash(number)
     case .start(let number): start(number)
-    case .split(let side):
-      transcript.note(now, "the network splits: \(side.members.map { "\($0 + 1)" }.joined(separator: ",")) | the rest")
-      for (first, second) in network.split(side) { linkLost(first, second) }
-    case .heal:
-      transcript.note(now, "the network is whole again")
-      network.heal()
+    case .begin(let fault): begin(fault)
+    case .end(let fault): end(fault)
+    case .clog(let from, let to, let isClogged): clog(from, to, isClogged)
+    case .mischief(let number): mischief(number)
+    case .clocks: moveClocks()
     }
+  }
+
+  /// When an event goes on whose node is paused.
+  private func paused(_ event: Event) -> Instant? {
+    let number: Int
+    switch event {
+    case .tick(let node, _), .linkDown(let node, _, _), .synced(let node, _), .jobEnded(let node, _),
+      .contact(let node, _):
+      number = node
+    case .datagram(let to, _, _), .frame(let to, _, _, _): number = to
+    default: return nil
+    }
+    return now < nodes[number].pausedUntil ? nodes[number].pausedUntil : nil
+  }
+
+  static func mark(_ bytes: [UInt8]) -> UInt64 {
+    var mixer = Mixer()
+    mixer.add(bytes)
+    return mixer.halves.0
+  }
+
+  private func receive(_ carried: Carried, at number: Int, from sender: Int, link: UInt64) {
+    guard network.link(number, sender) == link, nodes[number].core != nil else { return }
+    transcript.mix(now, 2, number, carried.mark)
+    let received = carried.received(
+      from: sender, id: nodes[sender].id, by: nodes[number].inbound, known: nodes[number].known.mark)
+    if actors[number] != nil { overhear(received, at: number) }
+    apply(received, to: number)
   }
 
   private func apply(_ received: Received, to number: Int) {
     for input in received.inputs { step(number, input) }
   }
 
-  /// Gives a node's core an input, and performs what follows.
-  func step(_ number: Int, _ input: CoreInput) {
-    guard nodes[number].core != nil else { return }
-    var effects: [CoreEffect] = []
-    nodes[number].core?.step(input, now: now, into: &effects)
-    for effect in effects { perform(effect, of: number) }
-    beginSync(number)
-    guard let core = nodes[number].core else { return }
-    // The mark is kept ahead of use, as the daemon does.
-    nodes[number].disk.sequenceMark = max(nodes[number].disk.sequenceMark, core.identity.sequences.last)
-    let wake = max(core.nextWake, now + Microseconds(1))
-    if wake < nodes[number].wakeAt {
-      nodes[number].wakeAt = wake
-      queue.add(.tick(node: number, life: nodes[number].life), at: wake)
+  private func describe() {
+    transcript.note(
+      now,
+      "\(setup.validators) validators, \(setup.newcomers.count) newcomers, \(setup.habits.count) Byzantine, "
+        + "epochs of \(setup.parameters.epochBlocks) blocks")
+    for number in setup.habits.keys.sorted() {
+      transcript.note(now, "n\(number + 1) is Byzantine: \(setup.habits[number]?.text ?? "")")
     }
-  }
-
-  private func perform(_ effect: CoreEffect, of number: Int) {
-    switch effect {
-    case .datagram(let message, let address, let receiver):
-      guard let target = nodes.firstIndex(where: { $0.address == address && $0.id == receiver }) else { return }
-      for (at, bytes) in network.datagram(message.value.envelope.encoded, from: number, to: target, now: now) {
-        queue.add(.datagram(to: target, from: nodes[number].address, bytes), at: at)
-      }
-    case .send(let message, let peer, let after):
-      if after <= nodes[number].durableSequence {
-        transmit(message, from: number, to: peer)
-      } else {
-        nodes[number].held.append((after, message, peer))
-      }
-    case .dial(let address, let peer):
-      guard let target = nodes.firstIndex(where: { $0.address == address && $0.id == peer }) else { return }
-      dial(number, target)
-    case .close(let peer, _):
-      guard let target = nodes.firstIndex(where: { $0.id == peer }) else { return }
-      linkLost(number, target)
-    case .persist(let sequence, let record): nodes[number].disk.append(sequence, record)
-    case .committed(let blocks, let finalization, _): committed(blocks, finalization, by: number)
-    case .serveChain(let height, let peer): serveChain(from: height, by: number, to: peer)
-    case .startLease(let order): startJob(order, on: number)
-    case .stopLease, .forgetLease, .submitted, .memberChanged: break
-    case .halt(let reason):
-      checker.halted(nodes[number].id, reason, at: now)
-    }
-  }
-
-  private func committed(_ blocks: [Verified<Block>], _ finalization: Verified<Certificate>, by number: Int) {
-    nodes[number].disk.append(blocks, finalization)
-    guard let core = nodes[number].core else { return }
-    // Far more often than a journal grows, so that restarts meet checkpoints.
-    if diskRandom.chance(partsPerMillion: 50_000) { nodes[number].disk.compact(core.consensus.checkpoint()) }
-    checker.committed(
-      blocks, finalization: finalization.value, by: core.id, state: core.finalState, at: now)
-    for block in blocks.map(\.value) {
-      transcript.note(
-        now,
-        "node \(number + 1): block \(block.header.height) of view \(block.header.view) is final "
-          + "(\(block.id.short), \(block.transactions.count) transactions)")
-    }
-  }
-
-  private func serveChain(from height: UInt64, by number: Int, to peer: NodeID) {
-    let blocks = nodes[number].disk.blocks
-    guard height > 0, height <= UInt64(blocks.count) else { return }
-    let run = blocks[Int(height - 1)...].prefix(ConsensusMessage.maximumChainBlocks)
-    guard let end = run.lastIndex(where: { $0.finalization != nil }), let finalization = run[end].finalization else {
-      return
-    }
-    transmit(
-      .consensus(.chain(run[...end].map(\.block.value), finalization: finalization.value)), from: number, to: peer)
-  }
-
-  private func transmit(_ message: LinkMessage, from number: Int, to peer: NodeID) {
-    if case .consensus(let consensus) = message { check(consensus, from: number) }
-    guard let target = nodes.firstIndex(where: { $0.id == peer }),
-      let (at, link) = network.frame(from: number, to: target, now: now)
-    else { return }
-    queue.add(.frame(to: target, from: number, link: link, message.encoded), at: at)
-  }
-
-  /// What consensus sends passes the checker, whether or not it arrives.
-  private func check(_ message: ConsensusMessage, from number: Int) {
-    let sender = nodes[number].id
-    switch message {
-    case .vote(let vote), .proposal(_, let vote):
-      transcript.note(
-        now,
-        "node \(number + 1) sends \(vote.subject.kind.name) of view \(vote.subject.view) "
-          + vote.subject.blockID.short)
-      checker.sent(
-        vote, by: sender, isOwn: genesis.validatorSet.member(vote.voter) == sender,
-        isDurable: nodes[number].disk.durableVotes.contains(Digest(hashing: vote.encoded)), at: now)
-    case .certificate(let certificate): checker.sent(certificate, by: sender, at: now)
-    case .certificates(let certificates):
-      for certificate in certificates { checker.sent(certificate, by: sender, at: now) }
-    case .chain(_, let finalization): checker.sent(finalization, by: sender, at: now)
-    case .blockRequest, .blocks, .certificateRequest, .chainRequest, .epochRequest, .epochs, .snapshotRequest,
-      .snapshot,
-      .relayRequest:
-      break
-    }
-  }
-
-  private func beginSync(_ number: Int) {
-    guard nodes[number].disk.beginSync() else { return }
-    let time = Microseconds(100) + diskRandom.span(upTo: options.faults.slowestSync)
-    queue.add(.synced(node: number, life: nodes[number].life), at: now + time)
+    if let forgetful = setup.forgetful { transcript.note(now, "n\(forgetful + 1) may lose its journal") }
+    for pair in setup.plan.neverLinked { transcript.note(now, "never linked: \(pair.map { "n\($0 + 1)" })") }
+    for fault in setup.plan.faults { transcript.note(now, fault.text) }
   }
 }

@@ -1,64 +1,57 @@
 import Primitives
 
-/// What to simulate. The same options and seed give the same run, event for event.
+/// What kind of network is simulated.
+package enum Profile: String, Sendable, CaseIterable {
+  /// Hosts on one local network, where nothing goes wrong.
+  case lan
+  /// Hosts spread over the world, where nothing goes wrong.
+  case wan
+  /// Every fault there is, each drawn with its strength from the seed; nodes, Byzantine nodes and the chain's
+  /// parameters are drawn, too.
+  case hostile
+}
+
+/// What to simulate. The same options give the same run, event for event.
 package struct SimulationOptions: Sendable, Equatable {
-  /// How many nodes; all are validators and providers.
-  package var nodes = 4
+  /// The fewest and the most nodes. One to three tolerate no fault.
+  package static let nodeRange = 1...100
+
   /// Everything random comes from it.
-  package var seed: UInt64 = 1
-  /// How long the simulated network runs.
+  package var seed: UInt64
+  /// What kind of network.
+  package var profile: Profile
+  /// How many nodes there are at first; nil: drawn by the hostile profile, else four.
+  package var nodes: Int?
+  /// How many of them are Byzantine; nil: drawn by the hostile profile, up to what is tolerated, else none.
+  package var byzantine: Int?
+  /// How long it goes on before it may end: faults come in the first two thirds. What takes its time afterwards (a job
+  /// that has not ended, a newcomer) is waited for, within computed bounds.
   package var duration = Microseconds.seconds(30)
-  /// What goes wrong.
-  package var faults = FaultPlan()
+  /// The run ends here whatever has happened: nothing before it is changed.
+  package var until: Instant?
+  /// What is left out of the faults that the seed draws: their numbers, and names of what has no number.
+  package var without: [String] = []
+  /// A scenario instead of drawn faults.
+  package var scenario: String?
   /// Submissions in a second of simulated time, over all nodes.
   package var submissionsPerSecond: UInt64 = 4
 
-  /// Four nodes for thirty seconds on a good network.
-  package init() {}
-}
+  /// A run of a seed.
+  package init(seed: UInt64 = 1, profile: Profile = .lan) {
+    self.seed = seed
+    self.profile = profile
+  }
 
-/// What goes wrong in a simulation. Faults end when two thirds of the time have passed, so that the last third shows
-/// whether the network recovers.
-package struct FaultPlan: Sendable, Equatable {
-  /// Datagrams lost, and link messages delayed by a retransmission, in a million.
-  package var lossPartsPerMillion: UInt64 = 0
-  /// Datagrams delivered twice, in a million.
-  package var duplicationPartsPerMillion: UInt64 = 0
-  /// Datagrams with one byte changed, in a million.
-  package var corruptionPartsPerMillion: UInt64 = 0
-  /// Messages delayed by up to two seconds, in a million.
-  package var delaySpikePartsPerMillion: UInt64 = 0
-  /// Nodes that crash and start again, counted over the run.
-  package var crashes: UInt64 = 0
-  /// Crashes of all nodes at once.
-  package var blackouts: UInt64 = 0
-  /// Times that the network is split in two.
-  package var partitions: UInt64 = 0
-  /// The longest time a disk takes to sync.
-  package var slowestSync = Microseconds.milliseconds(5)
-  /// How far the nodes' wall clocks are off, at most, either way.
-  package var clockSkew = Microseconds.milliseconds(20)
-
-  /// Nothing goes wrong.
-  package init() {}
-
-  /// Which faults there are and how strong they are, drawn from a seed: each seed draws another mixture, so that no
-  /// fault hides another.
-  package static func swarm(seed: UInt64) -> FaultPlan {
-    var generator = SeededGenerator(seed: seed ^ 0x5157_4152_4d00)
-    var plan = FaultPlan()
-    func often(_ bound: UInt64) -> UInt64 {
-      generator.chance(partsPerMillion: 500_000) ? generator.next(below: bound) : 0
-    }
-    plan.lossPartsPerMillion = often(200_000)
-    plan.duplicationPartsPerMillion = often(100_000)
-    plan.corruptionPartsPerMillion = often(20_000)
-    plan.delaySpikePartsPerMillion = often(20_000)
-    plan.crashes = often(6)
-    plan.blackouts = generator.chance(partsPerMillion: 200_000) ? 1 : 0
-    plan.partitions = often(4)
-    plan.slowestSync = .milliseconds(1 + Int64(generator.next(below: 80)))
-    plan.clockSkew = .milliseconds(Int64(generator.next(below: 300)))
-    return plan
+  /// The arguments of `linnet simulate` that give the same run.
+  package var arguments: [String] {
+    var words = ["--seed", "\(seed)"]
+    if let scenario { words += ["--scenario", scenario] }
+    if profile != .lan { words += ["--profile", profile.rawValue] }
+    if let nodes { words += ["--nodes", "\(nodes)"] }
+    if let byzantine { words += ["--byzantine", "\(byzantine)"] }
+    if duration != .seconds(30) { words += ["--time", "\(duration.count / 1_000)ms"] }
+    if let until { words += ["--until", "\(until.microseconds)us"] }
+    if !without.isEmpty { words += ["--without", without.joined(separator: ",")] }
+    return words
   }
 }

@@ -4,13 +4,23 @@ import Primitives
 package struct SimulationReport: Sendable, Equatable {
   /// The options that give the same run again.
   package var options: SimulationOptions
+  /// Nodes, Byzantine ones among them.
+  package var nodes: Int
+  /// Byzantine nodes.
+  package var byzantine: Int
   /// Events that were handled.
   package var steps: UInt64
+  /// How long the simulated network ran.
+  package var elapsed: Microseconds
   /// The hash of everything that happened.
   package var transcriptHash: Digest
   /// The highest final block.
   package var finalizedHeight: UInt64
-  /// Broken invariants; the run ends with the first.
+  /// Its epoch.
+  package var epoch: UInt64
+  /// Jobs that ended.
+  package var jobs: Int
+  /// Broken invariants; the run ends with the first. 0 is a scenario that did not come about.
   package var violations: [Violation]
   /// The last lines of the transcript; empty unless they were asked for or an invariant broke.
   package var lines: [String]
@@ -23,10 +33,12 @@ extension SimulationOptions {
   package func run(recordsTranscript: Bool = false) -> SimulationReport {
     let simulation = Simulation(self, recordsTranscript: recordsTranscript)
     simulation.run()
-    if !simulation.checker.violations.isEmpty, !recordsTranscript { return run(recordsTranscript: true) }
+    let checker = simulation.checker
+    if !checker.violations.isEmpty, !recordsTranscript { return run(recordsTranscript: true) }
     return SimulationReport(
-      options: self, steps: simulation.steps, transcriptHash: simulation.transcript.hash(),
-      finalizedHeight: simulation.checker.finalizedHeight, violations: simulation.checker.violations,
-      lines: simulation.transcript.lines)
+      options: self, nodes: simulation.setup.nodes, byzantine: simulation.setup.habits.count,
+      steps: simulation.steps, elapsed: simulation.now - .zero, transcriptHash: simulation.transcript.hash,
+      finalizedHeight: checker.finalizedHeight, epoch: checker.epoch(of: checker.finalizedHeight),
+      jobs: checker.jobs.ended, violations: checker.violations, lines: simulation.transcript.lines)
   }
 }

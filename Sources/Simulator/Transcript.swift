@@ -3,49 +3,35 @@ import Primitives
 /// Everything that happened, as a hash that two runs can be compared by, and as lines when they are wanted.
 struct Transcript {
   /// The most lines kept; the oldest are forgotten.
-  static let maximumLines = 2_000
+  static let maximumLines = 4_000
 
-  private let isRecorded: Bool
-  private var pending: [UInt8] = []
-  private var digest = Digest.zero
+  let isRecorded: Bool
+  private var mixer = Mixer()
   private(set) var lines: [String] = []
 
   init(isRecorded: Bool) { self.isRecorded = isRecorded }
 
-  /// A message that a node received.
-  mutating func add(_ at: Instant, _ node: Int, _ what: @autoclosure () -> String, _ bytes: [UInt8]) {
-    mix(at)
-    pending.append(UInt8(truncatingIfNeeded: node))
-    pending.append(contentsOf: bytes)
-    fold(whenOver: 65_536)
+  /// An event: what kind, at which node, and what tells it from others.
+  mutating func mix(_ at: Instant, _ kind: UInt64, _ node: Int, _ detail: UInt64 = 0) {
+    mixer.add(UInt64(bitPattern: at.microseconds))
+    mixer.add(kind << 32 | UInt64(truncatingIfNeeded: node))
+    mixer.add(detail)
   }
 
-  /// Something for people, too.
+  /// A line for people; it is not part of the hash, since what it tells of is.
   mutating func note(_ at: Instant, _ text: @autoclosure () -> String) {
-    let line = text()
-    mix(at)
-    pending.append(contentsOf: line.utf8)
-    fold(whenOver: 65_536)
     guard isRecorded else { return }
-    lines.append("\(at) \(line)")
+    lines.append("\(at) \(text())")
     if lines.count > 2 * Transcript.maximumLines { lines.removeFirst(Transcript.maximumLines) }
   }
 
-  private mutating func mix(_ at: Instant) {
-    for shift in stride(from: 0, to: 64, by: 8) {
-      pending.append(UInt8(truncatingIfNeeded: at.microseconds >> Int64(shift)))
+  /// The hash of all that was mixed in.
+  var hash: Digest {
+    let (first, second) = mixer.halves
+    var bytes: [UInt8] = []
+    for word in [first, second] {
+      for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
     }
-  }
-
-  private mutating func fold(whenOver limit: Int) {
-    guard pending.count > limit else { return }
-    digest = Digest(hashing: digest.bytes + pending)
-    pending.removeAll(keepingCapacity: true)
-  }
-
-  /// The hash of all that was added.
-  mutating func hash() -> Digest {
-    fold(whenOver: -1)
-    return digest
+    return Digest(hashing: bytes)
   }
 }
