@@ -6,6 +6,11 @@ import Wire
 struct SnapshotFetch: Sendable {
   /// The most requests under way.
   static let maximumRequests = 8
+  /// The most requests until the first chunk has come: of a small state all get the same one, but no single silent peer
+  /// holds up the beginning.
+  static let maximumFirstRequests = 3
+  /// What is taken for the depth until then.
+  static let firstDepth: UInt8 = 2
   /// The most requests under way to one peer.
   static let maximumRequestsPerPeer = 2
   /// How long a peer has to send a chunk.
@@ -38,13 +43,15 @@ struct SnapshotFetch: Sendable {
   private var failures = Table<NodeID, Int>()
   private var distrusted = OrderedSet<NodeID>()
   private var progressAt: Instant
-  /// The depth of the last chunk: how far the next one to ask for probably lies. Nil until there is one, and then there
-  /// is one request at a time.
-  private var depth: UInt8?
+  /// The depth of the last chunk: how far the next one to ask for probably lies.
+  private var depth = SnapshotFetch.firstDepth
+  private var hasChunk = false
   private var generator: SeededGenerator
 
-  init(target: SyncTarget, now: Instant, generator: SeededGenerator) {
+  /// - Parameter answering: peers that have just answered something else.
+  init(target: SyncTarget, answering: [NodeID], now: Instant, generator: SeededGenerator) {
     self.target = target
+    for peer in answering.prefix(SnapshotFetch.maximumPeers) { failures[peer] = 0 }
     self.generator = generator
     assembly = SnapshotAssembly(header: target.link.header)
     progressAt = now
@@ -75,6 +82,7 @@ struct SnapshotFetch: Sendable {
       if failures.count < SnapshotFetch.maximumPeers { failures[peer] = 0 }
       progressAt = now
       depth = chunk.depth
+      hasChunk = true
       return .taken
     case .covered: return .refused("chunkCovered")
     case .unproven:
@@ -98,7 +106,7 @@ struct SnapshotFetch: Sendable {
       if failures.count < SnapshotFetch.maximumPeers { failures[request.peer, default: 0] += 1 }
     }
     var sent: [(ConsensusMessage, NodeID)] = []
-    let limit = depth == nil ? 1 : SnapshotFetch.maximumRequests
+    let limit = hasChunk ? SnapshotFetch.maximumRequests : SnapshotFetch.maximumFirstRequests
     while requests.count < limit, let key = nextUnasked, let peer = pick(links, preferring: ahead) {
       requests[key] = Request(peer: peer, deadline: now + SnapshotFetch.chunkTimeout)
       sent.append((.snapshotRequest(height: target.height, covering: key), peer))
@@ -110,7 +118,7 @@ struct SnapshotFetch: Sendable {
   private var nextUnasked: Digest? {
     var next = assembly.nextMissing()
     while let key = next, requests.contains(key) {
-      next = assembly.nextMissing(after: SnapshotFetch.end(of: key, depth: depth ?? 0))
+      next = assembly.nextMissing(after: SnapshotFetch.end(of: key, depth: depth))
     }
     return next
   }

@@ -68,7 +68,8 @@ public struct StateSync: Sendable {
     var asked: NodeID?
     var deadline: Instant
     var toAsk: [NodeID]
-    var answers = 0
+    /// Who answered without news; no more than were to be asked.
+    var answered: [NodeID] = []
   }
 
   private let distance: UInt64
@@ -165,11 +166,11 @@ public struct StateSync: Sendable {
   private mutating func askNext(height: UInt64, now: Instant, into actions: inout [SyncAction]) {
     guard case .linking(var round) = phase else { return }
     while let peer = round.toAsk.popLast() {
-      guard links.contains(peer), round.answers < StateSync.linkAnswersNeeded else { continue }
+      guard links.contains(peer), round.answered.count < StateSync.linkAnswersNeeded else { continue }
       ask(peer, &round, now: now, into: &actions)
       return
     }
-    decide(height: height, now: now, into: &actions)
+    decide(answering: round.answered, height: height, now: now, into: &actions)
   }
 
   private mutating func ask(
@@ -197,7 +198,7 @@ public struct StateSync: Sendable {
       known = link.nextSet
     }
     if news.isEmpty {
-      round.answers += 1
+      round.answered.append(peer)
       phase = .linking(round)
       askNext(height: height, now: now, into: &actions)
       return
@@ -209,14 +210,16 @@ public struct StateSync: Sendable {
   }
 
   /// Rule 3.
-  private mutating func decide(height: UInt64, now: Instant, into actions: inout [SyncAction]) {
+  private mutating func decide(
+    answering peers: [NodeID] = [], height: UInt64, now: Instant, into actions: inout [SyncAction]
+  ) {
     let target = targets.first { !$0.hasFailed && $0.height > height && $0.height - height > distance }
     guard let target, !links.isEmpty else {
       rest(now: now)
       actions.append(.useChain(ahead.members.filter { links.contains($0) }))
       return
     }
-    let fetch = SnapshotFetch(target: target, now: now, generator: generator.fork())
+    let fetch = SnapshotFetch(target: target, answering: peers, now: now, generator: generator.fork())
     go(on: fetch, height: height, now: now, into: &actions)
   }
 
