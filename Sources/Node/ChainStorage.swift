@@ -282,6 +282,13 @@ final class ChainStorage: Sendable {
     }
   }
 
+  /// Returns when everything that was handed over before is written.
+  func settled() async {
+    await withCheckedContinuation { continuation in
+      archive.async { [self] in queue.async { continuation.resume() } }
+    }
+  }
+
   /// Figures for status.
   var counters: JournalCounters { journal.counters }
 

@@ -10,85 +10,16 @@ import Wire
 
 @testable import Node
 
-/// One validator under virtual time: what it persists and commits is for a storage to keep.
-struct LoneValidator {
-  let genesis: Genesis
-  var core: NodeCore
-  var now = Instant.zero + .seconds(1)
-  var records: [ConsensusRecord] = []
-  var commits: [(blocks: [Verified<Block>], finalization: Certificate)] = []
-
-  init() throws {
-    let key = try SigningKey(seed: [UInt8](repeating: 1, count: 32))
-    let wall = Microseconds.seconds(1_800_000_000)
-    genesis = try Genesis(
-      name: "lone", createdMilliseconds: UInt64(wall.count / 1_000), parameters: ChainParameters(),
-      validators: [key.id], balances: [Genesis.Balance(account: key.id, amountMicrocredits: 1_000_000_000)])
-    core = NodeCore(
-      genesis: genesis, signer: Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) },
-      wallClock: WallClock(offset: wall), settings: CoreSettings(membership: .loopback),
-      record: NodeRecord(
-        name: "lone", addresses: [], roles: [.validator], capabilities: .zero, agent: "test",
-        expiresUnixSeconds: 1 << 40),
-      recovery: .fresh(genesis), seed: 1, now: now)
-  }
-
-  /// Makes blocks, each with a transfer in it, until the chain has this height.
-  mutating func run(toHeight height: UInt64) throws {
-    let target = try nodeID(9)
-    step(.start)
-    var request: UInt64 = 0
-    while core.ledger.finalHeight < height {
-      now = max(now, core.nextWake)
-      if core.mempool.count == 0 {
-        request += 1
-        step(.submit(.transfer(to: target, amountMicrocredits: 1_000), request: request))
-      }
-      step(.tick)
-      now = now + .milliseconds(1)
-      try #require(now < Instant.zero + .seconds(3_600))
-    }
-  }
-
-  private mutating func step(_ input: CoreInput) {
-    var inputs = [input]
-    while !inputs.isEmpty {
-      var effects: [CoreEffect] = []
-      core.step(inputs.removeFirst(), now: now, into: &effects)
-      for effect in effects {
-        switch effect {
-        case .persist(let sequence, let record):
-          records.append(record)
-          inputs.append(.persisted(upTo: sequence))
-        case .committed(let blocks, let finalization, _): commits.append((blocks, finalization.value))
-        default: break
-        }
-      }
-    }
-  }
-}
-
 @Suite struct ChainStorageTests {
-  private static func open(
-    _ scratch: Scratch, _ genesis: Genesis, neverVoted: Bool, life: Int = 1
+  static func open(
+    _ scratch: Scratch, _ genesis: Genesis, neverVoted: Bool, life: Int = 1, retainedBlocks: UInt64 = 0
   ) throws -> ChainStorage.Opened {
     // A copy for each life: the directory itself stays locked for as long as anything of the earlier one is there.
     let directory = "\(scratch.path)/chain\(life)"
     if life > 1 { try FileManager.default.copyItem(atPath: "\(scratch.path)/chain\(life - 1)", toPath: directory) }
     return try ChainStorage.open(
-      directory: directory, genesis: genesis, sequenceFloor: 5, neverVoted: neverVoted,
+      directory: directory, genesis: genesis, sequenceFloor: 5, neverVoted: neverVoted, retainedBlocks: retainedBlocks,
       logger: silence())
-  }
-
-  /// Puts all that the validator has done on the disk.
-  private static func keep(_ lone: LoneValidator, in storage: ChainStorage) async {
-    for commit in lone.commits {
-      storage.commit(commit.blocks, finalization: commit.finalization) { Issue.record("a block was not kept: \($0)") }
-    }
-    let isDurable = await withCheckedContinuation { continuation in
-      storage.persist(lone.records.map(\.encoded)) { continuation.resume(returning: $0) }
-    }
-    #expect(isDurable)
   }
 
   @Test func aFreshOneHasNothing() throws {
@@ -107,9 +38,9 @@ struct LoneValidator {
     var lone = try LoneValidator()
     try lone.run(toHeight: 6)
     let first = try Self.open(scratch, lone.genesis, neverVoted: true)
-    await Self.keep(lone, in: first.storage)
+    await lone.keep(in: first.storage)
     // What comes twice is kept once.
-    await Self.keep(lone, in: first.storage)
+    await lone.keep(in: first.storage)
     first.storage.close()
 
     let second = try Self.open(scratch, lone.genesis, neverVoted: false, life: 2)
@@ -126,7 +57,7 @@ struct LoneValidator {
     var lone = try LoneValidator()
     try lone.run(toHeight: 5)
     let opened = try Self.open(scratch, lone.genesis, neverVoted: true)
-    await Self.keep(lone, in: opened.storage)
+    await lone.keep(in: opened.storage)
     guard case .chain(let blocks, let finalization)? = await opened.storage.chain(from: 2) else {
       Issue.record("nothing is served")
       return
@@ -142,34 +73,43 @@ struct LoneValidator {
     opened.storage.close()
   }
 
-  @Test func aMissingJournalEndsVotingForGood() async throws {
+  @Test func aMissingJournalEndsVotingForNow() async throws {
     let scratch = try Scratch()
     var lone = try LoneValidator()
     try lone.run(toHeight: 3)
     let first = try Self.open(scratch, lone.genesis, neverVoted: true)
-    await Self.keep(lone, in: first.storage)
+    await lone.keep(in: first.storage)
     first.storage.close()
     try FileManager.default.removeItem(atPath: scratch.path + "/chain1/journal")
 
     let second = try Self.open(scratch, lone.genesis, neverVoted: false, life: 2)
     #expect(second.abstains?.contains("missing") == true)
+    let until = try #require(second.abstainUntilMilliseconds)
+    #expect(until > AbstentionMarker.now() && until > second.recovery.tip.timestampMilliseconds)
     #expect(second.recovery.tip.height == lone.core.ledger.finalHeight)
     second.storage.close()
     // The journal that was begun then is whole, and still knows nothing of the votes before it.
     let third = try Self.open(scratch, lone.genesis, neverVoted: false, life: 3)
     #expect(third.abstains?.contains("missing") == true)
+    #expect(third.abstainUntilMilliseconds == until)
+    // Once an epoch has begun that is late enough, the node votes again and the marker goes.
+    try third.storage.abstention.clear()
     third.storage.close()
+    let fourth = try Self.open(scratch, lone.genesis, neverVoted: false, life: 4)
+    #expect(fourth.abstains == nil && fourth.abstainUntilMilliseconds == nil)
+    fourth.storage.close()
   }
 
-  @Test func aDamagedJournalEndsVotingForGood() async throws {
+  @Test func aDamagedJournalEndsVotingForNow() async throws {
     let scratch = try Scratch()
     var lone = try LoneValidator()
     try lone.run(toHeight: 8)
     let first = try Self.open(scratch, lone.genesis, neverVoted: true)
-    await Self.keep(lone, in: first.storage)
+    await lone.keep(in: first.storage)
     first.storage.close()
     let directory = scratch.path + "/chain1/journal"
-    let name = try #require(try FileManager.default.contentsOfDirectory(atPath: directory).sorted().last)
+    let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+    let name = try #require(names.filter { $0.hasSuffix(".journal") }.sorted().last)
     let file = URL(fileURLWithPath: directory + "/" + name)
     var bytes = try Data(contentsOf: file)
     bytes[bytes.count / 2] ^= 0xff
@@ -189,7 +129,7 @@ struct LoneValidator {
     var lone = try LoneValidator()
     try lone.run(toHeight: 6)
     let first = try Self.open(scratch, lone.genesis, neverVoted: true)
-    await Self.keep(lone, in: first.storage)
+    await lone.keep(in: first.storage)
     #expect(!first.storage.hasGrown)
     let height = await withCheckedContinuation { continuation in
       first.storage.syncBlocks { continuation.resume(returning: $0) }
