@@ -140,15 +140,4 @@ import Wire
     try marker.remove()
     #expect(!marker.exists)
   }
-
-  @Test func aReasonNotToVoteStays() throws {
-    let scratch = try Scratch()
-    let marker = AbstentionMarker(directory: scratch.path)
-    #expect(marker.reason == nil)
-    try marker.write("the first")
-    try marker.write("the second")
-    #expect(AbstentionMarker(directory: scratch.path).reason == "the first")
-    try scratch.write("", to: "abstain")
-    #expect(AbstentionMarker(directory: scratch.path).reason != nil)
-  }
 }

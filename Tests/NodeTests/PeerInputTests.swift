@@ -46,7 +46,7 @@ import Wire
   ) throws -> InboundPipeline {
     let inbound = Inbound(
       verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
-      validators: try LoneValidator().genesis.validatorSet)
+      validators: KnownValidators(try LoneValidator().genesis.validatorSet))
     return InboundPipeline(inbound, workers: 2, post: post, service: service, penalise: penalise)
   }
 

@@ -93,7 +93,7 @@ import Wire
     let signer = Signer(id: key.id, networkID: Digest(hashing: [1])) { key.sign($0) }
     let transaction = Transaction(
       nonce: sequence, feeMicrocredits: 1, expiresMilliseconds: 1,
-      action: .declineLease(Digest(hashing: [1]), reason: String(repeating: "x", count: bytes)))
+      action: .declineLease(lease: Digest(hashing: [1]), reason: String(repeating: "x", count: bytes)))
     return signer.seal(.transaction(transaction), sequence: sequence).value.envelope
   }
 
