@@ -170,19 +170,24 @@ func action(_ options: Options, _ index: Int, _ genesis: Genesis) -> Transaction
       JobTerms(
         specification: Digest(hashing: Array("job \(index)".utf8)),
         resources: Resources(cpuMilli: 100, memoryBytes: 1 << 26, diskBytes: 1 << 26), gpuCount: 0,
-        gpuMemoryBytes: 0, labels: [Label(key: "benchmark", value: "nowhere")], driver: "native", isolation: .rlimit, mayRunOnSubmitter: false,
+        gpuMemoryBytes: 0, labels: [Label(key: "benchmark", value: "nowhere")], driver: "native", isolation: .rlimit,
+        mayRunOnSubmitter: false,
         replication: 1, retries: 0, maximumPricePerSecondMicrocredits: 1, wallLimitMilliseconds: 1_000,
         startDeadlineMilliseconds: now + 86_400_000))
   default: fail("--kind is transfer, open or job")
   }
 }
 
-/// Prints lines whole, from any thread.
+/// Prints lines whole, from any thread. Not by stdio: to flush it would wait for the line that `readLine` waits for.
 let output = Mutex(())
 func say(_ line: String) {
+  var text = (line + "\n")[...].utf8
   output.withLock { _ in
-    print(line)
-    fflush(nil)
+    while !text.isEmpty {
+      let count = Array(text).withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+      guard count > 0 else { return }
+      text = text.dropFirst(count)
+    }
   }
 }
 

@@ -55,6 +55,8 @@ struct FixedDelayNetwork {
     signers = accounts.map { Signer(id: $0, networkID: network) { _ in .zero } }
     known = [[ValidatorSet]](repeating: [], count: nodes)
     wakeAt = [Instant](repeating: .distantFuture, count: nodes)
+    var settings = CoreSettings(membership: .lan)
+    settings.beaconLength = 1_024
     let clock = WallClock(offset: Microseconds(1_000_000_000))
     for (number, id) in ids.enumerated() {
       let signer = Signer(id: id, networkID: network) { _ in .zero }
@@ -64,9 +66,8 @@ struct FixedDelayNetwork {
         expiresUnixSeconds: 1 << 40)
       cores.append(
         NodeCore(
-          genesis: genesis, signer: signer, voteSigners: [signer], wallClock: clock,
-          settings: CoreSettings(membership: .lan), record: record, recovery: .fresh(genesis),
-          seed: UInt64(number), now: now))
+          genesis: genesis, signer: signer, voteSigners: [signer], wallClock: clock, settings: settings,
+          record: record, recovery: .fresh(genesis), seed: UInt64(number), now: now))
     }
   }
 
@@ -95,8 +96,8 @@ struct FixedDelayNetwork {
       case .frame(let message, let from, let to):
         // Every signature is the same here, and cost nothing.
         let sets = known[to]
-        let validators = KnownValidators(
-          set: { epoch in sets.first { $0.epoch == epoch } }, latest: { sets.last ?? genesis.validatorSet })
+        let latest = sets.last ?? genesis.validatorSet
+        let validators = KnownValidators(set: { epoch in sets.first { $0.epoch == epoch } }, latest: { latest })
         guard let verified = try? verifier.verify(message, validators: validators) else { fail("a message is refused") }
         step(to, .consensus(verified, from: cores[from].id))
       case .load:

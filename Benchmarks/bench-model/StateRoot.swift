@@ -15,6 +15,7 @@ func stateRoot(accounts wanted: Int) {
       name: "model", createdMilliseconds: 1_000_000, parameters: ChainParameters(), validators: [leader],
       balances: (0..<opened).map { Genesis.Balance(account: account($0), amountMicrocredits: 1_000_000_000_000) })
   else { fail("no genesis") }
+  // Fewer blocks than an epoch has.
   var ledger = LedgerMachine(genesis: genesis)
   var view: UInt64 = 0
   var nonces = [UInt64](repeating: 0, count: opened)
@@ -40,7 +41,7 @@ func stateRoot(accounts wanted: Int) {
   func block(_ candidates: [Verified<Message>]) -> Duration {
     view += 1
     let draft = BlockDraft(
-      epoch: ledger.nextEpoch, view: view, parentView: view - 1, timestampMilliseconds: 1_000_000 + view * 50)
+      epoch: 0, view: view, parentView: view - 1, timestampMilliseconds: 1_000_000 + view * 50)
     var built: BuildOutcome?
     let time = ContinuousClock().measure {
       built = ledger.build(
@@ -74,7 +75,8 @@ func stateRoot(accounts wanted: Int) {
     var chosen = OrderedSet<Int>()
     while chosen.count < min(changed, leaves.count) { chosen.insert(random.index(below: leaves.count)) }
     let changes = chosen.members.map {
-      MerkleTree.Change(key: leaves[$0].key, leaf: MerkleTree.leaf(key: leaves[$0].key, value: [UInt8(round)]))
+      MerkleTree.Change(
+        key: leaves[$0].key, leaf: MerkleNode(key: leaves[$0].key, value: Digest(hashing: [UInt8(round)])))
     }
     return ContinuousClock().measure { tree.apply(changes) }
   }.sorted()[25]

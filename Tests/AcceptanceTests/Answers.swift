@@ -8,10 +8,55 @@ struct StatusJSON: Decodable {
   var networkId: String
   var height: UInt64
   var stateRoot: String
+  var epoch: UInt64
+  var voting: VotingJSON
   var peersAlive: Int
   var balanceMicrocredits: UInt64
   var isolation: String
   var refused: [String: UInt64]
+}
+
+struct VotingJSON: Decodable {
+  var state: String
+  var reason: String?
+}
+
+struct ValidatorJSON: Decodable {
+  var id: String
+  var key: String
+  var stakeMicrocredits: UInt64
+  var state: String
+  var sinceEpoch: UInt64?
+  var changesInEpoch: UInt64?
+}
+
+struct ValidatorsJSON: Decodable {
+  var epoch: UInt64
+  var validators: [ValidatorJSON]
+}
+
+/// What `linnet validator join`, `leave` and `rotate` asked for.
+struct ValidatorChangeJSON: Decodable {
+  var id: String
+  var inBlock: UInt64?
+  var refusal: String?
+  var holdsFromEpoch: UInt64?
+  var key: String?
+}
+
+struct PeerDetailJSON: Decodable {
+  struct Slash: Decodable {
+    var kind: String
+    var epoch: UInt64
+    var view: UInt64
+    var inBlock: UInt64
+    var reporter: String
+    var burntMicrocredits: UInt64?
+  }
+  var id: String
+  var jailed: Bool
+  var validator: ValidatorJSON?
+  var slashes: [Slash]
 }
 
 struct PeerJSON: Decodable {
@@ -60,8 +105,9 @@ struct AccountJSON: Decodable, Equatable {
   var nonce: UInt64
   var escrowMicrocredits: UInt64
   var bondedMicrocredits: UInt64
+  var stakeMicrocredits: UInt64
 
-  var total: UInt64 { balanceMicrocredits + escrowMicrocredits + bondedMicrocredits }
+  var total: UInt64 { balanceMicrocredits + escrowMicrocredits + bondedMicrocredits + stakeMicrocredits }
 }
 
 struct BlockJSON: Decodable {
@@ -70,6 +116,8 @@ struct BlockJSON: Decodable {
     var height: UInt64
     var parent: String
     var proposer: String
+    var epoch: UInt64
+    var timestamp: String
     var stateRoot: String
   }
   struct Transaction: Decodable {
@@ -89,6 +137,7 @@ struct BlockJSON: Decodable {
 
 struct ChainStatusJSON: Decodable {
   var height: UInt64
+  var epoch: UInt64
   var stateRoot: String
   var validators: [String]
 }

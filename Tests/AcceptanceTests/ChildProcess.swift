@@ -22,11 +22,11 @@ final class ChildProcess {
   private let started = ContinuousClock.now
   private var ended: Int32?
 
-  /// Starts a program by its path or, found on `PATH`, its name.
-  init(_ words: [String], environment: [String: String] = [:]) throws {
+  /// Starts a program by its path or, found on `PATH`, its name. With `log`, what it prints is appended there.
+  init(_ words: [String], environment: [String: String] = [:], log: String? = nil) throws {
     self.words = words
-    output = ChildProcess.unnamedFile()
-    errors = ChildProcess.unnamedFile()
+    output = log.map { open($0, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o640) } ?? ChildProcess.unnamedFile()
+    errors = log == nil ? ChildProcess.unnamedFile() : dup(output)
     guard output >= 0, errors >= 0 else { throw Trouble("no temporary files: \(String(cString: strerror(errno)))") }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

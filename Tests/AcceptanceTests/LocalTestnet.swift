@@ -26,12 +26,14 @@ struct ScratchDirectory {
 struct LocalTestnet {
   let scratch: ScratchDirectory
   let count: Int
+  /// What `testnet up` is told besides the number of nodes when it makes the testnet.
+  var options: [String] = []
   var directory: String { scratch.path + "/t" }
   var nodes: ClosedRange<Int> { 1...count }
 
   /// Starts a testnet, hands it to `body`, and stops and removes it whatever happens.
-  static func with(nodes count: Int = 4, _ body: (LocalTestnet) throws -> Void) throws {
-    let net = LocalTestnet(scratch: try ScratchDirectory(), count: count)
+  static func with(nodes count: Int = 4, options: [String] = [], _ body: (LocalTestnet) throws -> Void) throws {
+    let net = LocalTestnet(scratch: try ScratchDirectory(), count: count, options: options)
     defer { net.scratch.remove() }
     defer { _ = try? net.testnet("down", within: 60) }
     do {
@@ -46,7 +48,10 @@ struct LocalTestnet {
   /// `linnet testnet up`; returns the seconds that the command took.
   @discardableResult
   func up() throws -> Double {
-    let outcome = try testnet("up", "--nodes", "\(count)", within: 90)
+    let isNew = !FileManager.default.fileExists(atPath: directory)
+    let outcome = try run(
+      [Requirement.binary, "testnet", "up", "--dir", directory]
+        + (isNew ? ["--nodes", "\(count)"] + options : []), within: 90)
     guard outcome.code == 0 else { throw Trouble("testnet up: \(outcome.described)") }
     return outcome.seconds
   }
@@ -108,6 +113,9 @@ struct LocalTestnet {
   func account(_ node: Int, _ id: String) throws -> AccountJSON {
     try json(AccountJSON.self, node, "account", "show", id, subcommands: 2)
   }
+  func validators(_ node: Int) throws -> ValidatorsJSON {
+    try json(ValidatorsJSON.self, node, "chain", "validators", subcommands: 2)
+  }
   func states() throws -> [TestnetNodeJSON] {
     try LocalTestnet.decode([TestnetNodeJSON].self, testnet("status", "--json"))
   }
@@ -165,17 +173,27 @@ struct LocalTestnet {
   func books(_ node: Int) throws -> (height: UInt64, accounts: [AccountJSON], feesBurnt: UInt64, opening: UInt64) {
     let data = try Data(contentsOf: URL(fileURLWithPath: directory + "/genesis.json"))
     let genesis = try JSONDecoder().decode(GenesisJSON.self, from: data)
+    let connection = connection(to: node)
     for _ in 0..<50 {
-      let height = try chain(node).height
-      let accounts = try genesis.balances.map { try account(node, $0.account) }
-      guard try chain(node).height == height else { continue }
-      var fees: UInt64 = 0
-      if height > 0 {
-        for number in 1...height { fees += try block(node, number).transactions.reduce(0) { $0 + $1.feeMicrocredits } }
+      guard let before = try connection.json(ChainStatusJSON.self, "/v1/chain") else { break }
+      let accounts = try genesis.balances.compactMap {
+        try connection.json(AccountJSON.self, "/v1/accounts/\($0.account)")
       }
-      return (height, accounts, fees, genesis.balances.reduce(0) { $0 + $1.amountMicrocredits })
+      guard accounts.count == genesis.balances.count, let after = try connection.json(ChainStatusJSON.self, "/v1/chain")
+      else { break }
+      guard after.height == before.height else { continue }
+      var fees: UInt64 = 0
+      if after.height > 0 {
+        for number in 1...after.height {
+          guard let block = try connection.json(BlockJSON.self, "/v1/blocks/\(number)") else {
+            throw Trouble("node \(node) has no block \(number)")
+          }
+          fees += block.transactions.reduce(0) { $0 + $1.feeMicrocredits }
+        }
+      }
+      return (after.height, accounts, fees, genesis.balances.reduce(0) { $0 + $1.amountMicrocredits })
     }
-    throw Trouble("the chain never stood still for as long as it takes to read four accounts")
+    throw Trouble("node \(node) does not answer, or its chain never stood still")
   }
 
   /// The exit records of the shims in all nodes' directories: which node ran which job, and how that ended.

@@ -16,10 +16,16 @@ enum Requirement {
   /// The program under test.
   static let binary = environment["LINNET_BINARY"] ?? packageRoot + "/.build/release/linnet"
 
+  /// The daemon that contradicts itself, for one test (`make equivocator`).
+  static let equivocator = environment["LINNET_EQUIVOCATOR"] ?? packageRoot + "/.build/release/linnet-equivocator"
+
   /// What is missing, each in a few words.
   static let missing: [String] = {
     var missing: [String] = []
     if access(binary, X_OK) != 0 { missing.append("the program \(binary) (`make release` builds it)") }
+    if access(equivocator, X_OK) != 0 {
+      missing.append("the program \(equivocator) (LINNET_EQUIVOCATOR=1 swift build --product linnet-equivocator)")
+    }
     if getuid() != 0 { missing.append("root") }
     for tool in ["/usr/bin/bwrap", "/usr/bin/nsenter", "/usr/bin/unshare", "/bin/bash"] where access(tool, X_OK) != 0 {
       missing.append(tool)

@@ -1,0 +1,195 @@
+import Foundation
+import Testing
+
+extension Acceptance {
+  /// Nodes that are killed again and again, in the middle of whatever they do.
+  @Suite("kills", .serialized) struct Kills {
+    static let rounds = 100
+    static let nodes = 7
+
+    init() throws { try Requirement.check() }
+
+    /// Its numbers are in the output, so that a failure can be played again: the rounds, not the scheduler.
+    struct Dice {
+      var state: UInt64
+
+      /// Below `bound` (SplitMix64).
+      mutating func roll(_ bound: Int) -> Int {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return Int((mixed ^ (mixed >> 31)) % UInt64(bound))
+      }
+
+      /// Some of the nodes: one most often, a few, now and then all.
+      mutating func victims() -> [Int] {
+        let count =
+          switch roll(20) {
+          case 0..<10: 1
+          case 10..<15: 2
+          case 15..<18: 3
+          case 18: 4
+          default: nodes
+          }
+        var left = Array(1...nodes)
+        return (0..<count).map { _ in left.remove(at: roll(left.count)) }
+      }
+    }
+
+    /// A job that a node took, and what became of that node.
+    struct Submitted {
+      var id: String
+      var node: Int
+      var at: ContinuousClock.Instant
+    }
+
+    @Test("100 rounds of kill -9 of random nodes of seven: one chain, no vote contradicts another, every job ends")
+    func hundredRounds() throws {
+      try LocalTestnet.with(nodes: Kills.nodes) { net in
+        var dice = Dice(state: .random(in: 0 ... .max))
+        print("  dice: \(dice.state)")
+        let ids = try net.ids()
+        let target = try #require(ids[1])
+        let connections = Dictionary(uniqueKeysWithValues: net.nodes.map { ($0, net.connection(to: $0)) })
+        var daemons: [Int: ChildProcess] = [:]
+        // They are ended before the testnet goes down, whatever happens.
+        defer {
+          for (_, daemon) in daemons { daemon.send(SIGTERM) }
+          for (_, daemon) in daemons { _ = try? daemon.outcome(within: 15) }
+        }
+        var votes = JournalVotes()
+        var submitted: [Submitted] = []
+        var kills: [(node: Int, at: ContinuousClock.Instant)] = []
+        var transfers = 0
+        let began = ContinuousClock.now
+        for round in 1...Kills.rounds {
+          load(round, connections, target, &dice, &submitted, &transfers)
+          usleep(UInt32(dice.roll(250_000)))
+          let victims = dice.victims()
+          for victim in victims {
+            try net.crash(victim)
+            kills.append((victim, .now))
+          }
+          for victim in victims {
+            try eventually(within: 10, every: 1, "node \(victim) is gone") {
+              try daemons[victim].map { !$0.isRunning } ?? LocalTestnet.isGone(try net.pid(of: victim))
+            }
+            // What was durable when it died: what it says later must not contradict it.
+            votes.read(directory: net.journal(of: victim))
+          }
+          usleep(UInt32(dice.roll(300_000)))
+          for victim in victims { daemons[victim] = try net.start(victim) }
+          // Some rounds find nodes in the middle of their start, others a whole committee.
+          usleep(UInt32(200_000 + dice.roll(700_000)))
+          for (node, daemon) in daemons where !daemon.isRunning {
+            throw Trouble("round \(round): node \(node) ended by itself\n\(net.log(of: node).suffix(2_000))")
+          }
+        }
+        measured("\(Kills.rounds) rounds, \(kills.count) kills", text(began.secondsAgo))
+
+        let last = ContinuousClock.now
+        try eventually(within: 90, every: 200, "all nodes answer and agree after the last kill") {
+          try net.states().allSatisfy { $0.height != nil }
+        }
+        _ = try net.agreement(within: 60)
+        measured("all nodes agree after the last kill", text(last.secondsAgo), bound: "90 s")
+        try jobsEnd(net, submitted, kills, after: last)
+
+        let agreed = try net.agreement(within: 60)
+        try oneChain(net, agreed.height)
+        for node in net.nodes { votes.read(directory: net.journal(of: node)) }
+        measured(
+          "votes read in journals", "\(votes.count), own \(votes.ownCount), turns \(votes.turns.count)",
+          bound: "no contradiction")
+        #expect(votes.ownCount > 1_000 && votes.turns.count > 1_000)
+        #expect(votes.contradictions.isEmpty, "\(votes.contradictions.prefix(3))")
+        for node in net.nodes {
+          let inspected = try run([Requirement.binary, "journal", "inspect", net.journal(of: node), "--json"])
+          #expect(inspected.code == 0, "node \(node): \(inspected.stdout.suffix(500)) \(inspected.stderr)")
+          for (name, count) in try net.status(node).refused where name.lowercased().contains("conflicting") {
+            #expect(count == 0, "node \(node) counted \(name)")
+          }
+          for validator in try net.validators(node).validators { #expect(validator.state == "active", "\(validator)") }
+        }
+        let books = try net.books(Int.random(in: net.nodes))
+        let held = books.accounts.reduce(0) { $0 + $1.total }
+        measured("opening \(books.opening) =", "held \(held) + fees burnt \(books.feesBurnt) at height \(books.height)")
+        #expect(held + books.feesBurnt == books.opening)
+        measured("load", "\(submitted.count) jobs, \(transfers) transfers")
+        #expect(submitted.count >= Kills.rounds / 2)
+      }
+    }
+
+    /// Jobs and transfers at nodes that may be dead, or die before they answer.
+    private func load(
+      _ round: Int, _ connections: [Int: NodeConnection], _ target: String, _ dice: inout Dice,
+      _ submitted: inout [Submitted], _ transfers: inout Int
+    ) {
+      struct ID: Decodable { var id: String }
+      let seconds = ["0.05", "0.3", "1.5"][dice.roll(3)]
+      let job =
+        #"{"command": ["sleep", "\#(seconds)"], "cpuMilli": 100, "memoryBytes": 33554432, "#
+        + #""diskBytes": 16777216, "wallLimitSeconds": 20}"#
+      let first = 1 + dice.roll(Kills.nodes)
+      for step in 0..<Kills.nodes {
+        let node = (first + step - 1) % Kills.nodes + 1
+        guard let answer = connections[node]?.ask("POST", "/v1/jobs", job, seconds: 2) else { continue }
+        guard answer.status == 201, let id = try? JSONDecoder().decode(ID.self, from: Data(answer.body)) else { break }
+        submitted.append(Submitted(id: id.id, node: node, at: .now))
+        break
+      }
+      for _ in 0..<3 {
+        let node = 1 + dice.roll(Kills.nodes)
+        // Nobody waits for the block: a route that does would be in the way of the next kill.
+        let body = #"{"to": "\#(target)", "amountMicrocredits": \#(1 + dice.roll(1_000))}"#
+        let connection = connections[node]
+        if connection?.post("/v1/transfers", body) == true { transfers += 1 }
+      }
+    }
+
+    /// Every job that came into the ledger ends. One that did not was known to nobody but a node that was killed.
+    private func jobsEnd(
+      _ net: LocalTestnet, _ submitted: [Submitted], _ kills: [(node: Int, at: ContinuousClock.Instant)],
+      after last: ContinuousClock.Instant
+    ) throws {
+      var jobs: [JobJSON] = []
+      try eventually(within: 120, every: 500, "every job in the ledger has ended") {
+        jobs = try net.jobs(2)
+        return jobs.allSatisfy(\.hasEnded)
+      }
+      measured("every job had ended after the last kill", text(last.secondsAgo), bound: "120 s")
+      let known = Dictionary(grouping: jobs, by: \.id)
+      var lost = 0
+      for job in submitted where known[job.id] == nil {
+        lost += 1
+        let killed = kills.contains { $0.node == job.node && $0.at > job.at && $0.at - job.at < .seconds(5) }
+        #expect(killed, "the job \(job.id) of node \(job.node) is nowhere, and the node lived")
+      }
+      let states = Dictionary(grouping: jobs, by: \.state).mapValues(\.count)
+      measured("jobs", "\(states), \(lost) died with their node before a block held them")
+      #expect(jobs.count >= submitted.count - lost && jobs.contains { $0.state == "settled" })
+      #expect(lost * 4 <= submitted.count, "most jobs reach the ledger")
+    }
+
+    /// The same block at each height, on every node.
+    private func oneChain(_ net: LocalTestnet, _ height: UInt64) throws {
+      let started = ContinuousClock.now
+      var chain: [UInt64: String] = [:]
+      for node in net.nodes {
+        let blocks = try net.blocks(node, to: height)
+        // A node that was level all the time has every block of the epoch; pruning would take whole epochs.
+        #expect(UInt64(blocks.count) == height, "node \(node) has \(blocks.count) of \(height) blocks")
+        for (number, block) in blocks {
+          if let id = chain[number] {
+            #expect(block.header.id == id, "node \(node), block \(number)")
+          } else {
+            chain[number] = block.header.id
+          }
+          if let parent = blocks[number - 1] { #expect(block.header.parent == parent.header.id) }
+        }
+      }
+      measured("the same blocks on all nodes", "\(height), read in \(text(started.secondsAgo))")
+    }
+  }
+}
