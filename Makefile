@@ -4,7 +4,7 @@ SCRATCH ?= .build
 LINNET  := $(SCRATCH)/release/linnet
 PREFIX  ?= /usr/local
 
-.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean
+.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean bench-consensus asan tsan equivocator
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -33,7 +33,10 @@ fmt: ## lay out every Swift file
 seeds: release ## the fixed simulator seeds
 	@scripts/seeds $(LINNET)
 
-acceptance: release ## acceptance tests with real processes and hosts
+equivocator: release ## the daemon that contradicts itself, for the acceptance tests
+	@scripts/build-equivocator
+
+acceptance: release equivocator ## acceptance tests with real processes and hosts
 	@scripts/acceptance
 
 mutants: dependencies ## plant faults in a copy of the core; the seeds must find each
@@ -44,6 +47,16 @@ fuzz: dependencies ## libFuzzer over every decoder, FUZZ_RUNS inputs in all (def
 
 bench: release ## idle cost and latencies of a four-node testnet
 	@Benchmarks/testnet-bench $(LINNET)
+
+bench-consensus: release ## consensus against what it could be at best: BENCH="--quick delay" for a part of it
+	@scripts/bench-build
+	@Benchmarks/consensus-bench $(LINNET) $(BENCH)
+
+asan: dependencies ## the pure targets' and the transport's tests under AddressSanitizer
+	@scripts/sanitize address
+
+tsan: dependencies ## the same under ThreadSanitizer
+	@scripts/sanitize thread
 
 install: release ## the binary into PREFIX/bin
 	install -D -m 0755 $(LINNET) $(DESTDIR)$(PREFIX)/bin/linnet
