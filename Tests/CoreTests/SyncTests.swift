@@ -85,8 +85,9 @@ import Wire
     cluster.start([4])
     #expect(cluster.run(for: .seconds(100)) { Self.hasCaughtUp($0) })
     #expect(cluster.members[4].installs.count == 1)
-    #expect((2...3).contains(lied.count))
-    #expect(cluster.members[4].core.allCounters["sync.chunkUnproven"] == UInt64(lied.count))
+    // Two requests of one peer may be under way when the first answer shows what it is.
+    let refused = cluster.members[4].core.allCounters["sync.chunkUnproven"]
+    #expect((1...3).contains(refused) && lied.count <= 2 * Int(refused))
     #expect(cluster.isConsistent)
   }
 
@@ -111,9 +112,11 @@ import Wire
   func silenceIsPassedOver(silent: [Int]) throws {
     var cluster = try Self.old()
     cluster.tamper = { from, to, message in
-      if to == 4, silent.contains(from), case .consensus(let said) = message {
+      if to == 4, silent.contains(from) || silent.count < 4, case .consensus(let said) = message {
         switch said {
-        case .snapshot, .epochs: return nil
+        case .snapshot where silent.contains(from), .epochs where silent.contains(from): return nil
+        // With one that answers, the blocks must not be here before the state.
+        case .chain(let blocks, _) where silent.count < 4 && blocks[0].header.height < 40: return nil
         default: break
         }
       }
