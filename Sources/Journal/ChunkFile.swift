@@ -73,7 +73,9 @@ package struct ChunkFileWriter {
   package func abandon() { disk.close(file) }
 
   private func write(_ bytes: [UInt8], at offset: Int) throws(JournalError) {
-    do throws(DiskFailure) { try disk.writeAll(file, bytes, at: offset) } catch { throw .disk("Writing \(path)", error) }
+    do throws(DiskFailure) { try disk.writeAll(file, bytes, at: offset) } catch {
+      throw .disk("Writing \(path)", error)
+    }
   }
 }
 

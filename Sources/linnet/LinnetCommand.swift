@@ -21,7 +21,7 @@ struct LinnetCommand: AsyncParsableCommand {
         subcommands: [
           InitCommand.self, GenesisCommand.self, ConsensusCommand.self, DaemonCommand.self, ConfigCommand.self,
           TestnetCommand.self,
-          SimulateCommand.self, VersionCommand.self,
+          SimulateCommand.self, JournalCommand.self, VersionCommand.self,
         ]),
     ])
 

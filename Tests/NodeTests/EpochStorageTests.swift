@@ -134,6 +134,7 @@ import Wire
     #expect(cut.recovery.tip.height < 15 && cut.recovery.tip.height >= 12 && cut.abstains == nil)
     #expect(cut.storage.blocks.nextHeight == cut.recovery.tip.height + 1)
     await lone.keep(in: cut.storage)
+    await cut.storage.settled()
     #expect(cut.storage.blocks.lastHeight == 15)
     cut.storage.close()
   }
