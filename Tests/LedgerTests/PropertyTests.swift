@@ -74,7 +74,7 @@ import Wire
       default: return .revealResults(results(of: [lease], chain))
       }
     }
-    switch random.index(below: 18) {
+    switch random.index(below: 21) {
     case 0:
       let to = random.index(below: 6) == 0 ? NodeID(number(random.next(below: 20), 9)) : anyone
       let amount = random.index(below: 2) == 0 ? pick(Self.numbers, &random) ?? 0 : random.next(below: 1_000_000)
@@ -90,7 +90,40 @@ import Wire
       let results = results(of: held, chain)
       if random.index(below: 2) == 0 { return .revealResults(results) }
       return .commitResults(results.map { commitment($0, author, chain) })
-    default: return .attest(provider: anyone, liveness: random.index(below: 5) < 3 ? .up : .down)
+    case 17: return .attest(provider: anyone, liveness: random.index(below: 5) < 3 ? .up : .down)
+    default: return randomValidatorAction(chain, state, of: author, &random)
+    }
+  }
+
+  private func randomValidatorAction(
+    _ chain: Chain, _ state: LedgerReader, of author: NodeID, _ random: inout SeededGenerator
+  ) -> TransactionAction {
+    let anyone = pick(chain.members, &random) ?? chain.members[0]
+    switch random.index(below: 12) {
+    case 10, 11:
+      let beacon = HashChain(of: author, length: [3, 20, 200][random.index(below: 3)])
+      return .registerBeacon(tip: beacon.tip, length: beacon.length)
+    case 0, 1, 2:
+      let amount = random.index(below: 3) == 0 ? pick(Self.numbers, &random) ?? 0 : random.next(below: 2_000_000)
+      return .stake(amountMicrocredits: amount)
+    case 3, 4: return .unstake
+    case 5, 6:
+      // Few keys, so that they collide, some of them other nodes'.
+      let key = random.index(below: 3) == 0 ? anyone : NodeID(number(random.next(below: 8), 40))
+      return .rotateKey(VoteKey(key: key, proof: .zero))
+    default:
+      let epoch = state.epoch - min(state.epoch, random.next(below: 4)) + random.next(below: 2)
+      let voter = UInt16(random.index(below: 5))
+      let accused = state.epochRecord(epoch)?.validators
+      let key = accused.flatMap { Int(voter) < $0.count ? $0[Int(voter)].key : nil } ?? anyone
+      let signer = Signer(id: key, networkID: chain.genesis.networkID) { _ in .zero }
+      let votes = ([1, 2] as [UInt64]).map { salt in
+        signer.vote(
+          .finalize(epoch: epoch, view: 4, parentView: 3, blockID: Digest(number(salt))), as: voter
+        ).value
+      }
+      guard let evidence = Evidence(key: key, votes[0], votes[1]) else { return .unstake }
+      return .evidence(evidence)
     }
   }
 
@@ -117,6 +150,10 @@ import Wire
       $0.maximumAssignmentsPerBlock = seed % 2 == 0 ? 2 : 500
       $0.offerBondMicrocredits = seed % 4 == 0 ? 0 : 1_000_000
       $0.jobStakeMicrocredits = seed % 5 == 0 ? 0 : 10_000
+      $0.epochBlocks = 4 + seed % 5
+      $0.evidenceAgeEpochs = 1 + seed % 3
+      $0.minimumStakeMicrocredits = seed % 4 == 3 ? 0 : 500_000
+      $0.slashPartsPerMillion = [0, 1, 333_333, 1_000_000][Int(seed % 4)]
     }
   }
 
@@ -124,11 +161,15 @@ import Wire
   func randomStreamsConserveCreditsAndEveryJobEnds(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     var chain = try Chain(
-      count: 7, validators: seed % 3 == 1 ? 1 : 4, opening: 5_000_000, change: parameters(seed))
+      count: 7, validators: seed % 3 == 1 ? 1 : 4, opening: 20_000_000, change: parameters(seed))
     var submitted = OrderedSet<Digest>()
     var ended = OrderedSet<Digest>()
     var settled = 0
+    var slashed = 0
+    var sets = OrderedSet<Digest>()
+    var taken: (count: Int, snapshot: StateSnapshot)?
     func note(_ events: [LedgerEvent]) {
+      slashed += events.count { if case .validatorSlashed = $0 { true } else { false } }
       for case .jobChanged(let job, let state) in events {
         submitted.insert(job)
         if state.isTerminal {
@@ -141,7 +182,7 @@ import Wire
     for _ in 0..<120 {
       let messages = try transactions(&chain, on: chain.tip, count: random.index(below: 12), &random)
       chain.time += random.index(below: 10) == 0 ? random.next(below: 100_000) : random.next(below: 4_000)
-      chain.view += 1
+      try chain.nextView()
       let leader = chain.nextLeader()
       let draft = try chain.draft(timestampMilliseconds: chain.time + 1, leader: leader)
       let outcome = try chain.build(on: chain.tip, messages, draft, leader: leader)
@@ -150,6 +191,8 @@ import Wire
       chain.history.append((outcome.block, leader))
       note(chain.ledger.finalize(chain.tip))
       try chain.check()
+      sets.insert(outcome.block.value.header.nextValidators)
+      if taken == nil || random.index(below: 30) == 0 { taken = (chain.history.count, try chain.state.snapshot()) }
     }
     // Left alone, every job reaches its end.
     var rounds = 0
@@ -160,7 +203,8 @@ import Wire
     }
     try chain.check()
     #expect(submitted == ended)
-    #expect(submitted.count > 50 && settled > 5)
+    #expect(submitted.count > 40 && settled > 3)
+    #expect(slashed > 0 && sets.count > 3)
     // Another instance that only executes, and finalizes late, comes to the same roots.
     var other = LedgerMachine(genesis: chain.genesis)
     for (index, entry) in chain.history.enumerated() {
@@ -173,7 +217,26 @@ import Wire
     }
     _ = other.finalize(chain.tip)
     #expect(other.finalStateRoot == chain.ledger.finalStateRoot && other.finalHeight == chain.ledger.finalHeight)
-    #expect(try #require(other.state(at: chain.tip)).inconsistencies() == [])
+    let end = try #require(other.state(at: chain.tip))
+    #expect(end.inconsistencies() == [])
+    // A third that begins with a snapshot on the way, too; and what each hands on is the same, byte for byte.
+    let (count, snapshot) = try #require(taken)
+    let header = chain.history[count - 1].block.value.header
+    var assembly = SnapshotAssembly(header: header)
+    while let missing = assembly.nextMissing() {
+      let refusal = assembly.add(snapshot.chunk(covering: missing, depth: random.index(below: 5)))
+      #expect(refusal == nil)
+    }
+    var third = try #require(LedgerMachine(genesis: chain.genesis, snapshot: assembly, header: header))
+    for entry in chain.history[count...] {
+      let report = try third.execute(entry.block, leader: entry.leader).get()
+      #expect(report.stateRoot == entry.block.value.header.stateRoot)
+      _ = third.finalize(entry.block.value.id)
+    }
+    #expect(third.finalStateRoot == chain.ledger.finalStateRoot)
+    let handed = try #require(third.state(at: chain.tip)).snapshot().chunks.map(\.encoded)
+    #expect(handed == end.snapshot().chunks.map(\.encoded))
+    #expect(handed == (try chain.state.snapshot().chunks.map(\.encoded)))
   }
 
   @Test(arguments: UInt64(100)..<106)
@@ -190,10 +253,9 @@ import Wire
         for depth in 0..<(1 + random.index(below: 3)) {
           let messages = try transactions(&chain, on: parent, count: random.index(below: 8), &random)
           chain.view += 1
-          let draft = BlockDraft(
-            epoch: 0, view: chain.view, parentView: chain.view - 1,
-            timestampMilliseconds: chain.time + 1_000 * UInt64(depth + 1) + UInt64(branch))
           let leader = chain.nextLeader()
+          let draft = try chain.draft(
+            on: parent, timestampMilliseconds: chain.time + 1_000 * UInt64(depth + 1) + UInt64(branch), leader: leader)
           let outcome = try chain.build(on: parent, messages, draft, leader: leader)
           parent = outcome.block.value.id
           let state = try #require(chain.ledger.state(at: parent))
@@ -221,19 +283,20 @@ import Wire
 
   @Test func recordsReadBackAsTheyWereWritten() throws {
     var random = SeededGenerator(seed: 5)
-    var chain = try Chain(count: 7, opening: 5_000_000)
+    var chain = try Chain(count: 7, opening: 5_000_000, change: parameters(1))
     for _ in 0..<60 {
       let messages = try transactions(&chain, on: chain.tip, count: 6, &random)
-      chain.view += 1
-      let draft = BlockDraft(
-        epoch: 0, view: chain.view, parentView: chain.view - 1, timestampMilliseconds: chain.time + 900)
+      try chain.nextView()
       let leader = chain.nextLeader()
+      let draft = try chain.draft(timestampMilliseconds: chain.time + 900, leader: leader)
       let outcome = try chain.build(on: chain.tip, messages, draft, leader: leader)
       chain.tip = outcome.block.value.id
       chain.time = outcome.block.value.header.timestampMilliseconds
       _ = chain.ledger.finalize(chain.tip)
     }
     let state = try chain.state
+    for (_, record) in state.validators { #expect(try ValidatorRecord(decoding: record.encoded) == record) }
+    for (_, record) in state.view.epochs.entries() { #expect(try EpochRecord(decoding: record.encoded) == record) }
     var count = 0
     for (_, record) in state.jobs {
       #expect(try JobRecord(decoding: record.encoded) == record)

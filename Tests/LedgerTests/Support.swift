@@ -18,6 +18,14 @@ struct HashChain {
   let seed: Digest
   let length: UInt64
 
+  init(seed: Digest, length: UInt64) {
+    self.seed = seed
+    self.length = length
+  }
+
+  /// The one chain of a length that a node has, unless a test gives it another.
+  init(of node: NodeID, length: UInt64) { self.init(seed: Digest(hashing: node.bytes), length: length) }
+
   func hashed(_ times: UInt64) -> Digest { (0..<times).reduce(seed) { element, _ in BeaconHash.step(element) } }
   var tip: Digest { hashed(length) }
   func element(_ index: UInt64) -> Digest? { index < length ? hashed(length - 1 - index) : nil }
@@ -105,12 +113,15 @@ struct Chain {
   /// The validators of an epoch.
   func members(_ epoch: UInt64) throws -> [NodeID] { try #require(state.validatorSet(epoch: epoch)).members }
 
-  /// The draft of the next block on the tip, with the reveal that its leader owes.
-  func draft(timestampMilliseconds: UInt64, leader: NodeID) throws -> BlockDraft {
-    let index = ledger.beaconIndex(on: tip, view: view, leader: leader)
+  /// The draft of a block in the present view, with the reveal that its leader owes.
+  func draft(on parent: Digest? = nil, timestampMilliseconds: UInt64, leader: NodeID) throws -> BlockDraft {
+    let parent = parent ?? tip
+    let state = try #require(ledger.state(at: parent))
+    let beacon = beacons[leader] ?? state.validator(leader)?.beacon.map { HashChain(of: leader, length: $0.length) }
+    let index = ledger.beaconIndex(on: parent, view: view, leader: leader)
     return BlockDraft(
-      epoch: try state.epoch, view: view, parentView: view - 1, timestampMilliseconds: timestampMilliseconds,
-      reveal: try index.map { try #require(beacons[leader]?.element($0)) } ?? .zero)
+      epoch: state.epoch, view: view, parentView: view - 1, timestampMilliseconds: timestampMilliseconds,
+      reveal: try index.map { try #require(beacon?.element($0)) } ?? .zero)
   }
 
   /// Builds a block of the given transactions `after` milliseconds later, makes it final, and checks everything.
