@@ -84,19 +84,15 @@ extension ChainStorage {
     let path = directory + "/journal"
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     // Ahead of the journal: a crash right after it was made must not leave one that looks as if none was lost.
-    if !neverVoted, names.isEmpty {
+    if !neverVoted, !names.contains(where: { $0.hasSuffix(".journal") }) {
       try marker.write("the journal is missing and the key may have voted")
     }
     let (journal, recovered) = try JournalStore.open(directory: path, networkID: genesis.networkID.bytes)
     if recovered.truncatedBytes > 0 {
       logger.notice("the journal had a torn tail of \(recovered.truncatedBytes) bytes, which never took effect")
     }
-    if !neverVoted {
-      if let damage = recovered.damage {
-        try marker.write("the journal is damaged (\(damage): \(damage.meaning))")
-      } else if recovered.isNew {
-        try marker.write("the journal is missing and the key may have voted")
-      }
+    if !neverVoted, let damage = recovered.damage {
+      try marker.write("the journal is damaged (\(damage): \(damage.meaning))")
     }
     var records: [ConsensusRecord] = []
     for bytes in recovered.records {
