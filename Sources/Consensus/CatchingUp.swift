@@ -1,6 +1,18 @@
 import Primitives
 import Wire
 
+/// The first of what is missing.
+struct Lacking: Sendable {
+  var block: Digest?
+  var view: UInt64?
+
+  var isAnything: Bool { block != nil || view != nil }
+
+  func overlaps(_ other: Lacking) -> Bool {
+    (block != nil && block == other.block) || (view != nil && view == other.view)
+  }
+}
+
 // Catching up: asking for what is missing, and serving those who ask.
 extension SimplexMachine {
   /// Remembers who showed a finalization above the tip.
@@ -35,31 +47,32 @@ extension SimplexMachine {
 
   // MARK: Asking
 
-  /// Asks for what is missing, after a moment in which it may come by itself, and again of other peers.
+  /// Rule 3: asks for what is missing, after a moment in which it may come by itself, and again of other peers.
   mutating func fetchMissing() {
-    guard isMissingSomething else {
+    let lacking = Lacking(block: missingBlocks.first, view: missingCertificates?.from)
+    guard isBehind || lacking.isAnything else {
       fetchAt = nil
       fetchRound = 0
       return
     }
-    guard let due = fetchAt else {
+    // What was missing a moment ago has come, and the moment begins anew for what is missing now.
+    let isNew = !isBehind && !lacking.overlaps(fetchLacking)
+    fetchLacking = lacking
+    guard let due = fetchAt, !isNew else {
       fetchAt = now + settings.fetchInterval
       return
     }
     guard now >= due else { return }
-    if isBehind {
-      askForChain()
+    fetchAt = now + settings.fetchInterval
+    if isBehind { askForChain() }
+    if target != nil {
       fetchAt = max(now + settings.fetchInterval, chainRetryAt ?? now)
     } else {
-      fetchAt = now + settings.fetchInterval
+      // A peer's mere word that more is final must not keep this node from asking for what it knows to be missing.
       askForBlocks()
       askForCertificates()
     }
     fetchRound += 1
-  }
-
-  private var isMissingSomething: Bool {
-    isBehind || !missingBlocks.isEmpty || missingCertificates != nil
   }
 
   /// The notarized blocks, the proposal and its parent, as far as they are not here.

@@ -3,7 +3,7 @@ import Wire
 
 // Rules 4 and 6: certificates, and certifying what they notarize.
 extension SimplexMachine {
-  /// Takes a certificate: keeps it, writes it down, forwards it once, and notes what follows from it.
+  /// Rules 4, 6 and 7: takes a certificate, keeps it, writes it down, forwards it once, and notes what follows from it.
   mutating func accept(_ certificate: Verified<Certificate>, from peer: NodeID?, isForwarded: Bool) {
     let subject = certificate.value.subject
     if noteOtherEpoch(subject, from: peer) { return }
@@ -30,8 +30,13 @@ extension SimplexMachine {
       return
     }
     accuse(by: certificate)
+    // What was asked for before anything was known to be missing says nothing about the peers that did not answer.
+    if subject.kind == .finalize, target == nil, !isChainLong {
+      chainRequests.removeAll()
+      chainLosses = 0
+    }
     note(certificate)
-    let holders = peer.map { [$0] } ?? []
+    let holders = holders(of: subject, shownBy: peer)
     persist(.certificate(certificate.value))
     if isForwarded {
       send(
@@ -42,7 +47,18 @@ extension SimplexMachine {
     if subject.kind == .finalize, subject.view > view + 1 || ownIndex == nil { fetchAt = now }
   }
 
-  /// Enters a certificate of a view above the tip into what is known.
+  /// Rule 4: the peers known to have a certificate, which need not be sent it: whoever sent it, and for a notarization
+  /// whoever voted to finalize it.
+  private func holders(of subject: VoteSubject, shownBy peer: NodeID?) -> [NodeID] {
+    let sender = peer.map { [$0] } ?? []
+    guard subject.kind == .notarize, let finalizes = views[subject.view]?.finalizes else { return sender }
+    return sender
+      + finalizes.filter { $0.value.value.subject.blockID == subject.blockID }.compactMap {
+        validators.member($0.key)
+      }
+  }
+
+  /// Rule 1: enters a certificate of a view above the tip into what is known.
   mutating func note(_ certificate: Verified<Certificate>) {
     let subject = certificate.value.subject
     let leader = schedule.leader(of: subject.view)
@@ -70,7 +86,7 @@ extension SimplexMachine {
     case impossible
   }
 
-  /// Looks up the parent that a header names.
+  /// Rules 3 and 4: looks up the parent that a header names.
   func parent(of header: BlockHeader) -> Parent {
     if header.parentView == tip.view {
       guard header.parentID == tip.blockID else { return .impossible }
@@ -82,7 +98,7 @@ extension SimplexMachine {
     return .ready(height: entry.header.height, timestampMilliseconds: entry.header.timestampMilliseconds)
   }
 
-  /// The form of a block on its parent: one higher, and later (rule 12).
+  /// Rule 12: the form of a block on its parent: one higher, later, and within the epoch.
   func fits(_ header: BlockHeader, height: UInt64, timestampMilliseconds: UInt64) -> Bool {
     header.epoch == epoch && header.height <= lastHeight && header.height > height && header.height - height == 1
       && header.timestampMilliseconds > timestampMilliseconds
@@ -161,7 +177,7 @@ extension SimplexMachine {
         epoch: epoch, view: certified, parentView: subject.parentView, blockID: subject.blockID))
   }
 
-  /// Asks the caller to execute a block that was not executed yet.
+  /// Rules 3 and 4: asks the caller to execute a block that was not executed yet.
   mutating func execute(_ id: Digest) {
     if let executionRetryAt, now < executionRetryAt { return }
     guard let entry = tree[id], entry.status == .present else { return }

@@ -97,7 +97,8 @@ extension SimplexMachine {
     chainTurn &+= 1
     let idle = ahead.filter { peer in !chainRequests.contains { $0.value.peer == peer } }
     let pool = idle.isEmpty ? ahead : idle
-    if !pool.isEmpty { return pool[chainTurn % pool.count] }
+    // After a loss others than those who say that they are ahead have their turn, too.
+    if !pool.isEmpty, chainLosses % 2 == 0 { return pool[chainTurn % pool.count] }
     return pickPeers(1, from: [], or: validators.members).first
   }
 

@@ -22,12 +22,12 @@ extension SimplexMachine {
   /// The latest proof of finality held: of a block that is not here yet, of the tip, or of the epoch's parent.
   var latestFinalization: Verified<Certificate>? { target ?? tip.finalization ?? boundary }
 
-  /// True when a block of an earlier view may be proposed and notarized again: it is the epoch's last.
+  /// Rules 2 and 3: true when a block of an earlier view may be proposed and notarized again: it is the epoch's last.
   func isReproposal(_ header: BlockHeader, in view: UInt64) -> Bool {
     header.epoch == epoch && header.height == lastHeight && header.view < view
   }
 
-  /// True when a block is notarized in some view above the tip, as far as is known here.
+  /// Rule 4: true when a block is notarized in some view above the tip, as far as is known here.
   func isNotarized(_ entry: BlockTree.Entry) -> Bool {
     let id = entry.block.value.id
     if certifiedAt[entry.header.view] == id || awaiting[entry.header.view] == id { return true }
@@ -57,7 +57,7 @@ extension SimplexMachine {
     effects.append(.epochEnded(boundary: finalization))
   }
 
-  /// What a message of another epoch says about its sender. True when it was of another.
+  /// Rule 7: what a message of another epoch says about its sender. True when it was of another.
   mutating func noteOtherEpoch(_ subject: VoteSubject, from peer: NodeID?) -> Bool {
     if subject.epoch == epoch { return false }
     guard let peer else { return true }
@@ -69,14 +69,14 @@ extension SimplexMachine {
     return true
   }
 
-  /// A peer that is in a later epoch has the rest of this one's chain.
+  /// Rule 7: a peer that is in a later epoch has the rest of this one's chain.
   mutating func noteLaterEpoch(_ peer: NodeID) {
     counters.add("laterEpoch")
     notePeerAhead(peer)
     chainAsksLeft = SimplexMachine.laterEpochAsks
   }
 
-  /// A peer that is still in an older epoch gets what ends the last one; the blocks it asks for itself.
+  /// Rule 7: a peer that is still in an older epoch gets what ends the last one; the blocks it asks for itself.
   private mutating func answerOlderEpoch(_ subject: VoteSubject, _ peer: NodeID) {
     counters.add("olderEpoch")
     // Votes that were under way when the epoch ended here, and what others forwarded, say nothing about their sender.

@@ -65,7 +65,7 @@ extension SimplexMachine {
           + "start from an empty directory"))
   }
 
-  /// Drops what the new tip settles.
+  /// Rule 7: drops what the new tip settles.
   private mutating func forgetFinal() {
     if let view = target?.value.subject.view, view <= tip.view { target = nil }
     if let view = chainTarget?.value.subject.view, view <= tip.view { chainTarget = nil }

@@ -7,7 +7,7 @@ extension SimplexMachine {
     case valid, pending, invalid
   }
 
-  /// A leader's block with its notarize.
+  /// Rule 3: a leader's block with its notarize.
   mutating func receive(_ block: Verified<Block>, proposedBy vote: Verified<Vote>, from peer: NodeID) {
     let subject = vote.value.subject
     if noteOtherEpoch(subject, from: peer) { return }
@@ -26,7 +26,7 @@ extension SimplexMachine {
     if views[subject.view]?.proposal == subject { admit(block) } else { takeAskedFor(block) }
   }
 
-  /// Keeps a live block if there is room.
+  /// Rule 3: keeps a live block if there is room.
   mutating func admit(_ block: Verified<Block>) {
     guard !tree.contains(block.value.id) else { return }
     if tree.isFull, let useless = uselessBlock { tree.remove(useless) }

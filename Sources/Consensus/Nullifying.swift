@@ -3,7 +3,7 @@ import Wire
 
 // Rules 5 and 8: giving up on a view, and saying things again.
 extension SimplexMachine {
-  /// True when this node could still nullify the current view.
+  /// Rule 5: true when this node could still nullify the current view.
   private var canNullify: Bool {
     guard canSign else { return false }
     return views[view]?.permits(.nullify(epoch: epoch, view: view)) ?? true
@@ -56,7 +56,7 @@ extension SimplexMachine {
     for message in sharedMessages() { send(message, to: .validators(except: [])) }
   }
 
-  /// Tells a peer whose link came up what it may have missed: a validator everything since the last finalization,
+  /// Rule 8: tells a peer whose link came up what it may have missed: a validator everything since the last finalization,
   /// any other the finalization.
   mutating func share(with peer: NodeID) {
     guard peer != node else { return }

@@ -23,7 +23,7 @@ extension SimplexMachine {
     return (block, tipReceivedAt)
   }
 
-  /// True when this node leads the view and has signed nothing in it yet.
+  /// Rule 2: true when this node leads the view and has signed nothing in it yet.
   private var isProposalDue: Bool {
     guard canSign, isLeading, buildAskedForView < view else { return false }
     return views[view].map { $0.ownVotes.isEmpty } ?? true
@@ -51,7 +51,7 @@ extension SimplexMachine {
           minimumTimestampMilliseconds: parent.timestampMilliseconds &+ 1)))
   }
 
-  /// The caller's answer to `build`: the leader's notarize is its proposal (rule 2).
+  /// Rule 2: the caller's answer to `build`; the leader's notarize is its proposal.
   mutating func takeBuilt(_ block: Verified<Block>?, for built: UInt64) {
     guard built == view, buildAskedForView == view, views[view]?.ownVotes.isEmpty ?? true else {
       counters.add("builtTooLate")
@@ -77,7 +77,7 @@ extension SimplexMachine {
     views[view, default: ViewState()].noteProposal(subject)
   }
 
-  /// True when a nullification is held for every view between two.
+  /// Rules 2 and 3: true when a nullification is held for every view between two.
   func areNullified(after low: UInt64, before high: UInt64) -> Bool {
     var next = low + 1
     while next < high {

@@ -70,7 +70,10 @@ extension SimplexMachine {
       for message in sharedMessages() { send(message, to: .validators(except: [])) }
     }
     // This epoch may have begun elsewhere long ago.
-    if epoch > 0, isFresh, !links.isEmpty { chainAsksLeft = 1 }
+    if epoch > 0, isFresh, !links.isEmpty {
+      chainAsksLeft = 1
+      fetchAt = now
+    }
     settle(workParent: parent)
   }
 

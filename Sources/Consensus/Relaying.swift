@@ -1,7 +1,7 @@
 import Primitives
 import Wire
 
-/// Rule 13, one validator's wants: who relays what to it, and until when.
+// Rule 13: votes and proposals by way of others, where there is no link.
 extension SimplexMachine {
   /// Rule 13: a link came up.
   mutating func noteLink(_ peer: NodeID) {

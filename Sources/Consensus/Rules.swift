@@ -1,32 +1,46 @@
 import Primitives
 import Wire
 
-// The rules, as docs/consensus.md explains and proves them. Functions cite them by number.
+// The rules. docs/consensus.md explains and proves them; each function says which rule it belongs to.
 //
-// n validators, f = (n-1)/3 rounded down of them faulty, a quorum is q = n-f. A view is one leader's turn. A
-// certificate is q votes on one subject: a notarization, a nullification, a finalization.
+// n validators, f = (n-1)/3 rounded down of them faulty, a quorum is q = n-f. A view is one leader's turn; views begin at
+// 1 in each epoch. A certificate is q votes on one subject: a notarization, a nullification, a finalization. The tip is
+// the last finalized block. Δ0 is the setting `delta`.
 //
-//  1. Enter v+1 on a certified notarization of v, a nullification of v, or a finalization of v or a later view. Views
-//     never go back. Certified: the block is here, executed to its state root, and written to the journal.
-//  2. The leader proposes once a view, on the highest certified or final view p for which a nullification is held for
-//     every view between p and v.
-//  3. Notarize the leader's first proposal of the current view if it is valid and nothing contrary was signed: its
-//     parent is certified and not below the last final view, every view between is nullified, it executes. What is
-//     merely missing is asked for, and the proposal judged again until the timer.
-//  4. On q notarizes assemble the certificate, forward it once; when its block is certified, enter v+1 and finalize v,
-//     unless this node nullified v or saw its leader equivocate.
-//  5. Nullify v when there is no proposal after 2Δ, no certified block after 3Δ, the proposal is invalid, or its
-//     leader nullified; never after a finalize of v. While stuck, say so again every retry interval.
+//  1. Enter. View v+1 is entered on a certified notarization of v, a nullification of v, or a finalization of v or a
+//     later view. Views never go back. Certified: the block is here, executed to its state root, and given to the
+//     journal before anything that follows from it.
+//  2. Propose. The leader proposes once a view, on the highest certified or final view p for which a nullification is
+//     held for every view between p and v. While that is the epoch's last block, the leader proposes that block again:
+//     the same block, in view v, with p as the parent's view. Nothing is built on it in its epoch.
+//  3. Notarize the leader's first proposal of the current view, when nothing contrary was signed in it, its parent is
+//     certified and not below the last final view, every view between is nullified, and it executes. A block of an
+//     earlier view is valid only as the epoch's last, proposed again on a view that certified that very block. What is
+//     merely missing is asked for, after a moment in which it may come by itself, and the proposal judged again until
+//     the timer.
+//  4. On q notarizes assemble the certificate and forward it once, as every certificate first received, to all
+//     validators but those known to have it. When its block is certified, enter v+1 and finalize v, unless this node
+//     nullified v, holds a nullification of it, or saw its leader equivocate.
+//  5. Nullify v when there is no proposal after 2Δ, no certified block after 3Δ, the proposal is invalid, or its leader
+//     nullified; never after a finalize of v. While stuck, every five Δ0, say it again together with the certificate
+//     by which v was entered; a node that has left v answers with what lets it be left.
 //  6. On q nullifies assemble, forward, enter v+1.
-//  7. On q finalizes, of any view at any time, commit the block and its ancestors.
-//  8. With nothing finalized for the standstill time, send everything since the last finalization again.
-//  9. Δ grows by half with each view since the last finalized one, up to a cap. A leader that has not been heard of in
-//     the last views while a quorum has is nullified as soon as the view's timers start.
-// 10. The leader is place (epoch + view) mod n of a shuffle of the validators.
-// 11. A leader with work proposes at once, without work after the idle interval. The timers of rule 5 start when this
-//     node itself has work, or has the proposal, or the idle interval is over: an idle network is quiet.
-// 12. A timestamp is above the parent's; one too far ahead of the own clock waits. Certification ignores the clock.
-// 13. Links to all validators are kept by the shell; finalizations go to every link, all else to validators.
+//  7. On q finalizes, of any view at any time, commit the block and its ancestors. Finalizing any proposal of the
+//     epoch's last block finalizes it and ends the epoch. A peer that still speaks in an older epoch is sent that
+//     finalization; one that speaks in a later epoch is asked for the chain.
+//  8. Standstill. With nothing finalized for the standstill time, and to each validator whose link comes up, send the
+//     highest finalization, all certificates of later views and all own votes in them.
+//  9. Δ of a view is Δ0 · 1.5^(v - last final view - 1), capped. A leader that was not heard of in the last eight views,
+//     while a quorum was, is nullified as soon as the view's timers start, unless its proposal is here.
+// 10. The leader is place (epoch + view) mod n of a shuffle of the epoch's validators.
+// 11. Pace. A leader with work proposes at once, but not within the minimum interval of the parent; without work after
+//     the idle interval; the epoch's last block again after one Δ0, in which finalizes under way may make that
+//     needless. The timers of rule 5 start when this node itself has work, or has the proposal, or f+1 nullifies, or
+//     when the leader without work is due. What cannot be included yet is no work: an idle network is quiet.
+// 12. A timestamp is above the parent's; a proposal too far ahead of the own clock waits. Certification ignores clocks.
+// 13. Paths. Links to all validators are kept by the shell. A validator that is without a link to others for two Δ0 asks
+//     f+1 of its peers, others each time, to relay for a while the votes and proposals that these receive from them
+//     directly. A vote counts by whichever link it comes. Finalizations go to every link, all else to validators.
 
 /// Simplex for one epoch, as a pure state machine: messages and time go in, votes, blocks and finality come out.
 ///
@@ -144,6 +158,7 @@ public struct SimplexMachine: Sendable {
   var buildRetryAt: Instant?
   var fetchAt: Instant?
   var fetchRound = 0
+  var fetchLacking = Lacking()
   var standstillAt = Instant.zero
   var executionRetryAt: Instant?
   var clockWakeAt: Instant?

@@ -16,7 +16,7 @@ extension SimplexMachine {
     return true
   }
 
-  /// Keeps only what can still matter of the views that were left, and bounds their number.
+  /// Rule 1: keeps only what can still matter of the views that were left, and bounds their number.
   private mutating func leaveViews(below next: UInt64) {
     while views.count > SimplexMachine.maximumOpenViews, let lowest = views.first {
       views.removeValue(forKey: lowest.key)
@@ -50,7 +50,7 @@ extension SimplexMachine {
     }
   }
 
-  /// True when the leader's proposal of the current view is here.
+  /// Rules 5 and 11: true when the leader's proposal of the current view is here.
   var hasProposal: Bool {
     guard let proposal = views[view]?.proposal else { return false }
     return tree.contains(proposal.blockID)

@@ -43,8 +43,8 @@ extension SimplexMachine {
     for vote in votes where vote.value.subject.view > knownFinalView { count(vote) }
   }
 
-  /// Takes a vote; assembles the certificate when it completes a quorum of a view above the last final one (rules 4, 6,
-  /// 7).
+  /// Rules 4, 6 and 7: takes a vote, and assembles the certificate when it completes a quorum of a view above the last
+  /// final one.
   mutating func count(_ vote: Verified<Vote>) {
     let subject = vote.value.subject
     guard subject.view >= votesKeptFrom else { return }
@@ -65,7 +65,7 @@ extension SimplexMachine {
     accept(certificate, from: nil, isForwarded: true)
   }
 
-  /// A vote that came by a peer's link, whoever signed it, in a message of its own or with the proposal.
+  /// Rule 13: a vote that came by a peer's link, whoever signed it, in a message of its own or with the proposal.
   mutating func receive(_ vote: Verified<Vote>, in message: ConsensusMessage, from peer: NodeID) {
     let subject = vote.value.subject
     let voter = vote.value.voter
@@ -111,7 +111,7 @@ extension SimplexMachine {
     send(.certificate(certificate.value), to: .node(peer))
   }
 
-  /// The certificate that lets a view be left, if one is held.
+  /// Rules 1 and 5: the certificate that lets a view be left, if one is held.
   func passage(through view: UInt64) -> Verified<Certificate>? {
     if view <= knownFinalView { return latestFinalization }
     guard let state = views[view] else { return nil }

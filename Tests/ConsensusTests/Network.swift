@@ -356,7 +356,7 @@ final class Network {
 
   func verified(_ message: ConsensusMessage) -> Verified<ConsensusMessage>? {
     guard let decoded = try? ConsensusMessage(decoding: message.encoded) else { return nil }
-    return try? verifier.verify(decoded, validators: known())
+    return try? verifier.verify(decoded, validators: known(upTo: 8))
   }
 
   /// What a node makes of a message: it knows the validators of its own epoch and the next.
