@@ -124,7 +124,9 @@ extension Checker {
       }
     }
     for event in events {
-      if case .validatorSlashed(let node, _, _) = event, let number = numbers[node], isHonest[number] {
+      guard case .validatorSlashed(let node, _, _) = event, let number = numbers[node] else { continue }
+      slashed.insert(number)
+      if isHonest[number] {
         report(9, at: now, "n\(number + 1) is slashed, and is honest")
       }
     }

@@ -87,6 +87,8 @@ struct Checker {
   var schedules: [UInt64: LeaderSchedule] = [:]
   var totalMicrocredits: UInt64?
   var jobs = JobChecks()
+  /// The nodes that were slashed.
+  var slashed: Set<Int> = []
   var snapshotMarks: [UInt64: UInt64] = [:]
 
   init(genesis: Genesis, verifier: Verifier, numbers: [NodeID: Int], isHonest: [Bool]) {

@@ -66,7 +66,7 @@ extension Simulation {
         checker.holds(install.snapshot.stateRoot, at: install.link.header.height, node: number, at: now)
       case .serveEpochs(let epoch, let peer):
         let links = nodes[number].disk.epochLinks(from: epoch)
-        if !links.isEmpty { transmit(Carried(.consensus(.epochs(links))), from: number, to: peer) }
+        transmit(Carried(.consensus(.epochs(links))), from: number, to: peer)
       case .serveSnapshot(let height, let key, let peer):
         guard let chunk = nodes[number].disk.chunk(height: height, covering: key) else { continue }
         transmit(Carried(.consensus(.snapshot(chunk))), from: number, to: peer)
@@ -104,8 +104,8 @@ extension Simulation {
 
   private func beginSync(_ number: Int) {
     guard nodes[number].disk.beginSync() else { return }
-    let time = Microseconds(100) + diskRandom.span(upTo: setup.plan.slowestSync)
-    queue.add(.synced(node: number, life: nodes[number].life), at: now + time)
+    let drawn = Microseconds(100) + diskRandom.span(upTo: setup.plan.slowestSync)
+    queue.add(.synced(node: number, life: nodes[number].life), at: now + (script?.syncTime(of: number) ?? drawn))
   }
 
   func synced(_ number: Int, _ life: UInt64) {
@@ -151,11 +151,13 @@ extension Simulation {
     transcript.mix(now, 11, number, header.epoch)
     transcript.note(now, "n\(number + 1) begins epoch \(header.epoch + 1) with \(next.count) validators")
     let isChange = nodes[number].known.set(of: header.epoch)?.validators != next.validators
-    let prunes = diskRandom.chance(partsPerMillion: 300_000)
+    // Who is nearer than that asks for blocks.
+    let kept = 2 * setup.snapshotDistance
+    let keptFrom = diskRandom.chance(partsPerMillion: 300_000) && header.height > kept ? header.height - kept : 0
     guard let link = EpochLink(header: header, finalization: finalization.value, next: next.validators) else {
       return checker.report(7, at: now, "n\(number + 1) ends epoch \(header.epoch) with what makes no link")
     }
-    nodes[number].disk.keep(snapshot, link, isChange: isChange, prunes: prunes)
+    nodes[number].disk.keep(snapshot, link, isChange: isChange, keptFrom: keptFrom)
     if isHonest(number) { checker.snapshot(snapshot, node: number, at: now) }
   }
 
@@ -194,7 +196,11 @@ extension Simulation {
       note(message, from: number)
       checker.saw(message, from: number, at: now)
     }
-    if script?.drops(carried, from: number, to: target, at: now) == true { return }
+    if let script, case .consensus(let message) = carried.message,
+      script.drops(message, from: number, to: target, at: now)
+    {
+      return
+    }
     switch network.frame(carried, from: number, to: target, now: now) {
     case .arrives(let at, let link): queue.add(.frame(to: target, from: number, link: link, carried), at: at)
     case .breaksLink: linkLost(number, target)

@@ -121,8 +121,10 @@ extension Simulation {
     transcript.mix(now, 8, number)
     transcript.note(now, "n\(number + 1) starts")
     let seed = diskRandom.next()
-    guard nodes[number].start(genesis, setup, now: now, seed: seed, isWide: options.profile == .wan) else {
-      if isHonest(number) { checker.report(7, at: now, "what is on the disk of n\(number + 1) does not fit together") }
+    do {
+      try nodes[number].start(genesis, setup, now: now, seed: seed, isWide: options.profile == .wan)
+    } catch {
+      if isHonest(number) { checker.report(7, at: now, "n\(number + 1) can't start: \(error.reason)") }
       return
     }
     // The mark lies ahead of all use while the node runs.

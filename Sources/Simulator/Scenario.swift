@@ -2,19 +2,24 @@ import Primitives
 import Wire
 
 /// What a scenario adds to a run.
-protocol Script {
-  /// Called once, after the nodes were made.
+protocol Script: AnyObject {
+  /// Called once, before anything happens: asks for calls of `act` at times.
   func begin(_ simulation: Simulation)
+  /// Called when a time that was asked for has come.
+  func act(_ number: Int, _ simulation: Simulation)
   /// True when a message is to be lost.
-  func drops(_ carried: Carried, from: Int, to: Int, at now: Instant) -> Bool
+  func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool
+  /// How long a sync takes at a node; nil for what is drawn.
+  func syncTime(of node: Int) -> Microseconds?
   /// What did not happen that should have; nil when all is well.
   func verdict(_ simulation: Simulation) -> String?
 }
 
 extension Script {
   func begin(_ simulation: Simulation) {}
-  func drops(_ carried: Carried, from: Int, to: Int, at now: Instant) -> Bool { false }
-  func verdict(_ simulation: Simulation) -> String? { nil }
+  func act(_ number: Int, _ simulation: Simulation) {}
+  func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool { false }
+  func syncTime(of node: Int) -> Microseconds? { nil }
 }
 
 /// A case that consensus.md warns of, set up on purpose.
@@ -26,8 +31,95 @@ package struct Scenario: Sendable {
   let make: @Sendable (inout Setup) -> any Script
 
   /// All of them.
-  package static let all: [Scenario] = []
+  package static let all: [Scenario] = [
+    Scenario(
+      name: "split-votes", summary: "the votes on an epoch's last block split between finalize and nullify"
+    ) { setup in
+      quiet(&setup)
+      setup.parameters.epochBlocks = 4
+      return SplitVotes()
+    },
+    Scenario(
+      name: "vote-before-sync", summary: "a node's own vote completes a quorum long before its disk has it"
+    ) { setup in
+      quiet(&setup)
+      return SlowDisk()
+    },
+    Scenario(name: "idle-views", summary: "nobody wants anything") { setup in
+      quiet(&setup)
+      setup.hasWorkload = false
+      return Idle(hasBadTransaction: false)
+    },
+    Scenario(name: "unincludable", summary: "transactions that no block can include") { setup in
+      quiet(&setup)
+      setup.hasWorkload = false
+      return Idle(hasBadTransaction: true)
+    },
+    Scenario(name: "twins", summary: "two instances with one key, on two sides of a split") { setup in
+      quiet(&setup)
+      setup.habits = [1: [.twin, .votesTwice]]
+      setup.plan.faults = [
+        Fault(number: 1, kind: .partition(side: [0, 1]), at: .zero + .seconds(3), length: .seconds(4)),
+        Fault(number: 2, kind: .partition(side: [1, 2]), at: .zero + .seconds(9), length: .seconds(4)),
+        Fault(number: 3, kind: .partition(side: [1, 3]), at: .zero + .seconds(14), length: .seconds(4)),
+      ]
+      return Progress()
+    },
+    Scenario(name: "amnesia", summary: "an honest node loses its journal, and votes again only later") { setup in
+      quiet(&setup)
+      setup.forgetful = 2
+      setup.plan.faults = [
+        Fault(number: 1, kind: .journalLoss(node: 2), at: .zero + .seconds(5), length: .milliseconds(300))
+      ]
+      return Amnesia()
+    },
+    Scenario(name: "joiner", summary: "a newcomer fetches the state of an epoch and comes to the tip") { setup in
+      quiet(&setup)
+      setup.snapshotDistance = 8
+      setup.newcomers = [.zero + .seconds(12)]
+      return Joiner()
+    },
+    Scenario(name: "standstill", summary: "everything that is sent for six seconds is lost") { setup in
+      quiet(&setup)
+      return Standstill()
+    },
+    Scenario(
+      name: "one-way-leader", summary: "a validator hears everything and nobody hears it, leader or not"
+    ) { setup in
+      quiet(&setup)
+      setup.plan.faults = [Fault(number: 1, kind: .mute(node: 0), at: .zero + .seconds(4), length: .seconds(10))]
+      return OneWay()
+    },
+    Scenario(name: "equivocator", summary: "a validator contradicts itself and is slashed for it") { setup in
+      quiet(&setup)
+      setup.habits = [3: [.equivocates, .votesTwice]]
+      return Slashed(node: 3)
+    },
+    Scenario(name: "two-liars", summary: "two of four contradict themselves: the checker must find it") { setup in
+      quiet(&setup)
+      setup.habits = [1: .conspiracy, 2: .conspiracy]
+      return Progress()
+    },
+  ]
 
   /// The scenario of a name.
   package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+
+  /// Four validators on a good network, short epochs, short times.
+  private static func quiet(_ setup: inout Setup) {
+    setup.validators = 4
+    setup.newcomers = []
+    setup.habits = [:]
+    setup.forgetful = nil
+    setup.leavers = []
+    setup.plan = FaultPlan()
+    setup.hasChanges = false
+    setup.parameters = ChainParameters()
+    setup.parameters.epochBlocks = 8
+    setup.parameters.deltaCapMilliseconds = 2_000
+    setup.parameters.blockIntervalIdleMilliseconds = 1_000
+    setup.parameters.standstillMilliseconds = 3_000
+    setup.parameters.revealWindowMilliseconds = 4_000
+    setup.parameters.commitGraceMilliseconds = 5_000
+  }
 }

@@ -22,6 +22,8 @@ struct Setup {
   var snapshotDistance: UInt64 = 2_048
   /// The length of the hash chains that leaders reveal from.
   var beaconLength: UInt64 = 64
+  /// Whether anybody wants anything.
+  var hasWorkload = true
   /// Whether validators come, go and change their keys.
   var hasChanges = true
   /// The delay between two nodes at least, and how much more it may be.

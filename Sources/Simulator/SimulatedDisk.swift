@@ -25,7 +25,7 @@ struct SimulatedDisk {
   }
 
   /// The most states kept.
-  static let maximumSnapshots = 2
+  static let maximumSnapshots = 8
 
   /// Journal records that are durable.
   private(set) var durable: [ConsensusRecord] = []
@@ -111,7 +111,7 @@ struct SimulatedDisk {
   mutating func compact(_ checkpoint: [ConsensusRecord]) {
     guard pending.isEmpty, syncing == nil else { return }
     syncedBlocks = blocks.count
-    for index in snapshots.indices { snapshots[index].isDurable = true }
+    settleSnapshots()
     durable = checkpoint
   }
 
@@ -159,10 +159,15 @@ struct SimulatedDisk {
     base = height
   }
 
+  /// What is there now outlives every crash.
+  mutating func settleSnapshots() {
+    for index in snapshots.indices { snapshots[index].isDurable = true }
+  }
+
   mutating func add(_ snapshot: StoredSnapshot) {
     snapshots.removeAll { $0.height >= snapshot.height }
     // An epoch ago is long enough to have been synced.
-    for index in snapshots.indices { snapshots[index].isDurable = true }
+    settleSnapshots()
     snapshots.append(snapshot)
     if snapshots.count > SimulatedDisk.maximumSnapshots { snapshots.removeFirst() }
   }

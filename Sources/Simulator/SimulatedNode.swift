@@ -43,8 +43,10 @@ struct SimulatedNode {
     WallClock(offset: wallOffset + Microseconds(now.microseconds / 1_000_000 * drift))
   }
 
-  /// Starts from what the disk holds. False when that does not fit together.
-  mutating func start(_ genesis: Genesis, _ setup: Setup, now: Instant, seed: UInt64, isWide: Bool) -> Bool {
+  /// Starts from what the disk holds.
+  mutating func start(
+    _ genesis: Genesis, _ setup: Setup, now: Instant, seed: UInt64, isWide: Bool
+  ) throws(SimulatedDisk.Unfit) {
     life += 1
     wakeAt = .distantFuture
     held = []
@@ -54,7 +56,7 @@ struct SimulatedNode {
       disk.abstainsUntilMilliseconds = wallClock(at: now).unixMilliseconds(at: now)
     }
     let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
-    guard var recovery = disk.recovery(genesis, verifier: trusting) else { return false }
+    var recovery = try disk.recovery(genesis, verifier: trusting)
     recovery.records = disk.durable
     recovery.sequenceFloor = disk.sequenceMark
     var settings = CoreSettings(membership: isWide ? .wan : .lan)
@@ -66,6 +68,5 @@ struct SimulatedNode {
     core = NodeCore(
       genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: wallClock(at: now), settings: settings,
       record: record, recovery: recovery, seed: seed, now: now)
-    return true
   }
 }

@@ -27,6 +27,7 @@ final class Simulation {
     case clog(Int, Int, Bool)
     case mischief(node: Int)
     case clocks
+    case scripted(Int)
   }
 
   /// Where wall time begins.
@@ -38,7 +39,7 @@ final class Simulation {
   let setup: Setup
   let genesis: Genesis
   let faultsEnd: Instant
-  var script: (any Script)?
+  let script: (any Script)?
   var nodes: [SimulatedNode] = []
   /// The instances of an identity, and the instance at an address.
   let instances: [NodeID: [Int]]
@@ -142,7 +143,7 @@ final class Simulation {
       queue.add(.start(node: node.number), at: max(node.startsAt, .zero + .milliseconds(Int64(node.number))))
       if actors[node.number] != nil { queue.add(.mischief(node: node.number), at: .zero + .seconds(1)) }
     }
-    queue.add(.submission, at: .zero + .seconds(1))
+    if setup.hasWorkload { queue.add(.submission, at: .zero + .seconds(1)) }
     if setup.plan.driftPartsPerMillion > 0 { queue.add(.clocks, at: .zero + .seconds(1)) }
     script?.begin(self)
     while checker.violations.isEmpty, let (at, event) = queue.next() {
@@ -155,6 +156,7 @@ final class Simulation {
       steps += 1
       handle(event)
     }
+    if !checker.violations.isEmpty { tellState() }
     if let script, checker.violations.isEmpty, options.until == nil, let failure = script.verdict(self) {
       checker.report(0, at: now, failure)
     }
@@ -192,6 +194,7 @@ final class Simulation {
     case .clog(let from, let to, let isClogged): clog(from, to, isClogged)
     case .mischief(let number): mischief(number)
     case .clocks: moveClocks()
+    case .scripted(let number): script?.act(number, self)
     }
   }
 
@@ -225,6 +228,21 @@ final class Simulation {
 
   private func apply(_ received: Received, to number: Int) {
     for input in received.inputs { step(number, input) }
+  }
+
+  /// Where every node stands, at the end of a transcript.
+  private func tellState() {
+    for node in nodes {
+      guard let core = node.core else {
+        transcript.note(now, "n\(node.number + 1) is down, its disk at height \(node.disk.height)")
+        continue
+      }
+      let counts = core.allCounters.all.map { "\($0.name) \($0.count)" }.joined(separator: ", ")
+      transcript.note(
+        now,
+        "n\(node.number + 1): height \(core.ledger.finalHeight), view \(core.consensus.epoch)/\(core.consensus.view), "
+          + "\(core.votingStanding), linked with \(network.peers(of: node.number).map { "n\($0 + 1)" }), \(counts)")
+    }
   }
 
   private func describe() {

@@ -6,12 +6,12 @@ import Wire
 // The states at the ends of epochs, what proves them, and what a start makes of all that the disk holds.
 
 extension SimulatedDisk {
-  /// An epoch has begun: keeps its state and its link. Blocks that the older states make needless may go.
-  mutating func keep(_ state: StateSnapshot, _ link: EpochLink, isChange: Bool, prunes: Bool) {
+  /// An epoch has begun: keeps its state and its link. Blocks up to `keptFrom` go when a state stands for them.
+  mutating func keep(_ state: StateSnapshot, _ link: EpochLink, isChange: Bool, keptFrom: UInt64) {
     keep(link, isChange: isChange)
     add(StoredSnapshot(link: link, state: state, isDurable: false))
-    guard prunes, let oldest = snapshots.first, oldest.isDurable else { return }
-    dropBlocks(upTo: oldest.height)
+    guard let oldest = snapshots.first, oldest.isDurable else { return }
+    dropBlocks(upTo: min(oldest.height, keptFrom))
   }
 
   /// A state was fetched: the block store goes on above it once it is durable.
@@ -40,24 +40,35 @@ extension SimulatedDisk {
     snapshots.first { $0.height == height }?.state.chunk(covering: key)
   }
 
-  /// What a start finds: the latest state that is not above the blocks, or else the latest of all, and the blocks that
-  /// follow it. Nil when that does not fit together, which would be a fault of ours.
-  mutating func recovery(_ genesis: Genesis, verifier: Verifier) -> CoreRecovery? {
+  /// Why what the disk holds does not fit together: a fault of ours.
+  struct Unfit: Error {
+    var reason: String
+  }
+
+  /// What a start finds: the latest state, and the blocks that follow it.
+  mutating func recovery(_ genesis: Genesis, verifier: Verifier) throws(Unfit) -> CoreRecovery {
     var recovery = CoreRecovery.fresh(genesis)
-    if let stored = snapshots.last, stored.height > 0 {
+    settleSnapshots()
+    if let stored = snapshots.last {
       var assembly = SnapshotAssembly(header: stored.link.header)
-      for chunk in stored.state.chunks where assembly.add(chunk) != nil { return nil }
+      for chunk in stored.state.chunks {
+        if let refusal = assembly.add(chunk) {
+          throw Unfit(reason: "a chunk of the state of block \(stored.height) is refused: \(refusal)")
+        }
+      }
       guard let found = CoreRecovery(genesis: genesis, snapshot: assembly, link: stored.link, verifier: verifier) else {
-        return nil
+        throw Unfit(reason: "the state of block \(stored.height) and its link do not fit each other")
       }
       recovery = found
       if height < stored.height { rebase(stored.height) }
     } else if base > 0 {
-      return nil
+      throw Unfit(reason: "the blocks up to \(base) are gone, and there is no state")
     }
     let from = recovery.ledger.finalHeight
     for stored in blocks where stored.height > from {
-      guard recovery.append([stored.block], finalization: stored.finalization) == nil else { return nil }
+      if let refusal = recovery.append([stored.block], finalization: stored.finalization) {
+        throw Unfit(reason: "block \(stored.height) on the disk does not execute: \(refusal)")
+      }
     }
     return recovery
   }
