@@ -163,6 +163,55 @@ import Wire
     network.checkSafety(byzantine: [leader])
   }
 
+  enum Forgery: CaseIterable {
+    /// Another block of the last height, named as if the view had certified it.
+    case anotherBlock
+    /// The last block, on a view that certified its parent.
+    case anotherParent
+    /// A block on the last one.
+    case aboveTheLast
+  }
+
+  @Test(arguments: Forgery.allCases)
+  func aForgedRepetitionIsNullifiedAtOnce(forgery: Forgery) {
+    var parameters = ChainParameters()
+    parameters.epochBlocks = 4
+    let network = Network(7, parameters: parameters)
+    let liar = network.leader(of: 5)
+    let honest = (0..<7).filter { $0 != liar }
+    // The last block is certified in view 4, and not final.
+    network.cuts = { _, _, message in
+      if case .vote(let vote) = message { return vote.subject.kind == .finalize && vote.subject.view == 4 }
+      return false
+    }
+    for index in honest { network.start(index) }
+    #expect(network.run(until: { honest.allSatisfy { network.nodes[$0].machine?.view == 5 } }, limit: .seconds(2)))
+    let last = network.recentBlocks.first { $0.header.height == 4 }!
+    #expect(last.header.view == 4 && network.nodes[honest[0]].machine!.workParent == last.id)
+    var block = last
+    var parentView: UInt64 = 4
+    switch forgery {
+    case .anotherBlock, .aboveTheLast:
+      var header = last.header
+      header.timestampMilliseconds += 1
+      if forgery == .aboveTheLast {
+        (header.view, header.height, header.parentID, header.parentView) = (5, 5, last.id, 4)
+      }
+      header.stateRoot = network.nextState(network.knownState(header.parentID)!, header)
+      block = Block(header: header, transactions: [])!
+    case .anotherParent: parentView = 3
+    }
+    let subject = VoteSubject.notarize(epoch: 0, view: 5, parentView: parentView, blockID: block.id)
+    network.inject(.proposal(block, network.vote(subject, by: liar).value), as: liar, to: honest)
+    network.run(for: .milliseconds(30))
+    #expect(!network.votesSent.contains { $0.vote.subject == subject })
+    #expect(network.votesSent.filter { $0.vote.subject == .nullify(epoch: 0, view: 5) }.count == 6)
+    #expect(network.run(until: { network.reached(9, honest) }, limit: .seconds(20)))
+    #expect(network.commits.contains { $0.block.id == last.id })
+    network.checkSafety(byzantine: [liar])
+    EpochTests.checkEpochs(network)
+  }
+
   @Test(arguments: [false, true])
   func aNodeEpochsBehindCatchesUp(isQuiet: Bool) {
     let network = EpochTests.changing()

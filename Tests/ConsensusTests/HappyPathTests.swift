@@ -73,4 +73,18 @@ import Wire
     network.checkSafety()
     #expect(!network.votesSent.contains { $0.node == 2 })
   }
+
+  @Test func aCertificateIsNotSentBack() {
+    let network = Network(4)
+    network.setWork(false)
+    network.startAll()
+    let before = network.messagesSent
+    network.cuts = { from, _, _ in from == 0 }
+    network.inject(
+      .certificate(network.certificate(.nullify(epoch: 0, view: 1), by: [1, 2, 3])), as: 3, to: [0])
+    network.run(for: .milliseconds(50))
+    #expect(network.nodes[0].machine!.view == 2)
+    // To the two others only.
+    #expect(network.messagesSent - before == 1 + 2)
+  }
 }
