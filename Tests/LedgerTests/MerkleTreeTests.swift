@@ -18,7 +18,7 @@ import Testing
     var tree = MerkleTree()
     var entries = Table<Bytes32, MerkleNode>()
     var versions: [(MerkleTree, Digest)] = []
-    for round in 0..<300 {
+    for round in 0..<120 {
       var changes = Table<Bytes32, MerkleNode?>()
       for _ in 0..<random.index(below: 12) {
         // Keys that differ in their last bits only make long paths.
