@@ -15,7 +15,8 @@ package struct AbstentionMarker {
   package struct Abstention: Equatable, Sendable {
     /// Why the node must not vote.
     package var reason: String
-    /// Milliseconds since 1970: the epochs whose boundary block has a later timestamp are open again.
+    /// Milliseconds since 1970: the epochs whose boundary block has a later timestamp are open again. The highest value
+    /// while that is not known yet.
     package var untilMilliseconds: UInt64
   }
 
@@ -48,19 +49,21 @@ package struct AbstentionMarker {
     return AbstentionMarker.after(UInt64(max(0, status.st_mtim.tv_sec)) * 1_000 + 1_000)
   }
 
-  /// Writes the marker; it is on the disk when this returns. The first reason stays, and the later time.
-  package func write(_ reason: String, foundMilliseconds: UInt64 = now()) throws {
-    let known = abstention
-    let until = AbstentionMarker.after(foundMilliseconds)
-    if let known, known.untilMilliseconds >= until { return }
-    let line = known?.reason ?? reason.split(whereSeparator: \.isNewline).joined(separator: " ")
-    try DurableFile.write(Array("\(line)\n\(AbstentionMarker.untilLabel)\(until)\n".utf8), to: path)
+  /// Writes the marker; it is on the disk when this returns. The first reason stays. The end is left open until
+  /// `settle`: a crash in between must not leave one that was set by a clock alone.
+  package func write(_ reason: String) throws {
+    let line = abstention?.reason ?? reason.split(whereSeparator: \.isNewline).joined(separator: " ")
+    try write(line, untilMilliseconds: .max)
   }
 
-  /// Puts off the end of a running abstention until after a timestamp that was seen in the chain.
-  package func extend(past timestampMilliseconds: UInt64) throws {
-    guard let known = abstention, known.untilMilliseconds < timestampMilliseconds else { return }
-    try write(known.reason, foundMilliseconds: timestampMilliseconds)
+  /// Sets the end of an abstention that has none yet: after now, and after the last block that is known here.
+  package func settle(tipMilliseconds: UInt64, nowMilliseconds: UInt64 = now()) throws {
+    guard let known = abstention, known.untilMilliseconds == .max else { return }
+    try write(known.reason, untilMilliseconds: AbstentionMarker.after(max(tipMilliseconds, nowMilliseconds)))
+  }
+
+  private func write(_ line: String, untilMilliseconds: UInt64) throws {
+    try DurableFile.write(Array("\(line)\n\(AbstentionMarker.untilLabel)\(untilMilliseconds)\n".utf8), to: path)
   }
 
   /// Removes the marker: voting is allowed again, in the epoch that began after it. It is gone from the disk when this

@@ -56,7 +56,7 @@ extension ChainStorage {
       opening.recovery.sequenceFloor = sequenceFloor
       if mustCompact { try storage.compact(keeping: records) }
       try journal.beginEpoch(opening.recovery.tip.epoch)
-      try marker.extend(past: opening.recovery.tip.timestampMilliseconds)
+      try marker.settle(tipMilliseconds: opening.recovery.tip.timestampMilliseconds)
       if let abstention = marker.abstention {
         opening.abstains = abstention.reason
         opening.abstainUntilMilliseconds = abstention.untilMilliseconds
@@ -100,7 +100,8 @@ extension ChainStorage {
         try marker.write("the journal holds a record that can't be read (\(error))")
       }
     }
-    return (journal, records, recovered.damage != nil)
+    let isWhole = recovered.damage == nil && records.count == recovered.records.count
+    return (journal, records, mustCompact: !isWhole)
   }
 
   private static func openStores(

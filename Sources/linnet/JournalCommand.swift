@@ -85,8 +85,9 @@ struct JournalCommand: AsyncParsableCommand {
       }
       fields.add("never voted", journal.neverVoted.map { $0 ? "yes: the marker is there" : "no" })
       if let reason = journal.abstains {
-        let until = Date(timeIntervalSince1970: Double(journal.abstainUntilMilliseconds ?? 0) / 1_000)
-        fields.add("abstains", "\(reason); until an epoch begins after \(until.formatted(.iso8601))")
+        let until = journal.abstainUntilMilliseconds.flatMap { $0 == .max ? nil : Double($0) / 1_000 }
+        let end = until.map { "an epoch begins after \(Date(timeIntervalSince1970: $0).formatted(.iso8601))" }
+        fields.add("abstains", "\(reason); until \(end ?? "a time that the next start sets")")
       }
       fields.add(
         "conflicts",

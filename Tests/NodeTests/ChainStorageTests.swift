@@ -124,6 +124,22 @@ import Wire
     third.storage.close()
   }
 
+  @Test func aRecordThatCannotBeReadIsLossOnce() async throws {
+    let scratch = try Scratch()
+    let lone = try LoneValidator()
+    let first = try Self.open(scratch, lone.genesis, neverVoted: true)
+    first.storage.persist([[0xff]]) { #expect($0) }
+    first.storage.close()
+    let second = try Self.open(scratch, lone.genesis, neverVoted: false, life: 2)
+    #expect(second.abstains?.contains("can't be read") == true)
+    // Once an epoch has begun that is late enough, nothing of it is left to be found again.
+    try second.storage.abstention.clear()
+    second.storage.close()
+    let third = try Self.open(scratch, lone.genesis, neverVoted: false, life: 3)
+    #expect(third.abstains == nil)
+    third.storage.close()
+  }
+
   @Test func aCheckpointTakesThePlaceOfTheRecords() async throws {
     let scratch = try Scratch()
     var lone = try LoneValidator()
