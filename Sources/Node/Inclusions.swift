@@ -2,23 +2,30 @@ import Primitives
 import Synchronization
 import Wire
 
-/// Which block made a transaction final, for the transactions of late.
+/// Which block made a transaction final, for this node's own transactions of late: others are asked of nobody, and a
+/// block may have thousands.
 final class Inclusions: Sendable {
   /// The most transactions remembered.
-  private static let capacity = 65_536
+  private static let capacity = 16_384
 
   private struct State {
     var heights = BoundedMap<Digest, UInt64>(capacity: capacity)
     var lastCommit: Int64?
   }
 
+  private let author: NodeID
   private let state = Mutex(State())
+
+  /// - Parameter author: whose transactions are noted.
+  init(of author: NodeID) { self.author = author }
 
   /// Notes final blocks.
   func add(_ blocks: [Verified<Block>]) {
     state.withLock { state in
       for block in blocks.map(\.value) {
-        for transaction in block.transactions { state.heights.insert(block.header.height, forKey: transaction.id) }
+        for transaction in block.transactions where transaction.author == author {
+          state.heights.insert(block.header.height, forKey: transaction.id)
+        }
       }
       state.lastCommit = MonotonicClock.now().microseconds &+ WallTimeSource.offset().count
     }

@@ -19,7 +19,7 @@ final class NodeShell: CoreShell {
   let slashes: SlashLog
   let submissions = Submissions()
   let bell = CommitBell()
-  let inclusions = Inclusions()
+  let inclusions: Inclusions
   let logger: Logger
   /// Called once when the node must stop, with the reason.
   let onHalt: @Sendable (NodeError) -> Void
@@ -40,6 +40,7 @@ final class NodeShell: CoreShell {
     self.storage = storage
     self.validators = validators
     self.voteKeys = voteKeys
+    inclusions = Inclusions(of: voteKeys.own.id)
     self.slashes = slashes
     self.tap = tap
     self.logger = logger
@@ -183,6 +184,16 @@ final class NodeShell: CoreShell {
       if let before { datagrams.value?.forget(before) }
       if let address { datagrams.value?.known(address) }
     }
+  }
+
+  /// Forgets the sources of those who are no members any more.
+  func keepSources(of members: Set<NodeID>) {
+    let gone = sources.withLock { sources in
+      let gone = sources.filter { !members.contains($0.key) }
+      for member in gone.keys { sources[member] = nil }
+      return gone.values
+    }
+    for address in gone { datagrams.value?.forget(address) }
   }
 
   private func commit(_ blocks: [Verified<Block>], _ finalization: Certificate, _ events: [LedgerEvent]) {

@@ -167,6 +167,7 @@ final class RunningNode: Sendable {
       try? await Task.sleep(for: .seconds(RunningNode.sourceCheckSeconds))
       let members = await driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
       for member in members { shell.learnSource(of: member) }
+      shell.keepSources(of: Set(members))
     }
   }
 

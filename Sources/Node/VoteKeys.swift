@@ -19,7 +19,8 @@ package final class VoteKeys: Sendable {
   private static let unfinished = ".new"
 
   private let directory: String
-  private let own: SigningKey
+  /// The node's own key.
+  let own: SigningKey
   private let kept: Mutex<[SigningKey]>
 
   /// Reads the keys of a data directory. A key that can't be read stops the node: it may be that of this epoch.
