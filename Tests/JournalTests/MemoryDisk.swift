@@ -57,6 +57,19 @@ final class MemoryDisk: Disk {
       })
   }
 
+  /// What is left after the power failed while `kept` of the bytes that were written behind each file's last sync had
+  /// reached the disk.
+  func afterCrash(keeping kept: Int) -> MemoryDisk {
+    let whole = state.withLock { $0 }
+    let crashed = afterCrash(losing: true)
+    crashed.set { state in
+      for (id, file) in whole.files where file.content.count > file.durable.count {
+        state.files[id]?.content = Array(file.durable + file.content[file.durable.count...].prefix(kept))
+      }
+    }
+    return crashed
+  }
+
   /// The content of a file by the end of its path.
   func content(_ name: String) -> [UInt8]? {
     state.withLock { state in
