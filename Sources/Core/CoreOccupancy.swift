@@ -22,7 +22,7 @@ extension NodeCore {
   public var occupancy: [CoreOccupancy] {
     var all = [
       CoreOccupancy(name: "mempool", count: mempool.count, limit: Mempool.maximumTransactions),
-      CoreOccupancy(name: "mempoolAccounts", count: mempool.accounts.count, limit: Mempool.maximumTransactions),
+      CoreOccupancy(name: "mempoolAccounts", count: mempool.accountCount, limit: Mempool.maximumTransactions),
       CoreOccupancy(name: "outbox", count: outbox.pending.count, limit: Outbox.maximumPending),
       CoreOccupancy(name: "refusals", count: refusals.count, limit: refusals.capacity),
       CoreOccupancy(name: "leasesStarted", count: leases.started.count, limit: LeaseKeeper.maximumLeases),

@@ -158,6 +158,9 @@ public struct Mempool: Sendable {
   /// The accounts that have transactions waiting.
   public var accounts: [NodeID] { perAccount.keys }
 
+  /// The number of accounts that have transactions waiting.
+  public var accountCount: Int { perAccount.count }
+
   /// The ids of all that waits.
   public var transactionIDs: [Digest] { ids.keys }
 

@@ -1,7 +1,7 @@
 // How a node that is far behind gets to the present without executing every block.
 //
-// 1. It begins when a peer speaks in an epoch whose validators are not known here, which is two or more later than the
-//    node's own. (Anything nearer is a matter of the chain of blocks alone.)
+// 1. It begins when a peer speaks in an epoch that is two or more later than the node's own, whether its validators are
+//    known here or not. (Anything nearer is a matter of the chain of blocks alone.)
 // 2. Links: some peers, in turn, are asked for the links of the epochs from the latest known set on. Only links whose
 //    certificates verify reach this place, so a peer can withhold, never mislead; the latest link of any peer counts.
 // 3. Decide: a boundary that is more than `distance` blocks ahead is worth its state; otherwise, and whenever no peer
@@ -123,7 +123,7 @@ public struct StateSync: Sendable {
 
   /// Rule 1.
   mutating func peerIsAhead(_ peer: NodeID, height: UInt64, now: Instant, into actions: inout [SyncAction]) {
-    if ahead.count < StateSync.maximumAhead { ahead.insert(peer) }
+    noteAhead(peer)
     guard case .resting(let until) = phase else { return }
     guard now >= until else {
       actions.append(.useChain([peer]))
@@ -159,6 +159,10 @@ public struct StateSync: Sendable {
       askNext(height: height, now: now, into: &actions)
     case .fetching(let fetch): go(on: fetch, height: height, now: now, into: &actions)
     }
+  }
+
+  private mutating func noteAhead(_ peer: NodeID) {
+    if ahead.count < StateSync.maximumAhead { ahead.insert(peer) }
   }
 
   // MARK: Links
@@ -203,7 +207,7 @@ public struct StateSync: Sendable {
       askNext(height: height, now: now, into: &actions)
       return
     }
-    ahead.insert(peer)
+    noteAhead(peer)
     actions.append(.learned(news, known))
     // There may be more: each answer proves later epochs, so this comes to an end.
     ask(peer, &round, now: now, into: &actions)
@@ -296,7 +300,7 @@ public struct StateSync: Sendable {
 
   /// How full every bounded collection is.
   var occupancy: [CoreOccupancy] {
-    var all = [CoreOccupancy(name: "syncAhead", count: ahead.count, limit: StateSync.maximumAhead + 1)]
+    var all = [CoreOccupancy(name: "syncAhead", count: ahead.count, limit: StateSync.maximumAhead)]
     if case .linking(let round) = phase {
       all.append(CoreOccupancy(name: "syncToAsk", count: round.toAsk.count, limit: StateSync.maximumLinkPeers))
     }

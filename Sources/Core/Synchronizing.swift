@@ -18,7 +18,12 @@ extension NodeCore {
       if admitServing(peer, now: now) { effects.append(.serveEpochs(fromEpoch: epoch, to: peer)) }
     case .snapshotRequest(let height, let key):
       if admitServing(peer, now: now) { effects.append(.serveSnapshot(height: height, covering: key, to: peer)) }
-    default: return false
+    default:
+      // Rule 1 of StateSync.swift: known sets may be far ahead of the chain here, when links came and no state did.
+      if let epoch = message.value.epoch, epoch > nextValidators.epoch {
+        sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
+      }
+      return false
     }
     perform(actions, now: now, into: &effects)
     return true
@@ -92,5 +97,16 @@ extension NodeCore {
     beginEpoch(at: .beginning(after: link.header), boundary: finalization, now: now, into: &effects)
     step(consensus: .start(links: links.members), now: now, into: &effects)
     needsHousekeeping = true
+  }
+}
+
+extension ConsensusMessage {
+  /// The epoch that the sender shows to have come to; nil for what shows none.
+  fileprivate var epoch: UInt64? {
+    switch self {
+    case .vote(let vote), .proposal(_, let vote): vote.subject.epoch
+    case .certificate(let certificate), .chain(_, let certificate): certificate.subject.epoch
+    default: nil
+    }
   }
 }
