@@ -30,10 +30,10 @@ extension BlockExecution {
     var last: PendingKey?
     var isCutOff = false
     var cursor = resumes
-    while let (key, mark) = state.pending.entry(after: cursor) {
+    while let (key, _) = triesAll ? state.pending.entry(after: cursor) : state.fresh.entry(after: cursor) {
       cursor = key
-      guard mark.isFresh || triesAll, let job = state.jobs[key.job] else { continue }
-      if mark.isFresh, !mayDraw(job) { continue }
+      guard let job = state.jobs[key.job] else { continue }
+      if state.fresh[key] != nil, !mayDraw(job) { continue }
       if tries >= LedgerBounds.maximumDrawsPerBlock || assigned >= parameters.maximumAssignmentsPerBlock {
         isCutOff = true
         break
@@ -43,9 +43,8 @@ extension BlockExecution {
       if let index = draw(job, among: providers) {
         assign(job, to: &providers[index].record, of: providers[index].id)
         assigned += 1
-      } else if mark.isFresh {
-        state.pending[key] = PendingMark(isFresh: false)
-        chain.freshCount -= 1
+      } else {
+        leaveFresh(key)
       }
     }
     if isCutOff {

@@ -33,7 +33,7 @@ extension LedgerReader {
       accounts: all(view.accounts), providers: all(view.providers), jobs: all(view.jobs), leases: all(view.leases),
       holdings: all(view.holdings), deadlines: all(view.deadlines), pending: all(view.pending),
       attestations: all(view.attestations), chain: all(view.chain), network: all(view.network),
-      validators: all(view.validators), epochs: all(view.epochs), voteKeys: all(view.voteKeys)
+      validators: all(view.validators), epochs: all(view.epochs), voteKeys: all(view.voteKeys), fresh: all(view.fresh)
     ).leaves
   }
 
@@ -114,7 +114,8 @@ extension LedgerReader {
     func count<Key, Value>(_ layered: Layered<Key, Value>) -> UInt64 {
       layered.entries().reduce(0) { sum, _ in sum + 1 }
     }
-    let fresh = view.pending.entries().reduce(UInt64(0)) { $0 + ($1.value.isFresh ? 1 : 0) }
+    let fresh = count(view.fresh)
+    require(view.fresh.entries().allSatisfy { view.pending[$0.key] != nil }, "a fresh job is not pending")
     require(count(view.deadlines) == deadlines, "there are \(count(view.deadlines)) deadlines, not \(deadlines)")
     require(count(view.pending) == pending, "there are \(count(view.pending)) jobs in line, not \(pending)")
     require(count(view.holdings) == live, "there are \(count(view.holdings)) holdings, not \(live)")

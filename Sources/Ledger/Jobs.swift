@@ -59,17 +59,24 @@ extension BlockExecution {
     job.pendingInBlock = chain.height
     job.deadlineMilliseconds = now.clampedSum(window)
     state.deadlines[job.deadline(isTidying: false)] = Present()
-    state.pending[job.pendingKey] = PendingMark(isFresh: true)
+    state.pending[job.pendingKey] = Present()
+    state.fresh[job.pendingKey] = Present()
     chain.freshCount += 1
   }
 
   /// Takes a pending job out of the queue, to be assigned or ended.
   mutating func leavePending(_ job: inout JobRecord) {
-    guard let mark = state.pending[job.pendingKey] else { preconditionFailure("a pending job has its mark") }
-    if mark.isFresh { chain.freshCount -= 1 }
+    leaveFresh(job.pendingKey)
     state.pending[job.pendingKey] = nil
     state.deadlines[job.deadline(isTidying: false)] = nil
     job.deadlineMilliseconds = 0
+  }
+
+  /// A block has drawn for a pending job, or it needs no draw.
+  mutating func leaveFresh(_ key: PendingKey) {
+    guard state.fresh[key] != nil else { return }
+    state.fresh[key] = nil
+    chain.freshCount -= 1
   }
 
   /// Another attempt, or the end (rule 3). The live lease has been ended.

@@ -149,6 +149,7 @@ extension StateTables {
     case .validators: return insert(into: &validators)
     case .epochs: return insert(into: &epochs)
     case .voteKeys: return insert(into: &voteKeys)
+    case .fresh: return insert(into: &fresh)
     }
   }
 }

@@ -131,17 +131,6 @@ struct VoteKeyOwner: Hashable, Sendable, WireCodable {
   init(from reader: inout WireReader) throws(WireError) { node = try reader.nodeID() }
 }
 
-/// Whether a block has drawn for a pending job yet.
-struct PendingMark: Hashable, Sendable, WireCodable {
-  /// True until the first draw: a draw is due.
-  var isFresh: Bool
-
-  init(isFresh: Bool) { self.isFresh = isFresh }
-
-  func encode(into writer: inout WireWriter) { writer.bool(isFresh) }
-  init(from reader: inout WireReader) throws(WireError) { isFresh = try reader.bool() }
-}
-
 /// Something that happens at a ledger time: urgent ones first, then by time and id.
 struct Deadline: Hashable, StateKey {
   enum Subject: UInt8 {

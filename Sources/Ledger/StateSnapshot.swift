@@ -123,6 +123,7 @@ extension StateView {
       case .validators: value(validators)
       case .epochs: value(epochs)
       case .voteKeys: value(voteKeys)
+      case .fresh: value(fresh)
       }
     return found.map { SnapshotEntry(table: first, key: key, value: $0) }
   }

@@ -16,6 +16,7 @@ enum TableNumber: UInt8, CaseIterable {
   case validators = 11
   case epochs = 12
   case voteKeys = 13
+  case fresh = 14
 }
 
 /// The final state: every table and the tree over them.
@@ -26,13 +27,15 @@ struct StateTables: Sendable {
   var leases = Table<Digest, LeasePlace>()
   var holdings = Table<HoldingKey, Present>()
   var deadlines = Table<Deadline, Present>()
-  var pending = Table<PendingKey, PendingMark>()
+  var pending = Table<PendingKey, Present>()
   var attestations = Table<AttestationKey, Liveness>()
   var chain = Table<SoleKey, ChainRecord>()
   var network = Table<SoleKey, NetworkRecord>()
   var validators = Table<NodeID, ValidatorRecord>()
   var epochs = Table<EpochKey, EpochRecord>()
   var voteKeys = Table<NodeID, VoteKeyOwner>()
+  /// Those of `pending` that no block has drawn for yet: a draw is due.
+  var fresh = Table<PendingKey, Present>()
 
   /// Takes in the changes of a block.
   mutating func merge(_ changes: StateChanges) {
@@ -52,6 +55,7 @@ struct StateTables: Sendable {
     merge(changes.validators, into: &validators)
     merge(changes.epochs, into: &epochs)
     merge(changes.voteKeys, into: &voteKeys)
+    merge(changes.fresh, into: &fresh)
   }
 }
 
@@ -63,13 +67,14 @@ struct StateChanges: Sendable {
   var leases: Table<Digest, LeasePlace?>
   var holdings: Table<HoldingKey, Present?>
   var deadlines: Table<Deadline, Present?>
-  var pending: Table<PendingKey, PendingMark?>
+  var pending: Table<PendingKey, Present?>
   var attestations: Table<AttestationKey, Liveness?>
   var chain: Table<SoleKey, ChainRecord?>
   var network: Table<SoleKey, NetworkRecord?>
   var validators: Table<NodeID, ValidatorRecord?>
   var epochs: Table<EpochKey, EpochRecord?>
   var voteKeys: Table<NodeID, VoteKeyOwner?>
+  var fresh: Table<PendingKey, Present?>
 
   /// The same changes as leaves of the tree.
   var leaves: [MerkleTree.Change] {
@@ -95,6 +100,7 @@ struct StateChanges: Sendable {
     add(.validators, validators)
     add(.epochs, epochs)
     add(.voteKeys, voteKeys)
+    add(.fresh, fresh)
     return leaves
   }
 }
@@ -107,13 +113,14 @@ struct StateView: Sendable {
   var leases: Layered<Digest, LeasePlace>
   var holdings: Layered<HoldingKey, Present>
   var deadlines: Layered<Deadline, Present>
-  var pending: Layered<PendingKey, PendingMark>
+  var pending: Layered<PendingKey, Present>
   var attestations: Layered<AttestationKey, Liveness>
   var chain: Layered<SoleKey, ChainRecord>
   var network: Layered<SoleKey, NetworkRecord>
   var validators: Layered<NodeID, ValidatorRecord>
   var epochs: Layered<EpochKey, EpochRecord>
   var voteKeys: Layered<NodeID, VoteKeyOwner>
+  var fresh: Layered<PendingKey, Present>
 
   /// A view with `below`, the newest first, above `base`.
   init(base: StateTables, below: [StateChanges]) {
@@ -130,6 +137,7 @@ struct StateView: Sendable {
     validators = Layered(base: base.validators, below: below.map(\.validators))
     epochs = Layered(base: base.epochs, below: below.map(\.epochs))
     voteKeys = Layered(base: base.voteKeys, below: below.map(\.voteKeys))
+    fresh = Layered(base: base.fresh, below: below.map(\.fresh))
   }
 
   /// What was changed in this view.
@@ -138,7 +146,7 @@ struct StateView: Sendable {
       accounts: accounts.changes, providers: providers.changes, jobs: jobs.changes, leases: leases.changes,
       holdings: holdings.changes, deadlines: deadlines.changes, pending: pending.changes,
       attestations: attestations.changes, chain: chain.changes, network: network.changes,
-      validators: validators.changes, epochs: epochs.changes, voteKeys: voteKeys.changes)
+      validators: validators.changes, epochs: epochs.changes, voteKeys: voteKeys.changes, fresh: fresh.changes)
   }
 
   /// The lease with an id, and its job.
