@@ -13,8 +13,7 @@ struct ChainPiece: Sendable {
 /// A request for the chain that is under way.
 struct ChainRequest: Sendable {
   let peer: NodeID
-  /// When it counts as lost.
-  let lostAt: Instant
+  let askedAt: Instant
 }
 
 // Catching up over many blocks: several ranges of heights are asked for at once, of different peers, so that what a
@@ -35,20 +34,24 @@ extension SimplexMachine {
     while chainRequests.isEmpty || chainRequests.count + chainPieces.count < limit, let height = nextUnaskedHeight,
       let peer = pickForChain(height)
     {
-      // Answers are long: whoever waits in vain waits longer the next time, so that a slow path is not filled twice.
-      let timeout = settings.fetchInterval * (1 << Int64(min(chainLosses, 4)))
-      chainRequests[height] = ChainRequest(peer: peer, lostAt: now + timeout)
+      chainRequests[height] = ChainRequest(peer: peer, askedAt: now)
       if chainAsksLeft > 0 { chainAsksLeft -= 1 }
       sendAtOnce(.chainRequest(fromHeight: height), to: .node(peer))
     }
   }
 
   /// When the oldest request under way counts as lost.
-  var chainRetryAt: Instant? { chainRequests.values.map(\.lostAt).min() }
+  var chainRetryAt: Instant? { chainRequests.map { $0.value.askedAt + chainTimeout($0.key) }.min() }
+
+  /// After how long a request counts as lost. Answers are long: whoever waits in vain waits longer the next time, so that
+  /// a slow path is not filled twice; and only the lowest range is urgent.
+  private func chainTimeout(_ height: UInt64) -> Microseconds {
+    settings.fetchInterval * (1 << Int64(min(chainLosses, 4))) * (height > tip.height + 1 ? 4 : 1)
+  }
 
   private mutating func forgetChainRequests() {
     for (height, request) in chainRequests {
-      let isLost = now >= request.lostAt
+      let isLost = now >= request.askedAt + chainTimeout(height)
       guard isLost || height <= tip.height else { continue }
       chainRequests.removeValue(forKey: height)
       // Higher ranges may lie beyond what there is; the lowest does not.
