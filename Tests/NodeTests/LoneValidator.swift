@@ -92,7 +92,7 @@ struct LoneValidator {
     }
   }
 
-  private mutating func step(_ input: CoreInput) {
+  mutating func step(_ input: CoreInput) {
     var inputs = [input]
     while !inputs.isEmpty {
       var effects: [CoreEffect] = []
