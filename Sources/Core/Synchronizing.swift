@@ -10,10 +10,11 @@ extension NodeCore {
   mutating func takeSyncMessage(
     _ message: Verified<ConsensusMessage>, from peer: NodeID, now: Instant, into effects: inout [CoreEffect]
   ) -> Bool {
-    var actions: [SyncAction] = []
     switch message.value {
-    case .epochs: sync.take(message.epochLinks, from: peer, height: ledger.finalHeight, now: now, into: &actions)
-    case .snapshot(let chunk): sync.take(chunk, from: peer, height: ledger.finalHeight, now: now, into: &actions)
+    case .epochs:
+      sync(now: now, into: &effects) { $0.take(message.epochLinks, from: peer, height: $1, now: now, into: &$2) }
+    case .snapshot(let chunk):
+      sync(now: now, into: &effects) { $0.take(chunk, from: peer, height: $1, now: now, into: &$2) }
     case .epochRequest(let epoch):
       if admitServing(peer, now: now) { effects.append(.serveEpochs(fromEpoch: epoch, to: peer)) }
     case .snapshotRequest(let height, let key):
@@ -25,7 +26,6 @@ extension NodeCore {
       }
       return false
     }
-    perform(actions, now: now, into: &effects)
     return true
   }
 

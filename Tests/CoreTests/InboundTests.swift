@@ -1,6 +1,7 @@
 import Core
 import Primitives
 import Sodium
+import Synchronization
 import Testing
 import Wire
 
@@ -147,5 +148,69 @@ import Wire
     let received = inbound.frame(LinkMessage.service(message).encoded, from: peer)
     #expect(received.inputs.isEmpty && received.refused.isEmpty)
     #expect(received.service?.number == 5)
+  }
+
+  @Test func aTransactionsSignatureIsCheckedOnceHoweverOftenItComes() throws {
+    let checks = Mutex(0)
+    let known = Mutex(OrderedSet<Digest>())
+    let cluster = try Cluster(1)
+    let verifier = Verifier(
+      networkID: network,
+      known: VerifiedMessages(
+        contains: { id in known.withLock { $0.contains(id) } }, insert: { id in known.withLock { _ = $0.insert(id) } })
+    ) { signature, bytes, signer in
+      checks.withLock { $0 += 1 }
+      return Sodium.verify(signature, of: bytes, by: signer)
+    }
+    let inbound = Inbound(verifier: verifier, validators: KnownValidators(cluster.genesis.validatorSet))
+    let transactions = (1...20).map { transfer(stranger, sequence: $0) }
+    let header = BlockHeader(
+      epoch: 0, view: 1, height: 1, parentID: network, parentView: 0, timestampMilliseconds: 1,
+      transactionsRoot: Block.transactionsRoot(transactions.map(\.value.id)), stateRoot: .zero, nextValidators: .zero,
+      reveal: .zero)
+    let block = try #require(Verified<Block>(header: header, transactions: transactions)).value
+    let vote = validator.vote(.notarize(epoch: 0, view: 1, parentView: 0, blockID: block.id), as: 0).value
+    let gossip = LinkMessage.gossip(.publish(transactions.map(\.value.envelope))).encoded
+    for _ in 0..<3 { #expect(inbound.frame(gossip, from: peer).refused.isEmpty) }
+    #expect(checks.withLock { $0 } == 20)
+    #expect(inbound.frame(LinkMessage.consensus(.proposal(block, vote)).encoded, from: peer).refused.isEmpty)
+    #expect(inbound.frame(LinkMessage.consensus(.blocks([block])).encoded, from: peer).refused.isEmpty)
+    #expect(checks.withLock { $0 } == 21, "the leader's vote")
+    // Another signature under the same content is another message.
+    let bad = try forged(transactions[0].value.envelope)
+    #expect(inbound.frame(LinkMessage.gossip(.publish([bad])).encoded, from: peer).refused == ["gossip.badSignature"])
+  }
+
+  @Test func whoSpeaksInAnUnknownEpochIsNotPunished() throws {
+    let frame = { (epoch: UInt64) in
+      LinkMessage.consensus(.vote(validator.vote(.nullify(epoch: epoch, view: 1), as: 0).value)).encoded
+    }
+    let sets = try Cluster(1).genesis.validatorSet.inEpoch(5)
+    let inbound = Inbound(
+      verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) }, validators: KnownValidators(sets))
+    let later = inbound.frame(frame(6), from: peer)
+    #expect(later.refused == ["consensus.unknownEpoch"] && later.inputs.count == 1)
+    guard case .laterEpoch(let from)? = later.inputs.first else {
+      Issue.record("the core must hear of it")
+      return
+    }
+    #expect(from == peer)
+    let older = inbound.frame(frame(4), from: peer)
+    #expect(older.refused == ["consensus.unknownEpoch"] && older.inputs.isEmpty)
+  }
+
+  @Test func theBookKeepsWhatItWasToldOfLast() throws {
+    let genesis = try Cluster(2).genesis
+    var book = ValidatorBook(genesis: genesis)
+    #expect(book.latest.epoch == 1 && book[0]?.epoch == 0 && book[2] == nil)
+    for epoch in 2...20 as ClosedRange<UInt64> { book.insert(genesis.validatorSet.inEpoch(epoch)) }
+    #expect(book.latest.epoch == 20 && book[3] == nil && book[14] != nil)
+    // A set that is still in use is told of again; the latest stays what it was.
+    book.insert(genesis.validatorSet.inEpoch(3))
+    #expect(book.latest.epoch == 20 && book[3]?.epoch == 3)
+    for _ in 0..<20 { book.insert(genesis.validatorSet.inEpoch(4)) }
+    #expect(book[3] != nil && book[20] != nil)
+    let all = (0...30 as ClosedRange<UInt64>).filter { book[$0] != nil }
+    #expect(all.count <= ValidatorBook.capacity + 1)
   }
 }
