@@ -105,9 +105,10 @@ struct AccountJSON: Decodable, Equatable {
   var nonce: UInt64
   var escrowMicrocredits: UInt64
   var bondedMicrocredits: UInt64
+  /// What of the bonded credits is a validator's stake.
   var stakeMicrocredits: UInt64
 
-  var total: UInt64 { balanceMicrocredits + escrowMicrocredits + bondedMicrocredits + stakeMicrocredits }
+  var total: UInt64 { balanceMicrocredits + escrowMicrocredits + bondedMicrocredits }
 }
 
 struct BlockJSON: Decodable {

@@ -53,7 +53,7 @@ extension Acceptance {
         let joining = try #require(try net.validators(1).validators.first { $0.id == ids[6] })
         #expect(joining.state == "joining", "\(joining)")
         let holds = try #require([joined, left, rotated].compactMap(\.holdsFromEpoch).max())
-        try reach(holds + 1, net, &trickle)
+        try reach(holds + 2, net, &trickle)
 
         let after = try net.validators(1)
         let members = Dictionary(uniqueKeysWithValues: after.validators.map { ($0.id, $0) })

@@ -57,10 +57,10 @@ extension Acceptance {
           try net.crashAndWait(node)
           let own = votes.read(directory: net.journal(of: node))
           #expect(own > 0)
-          let whole = try run([Requirement.binary, "journal", "inspect", net.journal(of: node)])
+          let whole = try net.inspect(node)
           #expect(whole.code == 0, "\(whole.described)")
           let done = try damage.apply(to: net.journal(of: node))
-          let seen = try run([Requirement.binary, "journal", "inspect", net.journal(of: node)])
+          let seen = try net.inspect(node)
           measured("node \(node): \(done); inspect", "exit code \(seen.code)")
           if damage != .deleted {
             #expect(damage.words.contains { seen.stdout.contains($0) }, "inspect says what it found: \(seen.described)")

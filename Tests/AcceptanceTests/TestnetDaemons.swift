@@ -6,8 +6,13 @@ import Glibc
 extension LocalTestnet {
   func file(_ node: Int, _ name: String) -> String { "\(directory)/node\(node)/\(name)" }
 
-  /// Where a node's journal is.
-  func journal(of node: Int) -> String { file(node, "journal") }
+  /// Where the segments of a node's journal are.
+  func journal(of node: Int) -> String { file(node, "journal/journal") }
+
+  /// `linnet journal inspect` of a node.
+  func inspect(_ node: Int, _ words: String...) throws -> Outcome {
+    try run([Requirement.binary, "journal", "inspect", "\(directory)/node\(node)"] + words)
+  }
 
   func connection(to node: Int) -> NodeConnection { NodeConnection(socket: file(node, "control.sock")) }
 
