@@ -36,11 +36,16 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
 
   /// The hash of the concatenation of two digests after a domain byte: an inner node of a hash tree.
   public init(domain: UInt8, _ left: Digest, _ right: Digest) {
-    var hasher = DigestHasher()
-    hasher.update([domain])
-    hasher.update(left.bytes)
-    hasher.update(right.bytes)
-    self = hasher.finish()
+    // One buffer on the stack: trees are made of these.
+    value = Bytes32.filled { output in
+      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 65) { buffer in
+        buffer[0] = domain
+        left.value.write(into: buffer, at: 1)
+        right.value.write(into: buffer, at: 33)
+        let status = crypto_generichash(output, 32, buffer.baseAddress, 65, nil, 0)
+        precondition(status == 0, "BLAKE2b of a valid length cannot fail")
+      }
+    }
   }
 
   /// The bytes in order.

@@ -78,7 +78,7 @@ public struct SnapshotChunk: Hashable, Sendable, WireCodable {
   /// The most bytes of a chunk's encoding.
   public static let maximumBytes = 1_536 * 1_024
   /// The deepest subtree.
-  public static let maximumDepth: UInt8 = 32
+  public static let maximumDepth: UInt8 = 64
 
   /// The height of the block.
   public let height: UInt64
@@ -88,8 +88,8 @@ public struct SnapshotChunk: Hashable, Sendable, WireCodable {
   public let prefix: Digest
   /// The entries, ascending by key hash.
   public let entries: [SnapshotEntry]
-  /// From the root's children down to the subtree's own sibling: `depth` of them, or fewer when a single entry or none
-  /// is what lies on the way.
+  /// From the root's children down to the subtree's own sibling: `depth` of them; those at the end that are empty are
+  /// left out.
   public let siblings: [MerkleSibling]
 
   /// A chunk.

@@ -902,12 +902,12 @@ class SnapshotChunk(Struct):
     def __init__(self):
         super().__init__(
             ("height", VARINT), ("depth", U8), ("prefix", DIGEST), ("entries", Array(16384, SNAPSHOT_ENTRY)),
-            ("siblings", Array(32, MERKLE_SIBLING)), check=self.fits)
+            ("siblings", Array(64, MERKLE_SIBLING)), check=self.fits)
 
     def fits(self, value):
-        behind = (1 << 256 - value["depth"]) - 1 if value["depth"] <= 32 else 0
+        behind = (1 << 256 - value["depth"]) - 1 if value["depth"] <= 64 else 0
         return (
-            value["depth"] <= 32
+            value["depth"] <= 64
             and len(value["siblings"]) <= value["depth"]
             and int(value["prefix"], 16) & behind == 0
             and len(encode(Struct(*self.fields), value)) <= 1572864
@@ -915,7 +915,7 @@ class SnapshotChunk(Struct):
 
     def random(self, rng):
         value = super().random(rng)
-        depth = value["depth"] = rng.randint(0, 32)
+        depth = value["depth"] = rng.randint(0, 64)
         value["prefix"] = f"{rng.getrandbits(depth) << 256 - depth if depth else 0:064x}"
         value["siblings"] = [MERKLE_SIBLING.random(rng) for _ in range(rng.choice([depth, rng.randint(0, depth)]))]
         return value

@@ -626,11 +626,11 @@ struct Refusal: Sendable, CustomStringConvertible {
       Refusal("MerkleSibling", "tag 3", .unknownTag(what: "merkle sibling")) { $0.raw([3]) },
       Refusal("MerkleSibling", "a digest beside no entry", .trailingBytes) { $0.raw([0] + Digest.zero.bytes) },
       Refusal("MerkleSibling", "a leaf without its value", .truncated) { $0.raw([1] + Digest.zero.bytes) },
-      Refusal("SnapshotChunk", "depth 33", bad, chunk(depth: 33)),
+      Refusal("SnapshotChunk", "depth 65", bad, chunk(depth: 65)),
       Refusal("SnapshotChunk", "more siblings than bits", bad, chunk(siblings: [2, 0, 0])),
       Refusal(
-        "SnapshotChunk", "33 siblings", .tooLong(what: "snapshot siblings"),
-        chunk(depth: 32, siblings: [33] + [UInt8](repeating: 0, count: 33))),
+        "SnapshotChunk", "65 siblings", .tooLong(what: "snapshot siblings"),
+        chunk(depth: 64, siblings: [65] + [UInt8](repeating: 0, count: 65))),
       Refusal("SnapshotChunk", "a bit behind its prefix", prefix, chunk(prefix: [0xc0])),
       Refusal(
         "SnapshotChunk", "the last bit behind its prefix", prefix, chunk(prefix: [UInt8](repeating: 0, count: 31) + [1])
