@@ -1,55 +1,55 @@
 /// A set that iterates in the order of its members. The only set of the pure targets.
 public struct OrderedSet<Member: Comparable>: Sequence {
-  private var table = Table<Member, Void>()
+  @usableFromInline var table = Table<Member, Void>()
 
   /// An empty set.
-  public init() {}
+  @inlinable public init() {}
 
   /// The set of the given members.
-  public init(_ members: some Sequence<Member>) {
+  @inlinable public init(_ members: some Sequence<Member>) {
     for member in members { insert(member) }
   }
 
   /// The number of members.
-  public var count: Int { table.count }
+  @inlinable public var count: Int { table.count }
 
   /// True when there is no member.
-  public var isEmpty: Bool { table.isEmpty }
+  @inlinable public var isEmpty: Bool { table.isEmpty }
 
   /// True when `member` is in the set.
-  public func contains(_ member: Member) -> Bool { table.contains(member) }
+  @inlinable public func contains(_ member: Member) -> Bool { table.contains(member) }
 
   /// Adds a member; false when it was there.
-  @discardableResult public mutating func insert(_ member: Member) -> Bool {
+  @inlinable @discardableResult public mutating func insert(_ member: Member) -> Bool {
     if table.contains(member) { return false }
     table.updateValue((), forKey: member)
     return true
   }
 
   /// Removes a member; false when it was not there.
-  @discardableResult public mutating func remove(_ member: Member) -> Bool {
+  @inlinable @discardableResult public mutating func remove(_ member: Member) -> Bool {
     table.removeValue(forKey: member) != nil
   }
 
   /// Removes every member.
-  public mutating func removeAll() { table.removeAll() }
+  @inlinable public mutating func removeAll() { table.removeAll() }
 
   /// The smallest member.
-  public var first: Member? { table.first?.key }
+  @inlinable public var first: Member? { table.first?.key }
 
   /// The smallest member above `member`.
-  public func first(after member: Member) -> Member? { table.firstEntry(after: member)?.key }
+  @inlinable public func first(after member: Member) -> Member? { table.firstEntry(after: member)?.key }
 
   /// The members in order.
-  public var members: [Member] { table.keys }
+  @inlinable public var members: [Member] { table.keys }
 
   /// An iterator over the members in order.
-  public func makeIterator() -> IndexingIterator<[Member]> { members.makeIterator() }
+  @inlinable public func makeIterator() -> IndexingIterator<[Member]> { members.makeIterator() }
 }
 
 extension OrderedSet: Sendable where Member: Sendable {}
 
 extension OrderedSet: Equatable {
   /// True when both are the same value.
-  public static func == (left: OrderedSet, right: OrderedSet) -> Bool { left.members == right.members }
+  @inlinable public static func == (left: OrderedSet, right: OrderedSet) -> Bool { left.members == right.members }
 }

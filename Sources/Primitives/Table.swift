@@ -8,28 +8,30 @@ public struct Table<Key: Comparable, Value> {
     @usableFromInline var keys: [Key]
     @usableFromInline var values: [Value]
 
-    @usableFromInline init(keys: [Key], values: [Value]) {
+    @inlinable init(keys: [Key], values: [Value]) {
       self.keys = keys
       self.values = values
     }
   }
 
   /// A chunk that reaches this length is split in two.
-  @usableFromInline static var chunkLimit: Int { 128 }
+  @inlinable static var chunkLimit: Int { 128 }
 
   @usableFromInline var chunks: [Chunk] = []
 
+  @usableFromInline var entryCount = 0
+
   /// The number of entries.
-  public private(set) var count = 0
+  @inlinable public var count: Int { entryCount }
 
   /// An empty table.
-  public init() {}
+  @inlinable public init() {}
 
   /// True when there is no entry.
-  public var isEmpty: Bool { count == 0 }
+  @inlinable public var isEmpty: Bool { count == 0 }
 
   /// The index of the chunk that holds or would hold `key`; the table must not be empty.
-  @usableFromInline func chunkIndex(for key: Key) -> Int {
+  @inlinable func chunkIndex(for key: Key) -> Int {
     var low = 0
     var high = chunks.count
     while high - low > 1 {
@@ -40,7 +42,7 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// The first index in `keys` whose key is not below `key`.
-  @usableFromInline func lowerBound(_ keys: [Key], _ key: Key) -> Int {
+  @inlinable func lowerBound(_ keys: [Key], _ key: Key) -> Int {
     var low = 0
     var high = keys.count
     while low < high {
@@ -50,7 +52,7 @@ public struct Table<Key: Comparable, Value> {
     return low
   }
 
-  @usableFromInline func position(of key: Key) -> (chunk: Int, index: Int)? {
+  @inlinable func position(of key: Key) -> (chunk: Int, index: Int)? {
     guard !chunks.isEmpty else { return nil }
     let chunk = chunkIndex(for: key)
     let index = lowerBound(chunks[chunk].keys, key)
@@ -59,10 +61,10 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// True when `key` has an entry.
-  public func contains(_ key: Key) -> Bool { position(of: key) != nil }
+  @inlinable public func contains(_ key: Key) -> Bool { position(of: key) != nil }
 
   /// The value of `key`; assigning nil removes the entry.
-  public subscript(key: Key) -> Value? {
+  @inlinable public subscript(key: Key) -> Value? {
     get {
       guard let at = position(of: key) else { return nil }
       return chunks[at.chunk].values[at.index]
@@ -73,7 +75,7 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// The value of `key`, or the default; mutation in place stores it.
-  public subscript(key: Key, default fallback: @autoclosure () -> Value) -> Value {
+  @inlinable public subscript(key: Key, default fallback: @autoclosure () -> Value) -> Value {
     get { self[key] ?? fallback() }
     _modify {
       let at: (chunk: Int, index: Int)
@@ -87,7 +89,7 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// Sets the value of `key` and returns the one it replaced.
-  @discardableResult public mutating func updateValue(_ value: Value, forKey key: Key) -> Value? {
+  @inlinable @discardableResult public mutating func updateValue(_ value: Value, forKey key: Key) -> Value? {
     if let at = position(of: key) {
       let old = chunks[at.chunk].values[at.index]
       chunks[at.chunk].values[at.index] = value
@@ -98,13 +100,13 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// Changes the value of `key` in place; nil, and `body` not called, when there is no entry.
-  public mutating func modify<Answer>(_ key: Key, _ body: (inout Value) -> Answer) -> Answer? {
+  @inlinable public mutating func modify<Answer>(_ key: Key, _ body: (inout Value) -> Answer) -> Answer? {
     guard let at = position(of: key) else { return nil }
     return body(&chunks[at.chunk].values[at.index])
   }
 
-  private mutating func insert(_ value: Value, forKey key: Key) -> (chunk: Int, index: Int) {
-    count += 1
+  @inlinable mutating func insert(_ value: Value, forKey key: Key) -> (chunk: Int, index: Int) {
+    entryCount += 1
     guard !chunks.isEmpty else {
       chunks.append(Chunk(keys: [key], values: [value]))
       return (0, 0)
@@ -128,9 +130,9 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// Removes the entry of `key` and returns its value.
-  @discardableResult public mutating func removeValue(forKey key: Key) -> Value? {
+  @inlinable @discardableResult public mutating func removeValue(forKey key: Key) -> Value? {
     guard let at = position(of: key) else { return nil }
-    count -= 1
+    entryCount -= 1
     chunks[at.chunk].keys.remove(at: at.index)
     let value = chunks[at.chunk].values.remove(at: at.index)
     if chunks[at.chunk].keys.isEmpty { chunks.remove(at: at.chunk) }
@@ -138,45 +140,45 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// Removes every entry.
-  public mutating func removeAll() {
+  @inlinable public mutating func removeAll() {
     chunks.removeAll()
-    count = 0
+    entryCount = 0
   }
 
   /// Removes the entries for which `condition` holds, visited in key order.
-  public mutating func removeAll(where condition: (Key, Value) -> Bool) {
+  @inlinable public mutating func removeAll(where condition: (Key, Value) -> Bool) {
     let doomed = filter { condition($0.key, $0.value) }.map(\.key)
     for key in doomed { removeValue(forKey: key) }
   }
 
   /// The entry with the smallest key.
-  public var first: (key: Key, value: Value)? {
+  @inlinable public var first: (key: Key, value: Value)? {
     guard let chunk = chunks.first else { return nil }
     return (chunk.keys[0], chunk.values[0])
   }
 
   /// The entry with the largest key.
-  public var last: (key: Key, value: Value)? {
+  @inlinable public var last: (key: Key, value: Value)? {
     guard let chunk = chunks.last else { return nil }
     return (chunk.keys[chunk.keys.count - 1], chunk.values[chunk.values.count - 1])
   }
 
   /// Removes and returns the entry with the smallest key.
-  public mutating func popFirst() -> (key: Key, value: Value)? {
+  @inlinable public mutating func popFirst() -> (key: Key, value: Value)? {
     guard let entry = first else { return nil }
     removeValue(forKey: entry.key)
     return entry
   }
 
   /// The entry with the smallest key above `key`.
-  public func firstEntry(after key: Key) -> (key: Key, value: Value)? {
+  @inlinable public func firstEntry(after key: Key) -> (key: Key, value: Value)? {
     var iterator = entries(from: key)
     guard let entry = iterator.next() else { return nil }
     return entry.key == key ? iterator.next() : entry
   }
 
   /// The entry with the largest key not above `key`.
-  public func lastEntry(upTo key: Key) -> (key: Key, value: Value)? {
+  @inlinable public func lastEntry(upTo key: Key) -> (key: Key, value: Value)? {
     guard !chunks.isEmpty else { return nil }
     let chunk = chunkIndex(for: key)
     let index = lowerBound(chunks[chunk].keys, key)
@@ -188,28 +190,34 @@ public struct Table<Key: Comparable, Value> {
   }
 
   /// The entries from `key` on, in key order.
-  public func entries(from key: Key) -> Iterator {
+  @inlinable public func entries(from key: Key) -> Iterator {
     guard !chunks.isEmpty else { return Iterator(chunks: chunks, chunk: 0, index: 0) }
     let chunk = chunkIndex(for: key)
     return Iterator(chunks: chunks, chunk: chunk, index: lowerBound(chunks[chunk].keys, key))
   }
 
   /// The keys in order.
-  public var keys: [Key] { chunks.flatMap(\.keys) }
+  @inlinable public var keys: [Key] { chunks.flatMap(\.keys) }
 
   /// The values in the order of their keys.
-  public var values: [Value] { chunks.flatMap(\.values) }
+  @inlinable public var values: [Value] { chunks.flatMap(\.values) }
 }
 
 extension Table: Sequence {
   /// Walks the entries in key order.
   public struct Iterator: IteratorProtocol, Sequence {
-    let chunks: [Chunk]
-    var chunk: Int
-    var index: Int
+    @usableFromInline let chunks: [Chunk]
+    @usableFromInline var chunk: Int
+    @usableFromInline var index: Int
+
+    @inlinable init(chunks: [Chunk], chunk: Int, index: Int) {
+      self.chunks = chunks
+      self.chunk = chunk
+      self.index = index
+    }
 
     /// The next entry, or nil at the end.
-    public mutating func next() -> (key: Key, value: Value)? {
+    @inlinable public mutating func next() -> (key: Key, value: Value)? {
       while chunk < chunks.count {
         if index < chunks[chunk].keys.count {
           defer { index += 1 }
@@ -223,10 +231,10 @@ extension Table: Sequence {
   }
 
   /// An iterator at the smallest key.
-  public func makeIterator() -> Iterator { Iterator(chunks: chunks, chunk: 0, index: 0) }
+  @inlinable public func makeIterator() -> Iterator { Iterator(chunks: chunks, chunk: 0, index: 0) }
 
   /// The number of entries.
-  public var underestimatedCount: Int { count }
+  @inlinable public var underestimatedCount: Int { count }
 }
 
 extension Table.Chunk: Sendable where Key: Sendable, Value: Sendable {}
@@ -234,7 +242,7 @@ extension Table: Sendable where Key: Sendable, Value: Sendable {}
 
 extension Table: Equatable where Value: Equatable {
   /// True when both are the same value.
-  public static func == (left: Table, right: Table) -> Bool {
+  @inlinable public static func == (left: Table, right: Table) -> Bool {
     left.count == right.count && left.elementsEqual(right) { $0.key == $1.key && $0.value == $1.value }
   }
 }
