@@ -28,7 +28,7 @@ package final class EpochLinkStore: Sendable {
   /// Opens the links in `directory`, which exists, and checks that each follows from those before it; their signatures
   /// were checked when they were added. What does not fit is cut off.
   ///
-  /// - Parameter verifier: checks what is added.
+  /// - Parameter verifier: checks what is added, and the last link anew: one behind a change that was lost does not fit.
   /// - Returns: the store, and how many bytes were cut off.
   package static func open(
     directory: String, genesis: Genesis, verifier: Verifier, disk: any Disk = SystemDisk()
@@ -46,7 +46,7 @@ package final class EpochLinkStore: Sendable {
     state.end = end
     let lastPath = directory + "/epoch-last"
     if let bytes = try? disk.readFile(lastPath), let link = try? EpochLink(decoding: bytes),
-      link.header.epoch >= state.set.epoch, (try? trusting.verify([link], from: state.set)) != nil
+      link.header.epoch >= state.set.epoch, (try? verifier.verify([link], from: state.set)) != nil
     {
       state.last = link
     } else if let extent = state.changes.last?.extent {
