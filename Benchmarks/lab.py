@@ -186,12 +186,20 @@ class Network:
             self.switch = Switch(nodes, delay_ms)
             self.addresses = self.switch.addresses
         self.ids = []
+        try:
+            self.prepare(nodes, validators, parameters, more_accounts)
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self, nodes, validators, parameters, more_accounts):
+        """Makes the keys, the configurations and the genesis."""
         for number in range(1, nodes + 1):
             os.mkdir(self.file(number, ""), 0o711)
             self.configure(number)
             words = [self.linnet, "init", "--config", self.file(number, "node.conf"), "--json"]
             self.ids.append(json.loads(subprocess.check_output(words, env=self.environment()))["id"])
-        keys = subprocess.check_output([program("bench-load"), "accounts", str(load_seed), str(load_accounts)], text=True)
+        keys = subprocess.check_output([program("bench-load"), "accounts", str(self.seed), str(self.accounts)], text=True)
         self.load_ids = keys.split()
         genesis = {
             "name": "benchmark", "createdMilliseconds": int(time.time() * 1000), "parameters": parameters or {},
@@ -200,7 +208,7 @@ class Network:
         }
         if more_accounts:
             more = subprocess.check_output(
-                [program("bench-load"), "accounts", str(load_seed + 1000), str(more_accounts)], text=True).split()
+                [program("bench-load"), "accounts", str(self.seed + 1000), str(more_accounts)], text=True).split()
             genesis["balances"] += [{"account": account, "amountMicrocredits": 10**6} for account in more]
         with open(self.genesis, "w") as file:
             json.dump(genesis, file)
