@@ -87,6 +87,7 @@ struct NodeControl: ControlService {
   /// Counts of what is no refusal.
   private static let ordinary: Set<String> = [
     "broadcast.delivered", "broadcast.duplicate", "broadcast.published", "consensus.certificateOfFinalView",
+    "consensus.olderEpoch", "consensus.relayed",
     "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
     "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
   ]

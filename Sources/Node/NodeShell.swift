@@ -109,7 +109,9 @@ final class NodeShell: CoreShell {
       storage.keep(links) { [self] error in haltForDisk("the links of epochs could not be kept", error) }
     case .installed(let install): self.install(install)
     case .serveChain(let height, let peer): serve(.chain, peer) { await $0.chain(from: height) }
-    case .serveEpochs(let epoch, let peer): serve(.epochs, peer) { await $0.epochs(from: epoch) }
+    case .serveEpochs(let epoch, let peer):
+      // Who asks waits for an answer, also for one that says that there is no later epoch.
+      serve(.epochs, peer) { await $0.epochs(from: epoch) ?? .epochs([]) }
     case .serveSnapshot(let height, let place, let peer):
       serve(.snapshot, peer) { await $0.snapshot(height: height, covering: place) }
     case .startLease(let order): withRunner { await $0.start(order) }
