@@ -63,7 +63,8 @@ extension Checker {
       if !nullified.contains(key) {
         report(
           4, at: now,
-          "block \(subject.blockID.short) of view \(subject.view) is final and skips view \(key), which nobody nullified")
+          "block \(subject.blockID.short) of view \(subject.view) is final and skips view \(key), which nobody nullified"
+        )
       }
       view += 1
     }
@@ -95,7 +96,8 @@ extension Checker {
       of: .notarize(epoch: header.epoch, view: header.view, parentView: header.parentView, blockID: id),
       to: isFirst ? nil : parentID, at: now)
     guard let leader = leader(header.epoch, header.view) else {
-      return report(1, at: now, "block \(header.height) is final in epoch \(header.epoch), whose committee nobody knows")
+      return report(
+        1, at: now, "block \(header.height) is final in epoch \(header.epoch), whose committee nobody knows")
     }
     let execution = reference.execute(block, leader: leader)
     guard case .success = execution else {
@@ -135,7 +137,9 @@ extension Checker {
   /// The committees that headers name are those that the ledger has.
   private mutating func checkCommittee(_ header: BlockHeader, _ state: LedgerReader, at now: Instant) {
     let parameters = genesis.parameters
-    if header.height == (header.epoch + 1) * parameters.epochBlocks, let set = state.validatorSet(epoch: header.epoch + 2) {
+    if header.height == (header.epoch + 1) * parameters.epochBlocks,
+      let set = state.validatorSet(epoch: header.epoch + 2)
+    {
       learn(set)
     }
     guard let next = sets[header.epoch + 1] else {

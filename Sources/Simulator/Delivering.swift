@@ -9,21 +9,22 @@ import Wire
 extension Simulation {
   /// Gives a node's core an input, and performs what follows.
   func step(_ number: Int, _ input: CoreInput) {
-    guard nodes[number].core != nil else { return }
+    let node = nodes[number]
+    guard node.core != nil else { return }
     var effects: [CoreEffect] = []
-    nodes[number].core?.step(input, now: now, into: &effects)
+    node.core?.step(input, now: now, into: &effects)
     perform(effects, of: number)
-    guard nodes[number].core != nil else { return }
+    // A core is large: it is looked at where it is, never copied.
+    guard let last = node.core?.identity.sequences.last, let next = node.core?.nextWake else { return }
     beginSync(number)
-    nodes[number].steps += 1
-    if nodes[number].steps % Simulation.occupancyInterval == 0 { checkOccupancy(number) }
-    guard let core = nodes[number].core else { return }
+    node.steps += 1
+    if node.steps % Simulation.occupancyInterval == 0 { checkOccupancy(number) }
     // The mark is kept ahead of use, as the daemon does.
-    nodes[number].disk.sequenceMark = max(nodes[number].disk.sequenceMark, core.identity.sequences.last)
-    let wake = max(core.nextWake, now + Microseconds(1))
-    if wake < nodes[number].wakeAt {
-      nodes[number].wakeAt = wake
-      queue.add(.tick(node: number, life: nodes[number].life), at: wake)
+    node.disk.sequenceMark = max(node.disk.sequenceMark, last)
+    let wake = max(next, now + Microseconds(1))
+    if wake < node.wakeAt {
+      node.wakeAt = wake
+      queue.add(.tick(node: number, life: node.life), at: wake)
     }
   }
 
@@ -126,7 +127,6 @@ extension Simulation {
 
   private func committed(_ blocks: [Verified<Block>], _ finalization: Verified<Certificate>, by number: Int) {
     nodes[number].disk.append(blocks, finalization)
-    guard let core = nodes[number].core else { return }
     for block in blocks.map(\.value) {
       transcript.mix(now, 5, number, block.id.value.prefix)
       transcript.note(
@@ -135,12 +135,17 @@ extension Simulation {
           + "(\(block.id.short), \(block.transactions.count) transactions)")
     }
     // Far more often than a journal grows, so that restarts meet checkpoints.
-    if diskRandom.chance(partsPerMillion: 50_000) { nodes[number].disk.compact(core.checkpoint()) }
+    if diskRandom.chance(partsPerMillion: 50_000), let checkpoint = nodes[number].core?.checkpoint() {
+      nodes[number].disk.compact(checkpoint)
+    }
     guard isHonest(number) else { return }
     let height = checker.finalizedHeight
     checker.committed(blocks, finalization: finalization.value, by: number, at: now)
     if checker.finalizedHeight > height { liveness.progressed(at: now) }
-    checker.holds(core.ledger.finalStateRoot, at: core.ledger.finalHeight, node: number, at: now)
+    guard let root = nodes[number].core?.ledger.finalStateRoot, let held = nodes[number].core?.ledger.finalHeight else {
+      return
+    }
+    checker.holds(root, at: held, node: number, at: now)
   }
 
   private func epochBegan(
@@ -162,8 +167,8 @@ extension Simulation {
   }
 
   private func checkOccupancy(_ number: Int) {
-    guard let core = nodes[number].core, isHonest(number) else { return }
-    for entry in core.occupancy where entry.count > entry.limit {
+    guard isHonest(number) else { return }
+    for entry in nodes[number].core?.occupancy ?? [] where entry.count > entry.limit {
       checker.report(10, at: now, "n\(number + 1) holds \(entry.count) of \(entry.name), above \(entry.limit)")
     }
     // What waits for the disk is bounded by what consensus has under way.

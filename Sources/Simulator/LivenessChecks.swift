@@ -23,7 +23,9 @@ struct LivenessChecks {
 
   /// True when all that must happen has happened. Reports what takes too long.
   mutating func isOver(_ simulation: Simulation) -> Bool {
-    guard let healedAt, simulation.setup.isTolerable else { return simulation.now >= .zero + simulation.options.duration }
+    guard let healedAt, simulation.setup.isTolerable else {
+      return simulation.now >= .zero + simulation.options.duration
+    }
     let now = simulation.now
     let setup = simulation.setup
     let bound = setup.progressBound(faulty: setup.faulty)
@@ -51,7 +53,8 @@ struct LivenessChecks {
       return true
     }
     if let job = open.first, now - healedAt > setup.jobsBound() {
-      simulation.checker.report(13, at: now, "job \(job.short) has not ended, though the network is whole since \(healedAt)")
+      simulation.checker.report(
+        13, at: now, "job \(job.short) has not ended, though the network is whole since \(healedAt)")
       return true
     }
     return false

@@ -138,7 +138,8 @@ extension Simulation {
 
   private func strayVotes(_ subject: VoteSubject, _ number: Int) -> [Carried] {
     let ahead: [UInt64] = [1, 2, 50, 100_000, 1 << 61, 1 << 62, (1 << 62) + 5]
-    let view = chance(number, percent: 50)
+    let view =
+      chance(number, percent: 50)
       ? subject.view &+ ahead[place(number, below: ahead.count)]
       : max(1, subject.view - min(subject.view, UInt64(place(number, below: 80))))
     let epoch = chance(number, percent: 70) ? subject.epoch : subject.epoch &+ UInt64(place(number, below: 3))

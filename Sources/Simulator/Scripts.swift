@@ -12,7 +12,6 @@ class Progress: Script {
   func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool { false }
   func syncTime(of node: Int) -> Microseconds? { nil }
 
-
   func verdict(_ simulation: Simulation) -> String? {
     simulation.checker.finalizedHeight > 10 ? nil : "only \(simulation.checker.finalizedHeight) blocks are final"
   }

@@ -39,7 +39,8 @@ struct Setup {
   init(_ options: SimulationOptions, generator: inout SeededGenerator, faultsEnd: Instant) {
     let isHostile = options.profile == .hostile
     // Mostly small: four to seven nodes find most, and cost least.
-    let drawn = generator.chance(partsPerMillion: 800_000)
+    let drawn =
+      generator.chance(partsPerMillion: 800_000)
       ? 4 + generator.index(below: 4) : 8 + generator.index(below: 3)
     validators = options.nodes ?? (isHostile ? drawn : 4)
     let tolerated = Setup.faults(of: validators)
@@ -56,7 +57,10 @@ struct Setup {
       delay = .milliseconds(20)
       delaySpread = .milliseconds(60)
     }
-    guard isHostile else { return }
+    guard isHostile else {
+      if options.without.contains("changes") { hasChanges = false }
+      return
+    }
     snapshotDistance = 4 + generator.next(below: 60)
     beaconLength = generator.chance(partsPerMillion: 200_000) ? 0 : 4 + generator.next(below: 60)
     if byzantine < tolerated, generator.chance(partsPerMillion: 400_000) {
@@ -105,10 +109,16 @@ struct Setup {
   /// within the time that membership waits at most, and rule 8 says everything again.
   func progressBound(faulty: Int) -> Microseconds {
     func span(_ milliseconds: UInt64) -> Microseconds { .milliseconds(Int64(milliseconds)) }
-    let view = span(parameters.blockIntervalIdleMilliseconds) + span(parameters.deltaCapMilliseconds) * 3
+    let view =
+      span(parameters.blockIntervalIdleMilliseconds) + span(parameters.deltaCapMilliseconds) * 3
       + span(parameters.deltaMilliseconds) * 5
     let links = Microseconds.seconds(8)
     return links + span(parameters.standstillMilliseconds) + view * Int64(faulty + 3)
+  }
+
+  /// What `SimulationOptions.without` could still take away.
+  var removable: [String] {
+    plan.removable + (newcomers.isEmpty ? [] : ["newcomers"]) + (hasChanges ? ["changes"] : [])
   }
 
   /// The nodes that may misbehave or must not vote.
@@ -123,7 +133,8 @@ struct Setup {
   /// How long the jobs of the workload may take to end after the last one was submitted.
   func jobsBound() -> Microseconds {
     func span(_ milliseconds: UInt64) -> Microseconds { .milliseconds(Int64(milliseconds)) }
-    let attempt = span(Workload.startWindowMilliseconds) + span(Workload.wallLimitMilliseconds)
+    let attempt =
+      span(Workload.startWindowMilliseconds) + span(Workload.wallLimitMilliseconds)
       + span(parameters.acceptWindowMilliseconds) * 2 + span(parameters.revealWindowMilliseconds)
       + span(parameters.commitGraceMilliseconds)
     return attempt * Int64(Workload.maximumRetries + 1) * 2 + progressBound(faulty: validators)

@@ -102,7 +102,9 @@ struct SimulatedDisk {
     let rest = blocks[Int(height - base - 1)...].prefix(ConsensusMessage.maximumChainBlocks)
     guard let epoch = rest.first?.block.value.header.epoch else { return nil }
     let run = rest.prefix { $0.block.value.header.epoch == epoch }
-    guard let end = run.lastIndex(where: { $0.finalization != nil }), let last = run[end].finalization else { return nil }
+    guard let end = run.lastIndex(where: { $0.finalization != nil }), let last = run[end].finalization else {
+      return nil
+    }
     return (run[...end].map(\.block.value), last.value)
   }
 

@@ -7,7 +7,7 @@ import Wire
 
 /// One instance of a node of the simulated network: its disk, and a core while it runs. Twins are two instances with
 /// one identity.
-struct SimulatedNode {
+final class SimulatedNode {
   let number: Int
   let signer: Signer
   /// The keys that it may vote under: its own, and those that it may rotate to.
@@ -37,6 +37,22 @@ struct SimulatedNode {
   var durableSequence: UInt64 = 0
   var steps: UInt64 = 0
 
+  init(
+    number: Int, signers: [Signer], address: PeerAddress, record: NodeRecord, known: KnownSets, inbound: Inbound,
+    startsAt: Instant, wallOffset: Microseconds, drift: Int64
+  ) {
+    self.number = number
+    signer = signers[0]
+    voteSigners = signers
+    self.address = address
+    self.record = record
+    self.known = known
+    self.inbound = inbound
+    self.startsAt = startsAt
+    self.wallOffset = wallOffset
+    self.drift = drift
+  }
+
   var id: NodeID { signer.id }
 
   func wallClock(at now: Instant) -> WallClock {
@@ -44,7 +60,7 @@ struct SimulatedNode {
   }
 
   /// Starts from what the disk holds.
-  mutating func start(
+  func start(
     _ genesis: Genesis, _ setup: Setup, now: Instant, seed: UInt64, isWide: Bool
   ) throws(SimulatedDisk.Unfit) {
     life += 1

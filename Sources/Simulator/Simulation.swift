@@ -85,7 +85,8 @@ final class Simulation {
       guard let address = PeerAddress(ip: [10, 0, UInt8(instance / 250), UInt8(1 + instance % 250)], port: 7_447) else {
         preconditionFailure("four bytes are an address")
       }
-      let voteSigners = [StandInSignatures.signer(ids[number], networkID: networkID)]
+      let voteSigners =
+        [StandInSignatures.signer(ids[number], networkID: networkID)]
         + (0..<Simulation.rotations).map {
           StandInSignatures.signer(Simulation.identity("vote key \($0) of node \(number)"), networkID: networkID)
         }
@@ -95,7 +96,7 @@ final class Simulation {
       let known = KnownSets(genesis: genesis)
       nodes.append(
         SimulatedNode(
-          number: instance, signer: voteSigners[0], voteSigners: voteSigners, address: address,
+          number: instance, signers: voteSigners, address: address,
           record: NodeRecord(
             name: "node\(number + 1)", addresses: [address], roles: [.validator, .provider], capabilities: .zero,
             agent: "linnet/simulated", expiresUnixSeconds: 1 << 40),

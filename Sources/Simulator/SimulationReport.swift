@@ -4,8 +4,10 @@ import Primitives
 package struct SimulationReport: Sendable, Equatable {
   /// The options that give the same run again.
   package var options: SimulationOptions
-  /// Nodes, Byzantine ones among them.
+  /// Nodes, newcomers and Byzantine ones among them.
   package var nodes: Int
+  /// The validators of the genesis.
+  package var validators: Int
   /// Byzantine nodes.
   package var byzantine: Int
   /// Events that were handled.
@@ -20,6 +22,8 @@ package struct SimulationReport: Sendable, Equatable {
   package var epoch: UInt64
   /// Jobs that ended.
   package var jobs: Int
+  /// What `SimulationOptions.without` could still take away.
+  package var removable: [String]
   /// Broken invariants; the run ends with the first. 0 is a scenario that did not come about.
   package var violations: [Violation]
   /// The last lines of the transcript; empty unless they were asked for or an invariant broke.
@@ -36,9 +40,11 @@ extension SimulationOptions {
     let checker = simulation.checker
     if !checker.violations.isEmpty, !recordsTranscript { return run(recordsTranscript: true) }
     return SimulationReport(
-      options: self, nodes: simulation.setup.nodes, byzantine: simulation.setup.habits.count,
+      options: self, nodes: simulation.setup.nodes, validators: simulation.setup.validators,
+      byzantine: simulation.setup.habits.count,
       steps: simulation.steps, elapsed: simulation.now - .zero, transcriptHash: simulation.transcript.hash,
       finalizedHeight: checker.finalizedHeight, epoch: checker.epoch(of: checker.finalizedHeight),
-      jobs: checker.jobs.ended, violations: checker.violations, lines: simulation.transcript.lines)
+      jobs: checker.jobs.ended, removable: simulation.setup.removable, violations: checker.violations,
+      lines: simulation.transcript.lines)
   }
 }

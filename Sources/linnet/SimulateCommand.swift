@@ -10,32 +10,46 @@ struct SimulateCommand: AsyncParsableCommand {
     commandName: "simulate",
     abstract: "Run many nodes in virtual time over a network and disks that break, and check what must always hold.",
     discussion: """
-      The same seed and options give the same run, event for event. A violation prints the command that replays it and \
-      the end of its transcript. With --faults each seed draws its own mixture of faults; the other options then set \
-      single ones.
+      The same options give the same run, event for event. A violation prints the end of its transcript and the command \
+      that replays it; --shrink looks for a smaller run that breaks the same. The hostile profile draws nodes, faults, \
+      Byzantine nodes and the chain's parameters from each seed.
+
+      Scenarios: \(Scenario.all.map { "\($0.name) (\($0.summary))" }.joined(separator: "; ")).
       """)
 
-  @Option(help: ArgumentHelp("How many nodes.", valueName: "number")) var nodes = 4
+  @Option(help: ArgumentHelp("How many validators there are at first.", valueName: "number")) var nodes: Int?
   @Option(help: ArgumentHelp("The seed that everything random comes from.", valueName: "number")) var seed: UInt64 = 1
   @Option(help: ArgumentHelp("Many seeds, one after the other.", valueName: "A..B")) var seeds: String?
   @Option(help: ArgumentHelp("How long the simulated network runs.", valueName: "30s")) var time = "30s"
-  @Flag(help: "Draw a mixture of faults from each seed.") var faults = false
-  @Option(help: ArgumentHelp("Datagrams lost, in percent.", valueName: "percent")) var loss: Double?
-  @Option(help: ArgumentHelp("Datagrams doubled, in percent.", valueName: "percent")) var duplication: Double?
-  @Option(help: ArgumentHelp("Datagrams with a changed byte, in percent.", valueName: "percent"))
-  var corruption: Double?
-  @Option(help: ArgumentHelp("Nodes that crash and start again.", valueName: "number")) var crashes: UInt64?
-  @Option(help: ArgumentHelp("Crashes of all nodes at once.", valueName: "number")) var blackouts: UInt64?
-  @Option(help: ArgumentHelp("Times that the network is split in two.", valueName: "number")) var partitions: UInt64?
+  @Option(help: ArgumentHelp("lan, wan, or hostile.", valueName: "profile")) var profile = Profile.lan.rawValue
+  @Option(help: ArgumentHelp("How many of the validators are Byzantine.", valueName: "number")) var byzantine: Int?
+  @Option(help: ArgumentHelp("A scenario instead of drawn faults.", valueName: "name")) var scenario: String?
+  @Option(help: ArgumentHelp("End here, and change nothing before.", valueName: "12s")) var until: String?
+  @Option(
+    help: ArgumentHelp(
+      "Faults to leave out, by their numbers in the transcript or by name: \(FaultPlan.names.joined(separator: ", ")).",
+      valueName: "list"))
+  var without: String?
+  @Flag(help: "Make the first failing run smaller.") var shrink = false
   @Option(help: ArgumentHelp("How many seeds at once.", valueName: "number")) var jobs = 1
   @Flag(help: "Print the transcript, too.") var transcript = false
   @OptionGroup var format: FormatOptions
 
   func validate() throws {
-    guard (1...100).contains(nodes) else { throw ValidationError("--nodes must be 1 to 100") }
+    if let nodes, !SimulationOptions.nodeRange.contains(nodes) { throw ValidationError("--nodes must be 1 to 100") }
+    if let byzantine, !(0...SimulationOptions.nodeRange.upperBound).contains(byzantine) {
+      throw ValidationError("--byzantine must be 0 to 100")
+    }
     guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1 to 64") }
+    guard Profile(rawValue: profile) != nil else {
+      throw ValidationError("there is no profile '\(profile)': it is lan, wan or hostile")
+    }
+    if let scenario, Scenario.named(scenario) == nil {
+      let names = Scenario.all.map(\.name).joined(separator: ", ")
+      throw ValidationError("there is no scenario '\(scenario)': there are \(names)")
+    }
     _ = try range()
-    _ = try duration()
+    _ = try options(seed: seed)
   }
 
   private func range() throws -> ClosedRange<UInt64> {
@@ -47,26 +61,27 @@ struct SimulateCommand: AsyncParsableCommand {
     return ends[0]...ends[1]
   }
 
-  private func duration() throws -> Microseconds {
-    guard let seconds = Quantity.seconds(time), (1...86_400).contains(seconds) else {
-      throw ValidationError("'\(time)' is not a time from 1s to 24h")
+  /// A time in virtual time: `30s`, `2m`, `1500ms`, `1500000us`.
+  private func span(_ text: String) throws -> Microseconds {
+    for (unit, factor) in [("us", Int64(1)), ("ms", 1_000)] where text.hasSuffix(unit) {
+      if let count = Int64(text.dropLast(2)), count > 0, count <= 86_400_000_000 / factor {
+        return Microseconds(count * factor)
+      }
+    }
+    guard let seconds = Quantity.seconds(text), (1...86_400).contains(seconds) else {
+      throw ValidationError("'\(text)' is not a time up to 24h, such as 30s or 1500ms")
     }
     return .seconds(Int64(seconds))
   }
 
   private func options(seed: UInt64) throws -> SimulationOptions {
-    func parts(_ percent: Double) -> UInt64 { UInt64((max(0, min(100, percent)) * 10_000).rounded()) }
-    var options = SimulationOptions()
+    var options = SimulationOptions(seed: seed, profile: Profile(rawValue: profile) ?? .lan)
     options.nodes = nodes
-    options.seed = seed
-    options.duration = try duration()
-    if faults { options.faults = .swarm(seed: seed) }
-    if let loss { options.faults.lossPartsPerMillion = parts(loss) }
-    if let duplication { options.faults.duplicationPartsPerMillion = parts(duplication) }
-    if let corruption { options.faults.corruptionPartsPerMillion = parts(corruption) }
-    if let crashes { options.faults.crashes = crashes }
-    if let blackouts { options.faults.blackouts = blackouts }
-    if let partitions { options.faults.partitions = partitions }
+    options.byzantine = byzantine
+    options.duration = try span(time)
+    options.until = try until.map { .zero + (try span($0)) }
+    options.scenario = scenario
+    options.without = without?.split(separator: ",").map(String.init) ?? []
     return options
   }
 
@@ -79,57 +94,78 @@ struct SimulateCommand: AsyncParsableCommand {
 
     var seed: UInt64
     var nodes: Int
+    var byzantine: Int
     var virtualSeconds: Double
     var steps: UInt64
     var transcriptHash: String
     var finalizedHeight: UInt64
+    var epoch: UInt64
+    var jobs: Int
     var violations: [Found]
 
     init(_ report: SimulationReport) {
       seed = report.options.seed
-      nodes = report.options.nodes
-      virtualSeconds = Double(report.options.duration.count) / 1_000_000
+      nodes = report.nodes
+      byzantine = report.byzantine
+      virtualSeconds = Double(report.elapsed.count) / 1_000_000
       steps = report.steps
       transcriptHash = report.transcriptHash.description
       finalizedHeight = report.finalizedHeight
+      epoch = report.epoch
+      jobs = report.jobs
       violations = report.violations.map {
-        Found(
-          invariant: $0.invariant, atSeconds: Double($0.at.microseconds) / 1_000_000, detail: $0.detail)
+        Found(invariant: $0.invariant, atSeconds: Double($0.at.microseconds) / 1_000_000, detail: $0.detail)
       }
     }
   }
 
   func run() async throws {
-    let all = try range().map { try options(seed: $0) }
+    let range = try range()
     var failed = 0
+    var virtual = Microseconds.zero
+    var firstFailure: SimulationReport?
     let wantsLines = transcript
-    try await withThrowingTaskGroup(of: (Int, SimulationReport).self) { group in
-      var next = 0
-      var reports: [Int: SimulationReport] = [:]
-      var shown = 0
-      func begin() {
-        guard next < all.count else { return }
-        let index = next
-        let options = all[index]
+    try await withThrowingTaskGroup(of: (UInt64, SimulationReport).self) { group in
+      var next = range.lowerBound
+      var reports: [UInt64: SimulationReport] = [:]
+      var shown = range.lowerBound
+      func begin() throws {
+        guard range.contains(next) else { return }
+        let seed = next
+        let options = try options(seed: seed)
         next += 1
-        group.addTask { (index, options.run(recordsTranscript: wantsLines)) }
+        group.addTask { (seed, options.run(recordsTranscript: wantsLines)) }
       }
-      for _ in 0..<jobs { begin() }
-      while let (index, report) = try await group.next() {
-        reports[index] = report
-        begin()
+      for _ in 0..<jobs { try begin() }
+      while let (seed, report) = try await group.next() {
+        reports[seed] = report
+        try begin()
         // In the order of seeds, whichever is done first.
         while let report = reports.removeValue(forKey: shown) {
           shown += 1
-          if !report.violations.isEmpty { failed += 1 }
+          virtual = virtual + report.elapsed
+          if !report.violations.isEmpty {
+            failed += 1
+            firstFailure = firstFailure ?? report
+          }
           try show(report)
         }
       }
     }
-    if all.count > 1, !format.json {
-      try Console.print("\(all.count) seeds, \(all.count - failed) passed, \(failed) failed\n")
+    if range.count > 1, !format.json {
+      try Console.print(
+        "\(range.count) seeds, \(range.count - failed) passed, \(failed) failed, "
+          + "\(virtual.count / 3_600_000_000) h \(virtual.count / 60_000_000 % 60) min of virtual time\n")
     }
+    if shrink, let firstFailure { try shrink(firstFailure) }
     if failed > 0 { throw ExitCode(1) }
+  }
+
+  private func shrink(_ failing: SimulationReport) throws {
+    guard var shrinker = Shrinker(failing, report: { try? Console.print("  \($0)\n") }) else { return }
+    try Console.print("shrinking seed \(failing.options.seed):\n")
+    shrinker.shrink()
+    try show(shrinker.smallest)
   }
 
   private func show(_ report: SimulationReport) throws {
@@ -138,20 +174,14 @@ struct SimulateCommand: AsyncParsableCommand {
       for line in report.lines.suffix(report.violations.isEmpty ? .max : 200) { try Console.print(line + "\n") }
     }
     try Console.print(
-      "seed \(report.options.seed): \(report.violations.isEmpty ? "passed" : "FAILED"), "
-        + "height \(report.finalizedHeight), \(report.steps) steps, transcript \(report.transcriptHash)\n")
+      "seed \(report.options.seed): \(report.violations.isEmpty ? "passed" : "FAILED"), \(report.nodes) nodes, "
+        + "\(report.byzantine) Byzantine, \(report.elapsed), height \(report.finalizedHeight), epoch \(report.epoch), "
+        + "\(report.jobs) jobs, \(report.steps) steps, transcript \(report.transcriptHash)\n")
     for violation in report.violations {
-      try Console.print("  invariant \(violation.invariant) at \(violation.at): \(violation.detail)\n")
+      let name = violation.invariant == 0 ? "scenario" : "invariant \(violation.invariant)"
+      try Console.print("  \(name) at \(violation.at): \(violation.detail)\n")
     }
     guard !report.violations.isEmpty else { return }
-    var command = "linnet simulate --nodes \(nodes) --seed \(report.options.seed) --time \(time)"
-    if faults { command += " --faults" }
-    for (name, value) in [("loss", loss), ("duplication", duplication), ("corruption", corruption)] {
-      if let value { command += " --\(name) \(value)" }
-    }
-    for (name, value) in [("crashes", crashes), ("blackouts", blackouts), ("partitions", partitions)] {
-      if let value { command += " --\(name) \(value)" }
-    }
-    try Console.print("replay: \(command)\n")
+    try Console.print("replay: linnet simulate \(report.options.arguments.joined(separator: " "))\n")
   }
 }

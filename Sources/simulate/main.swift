@@ -5,25 +5,32 @@ import Glibc
 import Primitives
 import Simulator
 
-let words = CommandLine.arguments.dropFirst()
+let words = Array(CommandLine.arguments.dropFirst())
 let numbers = words.prefix(2).compactMap { UInt64($0) }
 guard numbers.count == 2, numbers[0] <= numbers[1] else {
-  print("usage: simulate FIRST LAST [--calm] [--byzantine K] [--nodes N] [--scenario NAME] [--transcript]")
+  print(
+    """
+    usage: simulate FIRST LAST [--calm] [--nodes N] [--byzantine K] [--scenario NAME] [--without LIST] [--transcript]
+                    [--all] [--shrink]
+    """)
   exit(2)
 }
 
 /// The word after an option.
 func value(of option: String) -> String? {
-  words.firstIndex(of: option).flatMap { words.index(after: $0) < words.endIndex ? words[$0 + 1] : nil }
+  guard let at = words.firstIndex(of: option), at + 1 < words.count else { return nil }
+  return words[at + 1]
 }
 
+var failures: [SimulationReport] = []
 for seed in numbers[0]...numbers[1] {
   var options = SimulationOptions(seed: seed, profile: words.contains("--calm") ? .lan : .hostile)
   options.byzantine = value(of: "--byzantine").flatMap { Int($0) }
   options.nodes = value(of: "--nodes").flatMap { Int($0) }
   options.scenario = value(of: "--scenario")
+  options.without = value(of: "--without")?.split(separator: ",").map(String.init) ?? []
   let report = options.run(recordsTranscript: words.contains("--transcript"))
-  for line in report.lines { print(line) }
+  if !words.contains("--all") { for line in report.lines { print(line) } }
   print(
     "seed \(seed): \(report.nodes) nodes, \(report.byzantine) Byzantine, \(report.elapsed), height "
       + "\(report.finalizedHeight), epoch \(report.epoch), \(report.jobs) jobs, \(report.steps) steps, "
@@ -31,5 +38,15 @@ for seed in numbers[0]...numbers[1] {
   for violation in report.violations {
     print("invariant \(violation.invariant) at \(violation.at): \(violation.detail)")
   }
-  if !report.violations.isEmpty { exit(1) }
+  guard !report.violations.isEmpty else { continue }
+  failures.append(report)
+  if !words.contains("--all") { break }
+}
+if let failing = failures.first {
+  if words.contains("--shrink"), var shrinker = Shrinker(failing, report: { print("  \($0)") }) {
+    shrinker.shrink()
+    for line in shrinker.smallest.lines { print(line) }
+    print("replay: linnet simulate \(shrinker.smallest.options.arguments.joined(separator: " "))")
+  }
+  exit(1)
 }
