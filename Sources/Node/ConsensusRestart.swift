@@ -28,7 +28,10 @@ package struct ConsensusRestart {
   /// - Parameter genesis: what the old network began with.
   package init(configuration: NodeConfiguration, genesis: Genesis, logger: Logger) throws(NodeError) {
     self.configuration = configuration
-    self.logger = logger
+    // What was lost is known; here it is only read.
+    var quiet = logger
+    quiet.logLevel = .critical
+    self.logger = quiet
     old = genesis
     guard FileManager.default.fileExists(atPath: configuration.journal.directory) else {
       throw NodeError(
@@ -64,6 +67,10 @@ package struct ConsensusRestart {
     let suffix = ".\(old.networkID.description.prefix(16))"
     let data = configuration.node.dataDirectory
     let chain = configuration.journal.directory + suffix
+    guard genesis.networkID != old.networkID else {
+      throw NodeError(
+        .genesis, "that is the genesis of the network that stopped", suggestion: "name that network's with --genesis")
+    }
     do {
       let marker = RestartMarker(keyPath: configuration.node.key, networkID: genesis.networkID)
       guard try marker.write() else {
@@ -73,12 +80,17 @@ package struct ConsensusRestart {
       }
       let files = FileManager.default
       let text = Array(GenesisDocument.render(genesis).utf8)
-      if files.contents(atPath: configuration.node.genesis).map({ Array($0) }) != text {
-        // Several nodes may share the file: the first has put it there.
-        if files.fileExists(atPath: configuration.node.genesis) {
-          try files.moveItem(atPath: configuration.node.genesis, toPath: configuration.node.genesis + suffix)
+      let place = configuration.node.genesis
+      let present = files.fileExists(atPath: place) ? try GenesisDocument.read(path: place).networkID : nil
+      // Several nodes may share the file: the first has put it there.
+      if present != genesis.networkID {
+        guard present == nil || present == old.networkID else {
+          throw NodeError(
+            .genesis, "\(place) is of another network than the one that stopped and the one that was made",
+            suggestion: "a node that is behind takes the file that another made: --use FILE --adopt")
         }
-        try DurableFile.write(text, to: configuration.node.genesis)
+        if present != nil { try files.moveItem(atPath: place, toPath: place + suffix) }
+        try DurableFile.write(text, to: place)
       }
       for name in ["network", "vote-keys", "slashes.json"] where files.fileExists(atPath: "\(data)/\(name)") {
         try files.moveItem(atPath: "\(data)/\(name)", toPath: "\(data)/\(name)\(suffix)")

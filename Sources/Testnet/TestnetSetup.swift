@@ -82,12 +82,12 @@ package struct TestnetSetup {
     return result + "\""
   }
 
-  /// The nodes divide the host among them.
+  /// The nodes divide the host among them; each offers enough for a job that asks for nothing special.
   private func configuration(of number: Int) -> String {
     let count = options.count
     let processors = ProcessInfo.processInfo.activeProcessorCount
     let memory = ProcessInfo.processInfo.physicalMemory
-    let milli = max(100, processors * 1_000 / count)
+    let milli = max(500, processors * 1_000 / count)
     let bytes = max(64 * 1_024 * 1_024, memory / 4 * 3 / UInt64(count))
     // Two entrances: one of them may be the node that is down.
     let entrances = (1...min(2, count)).filter { $0 != number || count == 1 }

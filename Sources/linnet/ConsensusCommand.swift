@@ -21,17 +21,29 @@ struct ConsensusCommand: ParsableCommand {
       discussion: """
         Offline: the daemon must not run. Balances, and what was locked in jobs, offers and stakes, go back to their \
         owners; jobs end. All operators must do this from the same block with the same validators: then all get the \
-        same file, and the same network id. Whoever is behind takes the file of one who is not.
+        same file, and the same network id. Whoever is behind takes the file of one who is not: --use FILE --adopt.
         """)
 
     @OptionGroup var file: ConfigCommand.FileOptions
     @Option(help: ArgumentHelp("Where the node keeps its state.", valueName: "directory")) var dataDirectory: String?
     @Option(help: ArgumentHelp("The genesis of the network that stopped.", valueName: "file")) var genesis: String?
     @Option(help: ArgumentHelp("A validator of the new network; repeat for each.", valueName: "id"))
-    var validator: [String]
-    @Option(name: .shortAndLong, help: ArgumentHelp("The genesis to write.", valueName: "file")) var output: String
+    var validator: [String] = []
+    @Option(name: .shortAndLong, help: ArgumentHelp("The genesis to write.", valueName: "file")) var output: String?
+    @Option(help: ArgumentHelp("Take this genesis, which another host made, and make none.", valueName: "file"))
+    var use: String?
     @Flag(help: "Make the data directory the new network's; the old chain is kept beside it.") var adopt = false
     @OptionGroup var format: FormatOptions
+
+    func validate() throws {
+      if use != nil {
+        guard adopt, validator.isEmpty, output == nil else {
+          throw ValidationError("--use goes with --adopt, and without --validator and --output")
+        }
+      } else if validator.isEmpty || output == nil {
+        throw ValidationError("name the new network's validators with --validator and the file to write with --output")
+      }
+    }
 
     private struct Answer: Encodable {
       var networkId: String
@@ -57,6 +69,14 @@ struct ConsensusCommand: ParsableCommand {
       }
       let restart = try ConsensusRestart(
         configuration: configuration, genesis: old, logger: DaemonLog.logger(configuration.log))
+      if let use {
+        let made: Genesis
+        do { made = try GenesisDocument.read(path: use) } catch { throw Failure("\(error)") }
+        let oldChain = try restart.adopt(made)
+        return try Console.print(
+          "network id \(made.networkID)\nthe old chain is in \(oldChain); start the daemon\n")
+      }
+      guard let output else { return }
       let outcome = try restart.make(validators: validators)
       let text = GenesisDocument.render(outcome.genesis)
       if access(output, F_OK) == 0 {

@@ -106,6 +106,24 @@ import Wire
     #expect(!marker.exists)
   }
 
+  @Test func aNodeThatIsBehindTakesTheFileOfAnother() async throws {
+    let scratch = try Scratch()
+    let (lone, configuration) = try await stopped(scratch)
+    let others = try Genesis(
+      name: "made elsewhere", createdMilliseconds: 9, parameters: lone.genesis.parameters,
+      validators: [lone.key.id], balances: [])
+    let third = try Genesis(
+      name: "a third", createdMilliseconds: 9, parameters: lone.genesis.parameters, validators: [lone.key.id],
+      balances: [])
+    let restart = try ConsensusRestart(configuration: configuration, genesis: lone.genesis, logger: silence())
+    #expect(NodeError.code { try restart.adopt(lone.genesis) } == .genesis)
+    try scratch.write(GenesisDocument.render(third), to: "genesis.json")
+    #expect(NodeError.code { try restart.adopt(others) } == .genesis)
+    try scratch.write(GenesisDocument.render(lone.genesis), to: "genesis.json")
+    _ = try restart.adopt(others)
+    #expect(try GenesisDocument.read(path: scratch.path + "/genesis.json") == others)
+  }
+
   @Test func withoutFinalBlocksThereIsNothingToGoOnFrom() async throws {
     let scratch = try Scratch()
     let lone = try LoneValidator()
