@@ -14,7 +14,10 @@ let strict: [SwiftSetting] = [
 ]
 
 struct Room {
-  enum Kind { case library, executable, fuzzer, bench, testProgram, test, c, system(pkgConfig: String, package: String) }
+  enum Kind {
+    case library, executable, fuzzer, bench, testProgram, test, c
+    case system(pkgConfig: String, package: String)
+  }
   var name: String
   var kind: Kind = .library
   var needs: [String] = []
