@@ -65,6 +65,7 @@ public struct NodeCore: Sendable {
   var needsHousekeeping = false
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
+  var validatorLinks = ValidatorLinks()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
   ///
@@ -216,6 +217,7 @@ public struct NodeCore: Sendable {
       keepAttestations(now: now, into: &effects)
       keepBeacon(now: now, into: &effects)
       keepEvidence(now: now, into: &effects)
+      keepValidatorLinks(now: now, into: &effects)
       resend(now: now, into: &effects)
     }
     refreshWork(now: now, into: &effects)

@@ -150,6 +150,12 @@ public struct StateSync: Sendable {
     }
   }
 
+  /// True from the first sign of a later epoch until it is decided how to get there, and then while a state comes.
+  var isAtWork: Bool {
+    if case .resting = phase { return false }
+    return true
+  }
+
   mutating func tick(height: UInt64, now: Instant, into actions: inout [SyncAction]) {
     switch phase {
     case .resting: break

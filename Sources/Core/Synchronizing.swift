@@ -23,6 +23,8 @@ extension NodeCore {
       // Rule 1 of StateSync.swift: known sets may be far ahead of the chain here, when links came and no state did.
       if let epoch = message.value.epoch, epoch > nextValidators.epoch {
         sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
+        // Consensus would fetch the chain at once, which would overtake the state before it is asked for.
+        if sync.isAtWork { return true }
       }
       return false
     }

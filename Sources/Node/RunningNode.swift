@@ -135,7 +135,6 @@ final class RunningNode: Sendable {
   func keepRunning() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { [self] in await dialer().run() }
-      group.addTask { [self] in await ValidatorLinks(node: self).run() }
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }

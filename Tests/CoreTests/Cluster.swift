@@ -47,6 +47,7 @@ struct Cluster {
     var stopped: [Digest] = []
     var forgotten: [Digest] = []
     var halts: [String] = []
+    var dials: [(at: Instant, to: NodeID)] = []
     var refused: [String] = []
     /// The state after the last block of each epoch, by height; the latest two are served.
     var snapshots: [UInt64: StateSnapshot] = [:]
@@ -206,7 +207,8 @@ struct Cluster {
         else { continue }
         members[number].servedChunks += 1
         send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
-      case .dial, .close, .memberChanged: break
+      case .dial(_, let peer): members[number].dials.append((now, peer))
+      case .close, .memberChanged: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }

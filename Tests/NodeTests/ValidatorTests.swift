@@ -75,18 +75,6 @@ import Wire
   }
 }
 
-@Suite struct ValidatorLinksTests {
-  @Test func onlyValidatorsSeekValidators() throws {
-    let ids = try (1...4).map { try nodeID(UInt8($0)) }.sorted()
-    let now = try #require(ValidatorSet(epoch: 3, members: Array(ids[0...1])))
-    let next = try #require(ValidatorSet(epoch: 4, members: Array(ids[1...2])))
-    #expect(ValidatorLinks.missing(own: ids[1], sets: [now, next], linked: []) == [ids[0], ids[2]])
-    #expect(ValidatorLinks.missing(own: ids[1], sets: [now, next], linked: [ids[0]]) == [ids[2]])
-    #expect(ValidatorLinks.missing(own: ids[2], sets: [now, next], linked: [ids[3]]) == [ids[0], ids[1]])
-    #expect(ValidatorLinks.missing(own: ids[3], sets: [now, next], linked: []).isEmpty)
-  }
-}
-
 @Suite struct GossipBatchTests {
   private func envelope(_ sequence: UInt64, bytes: Int = 10) throws -> Envelope {
     let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))

@@ -1,0 +1,26 @@
+import Core
+import Primitives
+import Testing
+
+@Suite struct ValidatorLinksTests {
+  @Test func aValidatorDialsTheValidatorsItHasNoLinkToAndGivesUpNever() throws {
+    var cluster = try Cluster(4)
+    cluster.start()
+    #expect(
+      cluster.run(for: .seconds(20)) { cluster in cluster.members[0].core.membership.member(cluster.id(3)) != nil })
+    cluster.stop(3)
+    let lost = cluster.now
+    cluster.run(for: .seconds(300))
+    let dials = cluster.members[0].dials.filter { $0.to == cluster.id(3) && $0.at > lost }
+    #expect(dials.count >= 8 && dials.count < 40)
+    // Each pause is longer than the one before, up to the longest.
+    #expect(dials.last.map { cluster.now - $0.at < .seconds(32) } ?? false)
+    let pauses = zip(dials, dials.dropFirst()).map { $1.at - $0.at }
+    #expect(pauses.allSatisfy { $0 <= .seconds(32) })
+
+    cluster.start([3])
+    let back = cluster.now
+    cluster.run(for: .seconds(60))
+    #expect(!cluster.members[0].dials.contains { $0.to == cluster.id(3) && $0.at > back })
+  }
+}
