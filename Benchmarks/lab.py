@@ -332,12 +332,14 @@ class Load:
     """Transactions that are signed beforehand, and spread as they are asked for."""
 
     def __init__(self, network, count, kind="transfer", targets=None, to=0):
+        # Every account signs as many, so that the next load knows their nonces.
+        count = -(-count // network.accounts) * network.accounts
         self.network = network
         self.total = count
         self.sent = 0
         self.finals = []
         self.first_nonce = network.nonce
-        network.nonce += -(-count // network.accounts)
+        network.nonce += count // network.accounts
         words = [
             program("bench-load"), "run", "--genesis", network.genesis, "--seed", str(network.seed), "--accounts",
             str(network.accounts), "--kind", kind, "--count", str(count), "--nonce", str(self.first_nonce), "--to", str(to),
