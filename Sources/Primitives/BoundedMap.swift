@@ -3,27 +3,27 @@ public struct BoundedMap<Key: Comparable, Value> {
   /// The most entries held.
   public let capacity: Int
 
-  private var table = Table<Key, (order: UInt64, value: Value)>()
-  private var ages = Table<UInt64, Key>()
-  private var nextOrder: UInt64 = 0
+  @usableFromInline var table = Table<Key, (order: UInt64, value: Value)>()
+  @usableFromInline var ages = Table<UInt64, Key>()
+  @usableFromInline var nextOrder: UInt64 = 0
 
   /// An empty map of at least one place.
-  public init(capacity: Int) { self.capacity = Swift.max(1, capacity) }
+  @inlinable public init(capacity: Int) { self.capacity = Swift.max(1, capacity) }
 
   /// The number of entries.
-  public var count: Int { table.count }
+  @inlinable public var count: Int { table.count }
 
   /// True when `key` has an entry.
-  public func contains(_ key: Key) -> Bool { table.contains(key) }
+  @inlinable public func contains(_ key: Key) -> Bool { table.contains(key) }
 
   /// The value of `key`.
-  public subscript(key: Key) -> Value? { table[key]?.value }
+  @inlinable public subscript(key: Key) -> Value? { table[key]?.value }
 
   /// The entries in key order.
-  public var entries: [(key: Key, value: Value)] { table.map { ($0.key, $0.value.value) } }
+  @inlinable public var entries: [(key: Key, value: Value)] { table.map { ($0.key, $0.value.value) } }
 
   /// Sets a value; a replaced entry keeps its age. Returns the key that was forgotten to make room.
-  @discardableResult public mutating func insert(_ value: Value, forKey key: Key) -> Key? {
+  @inlinable @discardableResult public mutating func insert(_ value: Value, forKey key: Key) -> Key? {
     if let old = table[key] {
       table[key] = (old.order, value)
       return nil
@@ -40,19 +40,19 @@ public struct BoundedMap<Key: Comparable, Value> {
   }
 
   /// Changes the value of `key` in place; nil when there is no entry.
-  public mutating func modify<Answer>(_ key: Key, _ body: (inout Value) -> Answer) -> Answer? {
+  @inlinable public mutating func modify<Answer>(_ key: Key, _ body: (inout Value) -> Answer) -> Answer? {
     table.modify(key) { body(&$0.value) }
   }
 
   /// Removes an entry.
-  @discardableResult public mutating func removeValue(forKey key: Key) -> Value? {
+  @inlinable @discardableResult public mutating func removeValue(forKey key: Key) -> Value? {
     guard let entry = table.removeValue(forKey: key) else { return nil }
     ages.removeValue(forKey: entry.order)
     return entry.value
   }
 
   /// The oldest entry.
-  public var oldest: (key: Key, value: Value)? {
+  @inlinable public var oldest: (key: Key, value: Value)? {
     guard let age = ages.first, let entry = table[age.value] else { return nil }
     return (age.value, entry.value)
   }

@@ -7,7 +7,7 @@ public struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
   public init(_ value: Bytes32) { self.value = value }
 
   /// An identity from its bytes; nil unless there are exactly 32.
-  public init?(bytes: some Collection<UInt8>) {
+  @inlinable public init?(bytes: some Collection<UInt8>) {
     guard let value = Bytes32(bytes) else { return nil }
     self.value = value
   }
@@ -42,7 +42,7 @@ public struct Signature: Hashable, Comparable, Sendable, CustomStringConvertible
   public var second: Bytes32
 
   /// A signature from its bytes; nil unless there are exactly 64.
-  public init?(bytes: some Collection<UInt8>) {
+  @inlinable public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 64, let first = Bytes32(bytes.prefix(32)), let second = Bytes32(bytes.suffix(32)) else {
       return nil
     }

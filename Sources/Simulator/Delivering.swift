@@ -10,12 +10,12 @@ extension Simulation {
   /// Gives a node's core an input, and performs what follows.
   func step(_ number: Int, _ input: CoreInput) {
     let node = nodes[number]
-    guard node.core != nil else { return }
+    guard node.running != nil else { return }
     var effects: [CoreEffect] = []
-    node.core?.step(input, now: now, into: &effects)
+    node.running?.core.step(input, now: now, into: &effects)
     perform(effects, of: number)
     // A core is large: it is looked at where it is, never copied.
-    guard let last = node.core?.identity.sequences.last, let next = node.core?.nextWake else { return }
+    guard let last = node.running?.core.identity.sequences.last, let next = node.running?.core.nextWake else { return }
     beginSync(number)
     node.steps += 1
     if node.steps % Simulation.occupancyInterval == 0 { checkOccupancy(number) }
@@ -40,7 +40,7 @@ extension Simulation {
     let life = nodes[number].life
     for effect in effects {
       // A full disk ends the node in the middle of its effects.
-      guard nodes[number].life == life, nodes[number].core != nil else { return }
+      guard nodes[number].life == life, nodes[number].running != nil else { return }
       switch effect {
       case .datagram(let message, let address, let receiver): send(message, from: number, to: address, receiver)
       case .send(let message, let peer, let after):
@@ -110,7 +110,7 @@ extension Simulation {
   }
 
   func synced(_ number: Int, _ life: UInt64) {
-    guard nodes[number].life == life, nodes[number].core != nil else { return }
+    guard nodes[number].life == life, nodes[number].running != nil else { return }
     if nodes[number].disk.failsNextSync {
       transcript.note(now, "n\(number + 1) ends: a sync failed")
       return crash(number, isFailedSync: true)
@@ -135,14 +135,14 @@ extension Simulation {
           + "(\(block.id.short), \(block.transactions.count) transactions)")
     }
     // Far more often than a journal grows, so that restarts meet checkpoints.
-    if diskRandom.chance(partsPerMillion: 50_000), let checkpoint = nodes[number].core?.checkpoint() {
+    if diskRandom.chance(partsPerMillion: 50_000), let checkpoint = nodes[number].running?.core.checkpoint() {
       nodes[number].disk.compact(checkpoint)
     }
     guard isHonest(number) else { return }
     let height = checker.finalizedHeight
     checker.committed(blocks, finalization: finalization.value, by: number, at: now)
     if checker.finalizedHeight > height { liveness.progressed(at: now) }
-    guard let root = nodes[number].core?.ledger.finalStateRoot, let held = nodes[number].core?.ledger.finalHeight else {
+    guard let root = nodes[number].running?.core.ledger.finalStateRoot, let held = nodes[number].running?.core.ledger.finalHeight else {
       return
     }
     checker.holds(root, at: held, node: number, at: now)
@@ -168,7 +168,7 @@ extension Simulation {
 
   private func checkOccupancy(_ number: Int) {
     guard isHonest(number) else { return }
-    for entry in nodes[number].core?.occupancy ?? [] where entry.count > entry.limit {
+    for entry in nodes[number].running?.core.occupancy ?? [] where entry.count > entry.limit {
       checker.report(10, at: now, "n\(number + 1) holds \(entry.count) of \(entry.name), above \(entry.limit)")
     }
     // What waits for the disk is bounded by what consensus has under way.
@@ -240,14 +240,14 @@ extension Simulation {
   }
 
   func dial(_ from: Int, _ to: Int) {
-    guard nodes[to].core != nil, nodes[from].id != nodes[to].id, now >= nodes[to].pausedUntil,
+    guard nodes[to].running != nil, nodes[from].id != nodes[to].id, now >= nodes[to].pausedUntil,
       let time = network.dial(from, to)
     else { return }
     queue.add(.linkUp(from, to), at: now + time)
   }
 
   func linkUp(_ first: Int, _ second: Int) {
-    guard nodes[first].core != nil, nodes[second].core != nil else { return }
+    guard nodes[first].running != nil, nodes[second].running != nil else { return }
     let wasLinked = [isLinked(first, nodes[second].id), isLinked(second, nodes[first].id)]
     guard network.open(first, second) else { return }
     transcript.mix(now, 6, first, UInt64(second))
@@ -261,18 +261,17 @@ extension Simulation {
   func linkLost(_ first: Int, _ second: Int) {
     guard network.close(first, second) else { return }
     transcript.note(now, "the link of n\(first + 1) and n\(second + 1) ends")
-    for (number, peer) in [(first, second), (second, first)] where nodes[number].core != nil {
+    for (number, peer) in [(first, second), (second, first)] where nodes[number].running != nil {
       let at = now + faultRandom.span(upTo: .milliseconds(500))
       queue.add(.linkDown(node: number, peer: peer, life: nodes[number].life), at: at)
     }
   }
 
-  /// Bootstrap: a node without a link dials some nodes, for ever.
+  /// Bootstrap: a node dials the first nodes again and again, as a daemon dials those that its configuration names. Two
+  /// groups that have forgotten each other in a blackout would otherwise never meet.
   func contact(_ number: Int, _ life: UInt64) {
-    guard nodes[number].core != nil, nodes[number].life == life else { return }
-    if network.peers(of: number).isEmpty {
-      for entrance in 0..<min(3, nodes.count) where entrance != number { dial(number, entrance) }
-    }
+    guard nodes[number].running != nil, nodes[number].life == life else { return }
+    for entrance in 0..<min(3, setup.validators) where !isLinked(number, nodes[entrance].id) { dial(number, entrance) }
     queue.add(.contact(node: number, life: life), at: now + .seconds(1))
   }
 }

@@ -13,7 +13,7 @@ extension Simulation {
     switch fault.kind {
     case .crash(let node): powerOff(node, until: until)
     case .blackout:
-      for number in nodes.indices where nodes[number].core != nil {
+      for number in nodes.indices where nodes[number].running != nil {
         powerOff(number, until: min(now + .milliseconds(100) + faultRandom.span(upTo: .seconds(1)), faultsEnd))
       }
     case .syncError(let node):
@@ -106,7 +106,7 @@ extension Simulation {
     for number in nodes.indices {
       nodes[number].disk.failsNextSync = false
       nodes[number].disk.isFull = false
-      if nodes[number].core == nil, nodes[number].startsAt <= now {
+      if nodes[number].running == nil, nodes[number].startsAt <= now {
         queue.add(.start(node: number), at: now + faultRandom.span(upTo: .milliseconds(200)))
       }
     }
@@ -116,7 +116,7 @@ extension Simulation {
   // MARK: - Nodes
 
   func start(_ number: Int) {
-    guard nodes[number].core == nil else { return }
+    guard nodes[number].running == nil else { return }
     if now < nodes[number].downUntil { return queue.add(.start(node: number), at: nodes[number].downUntil) }
     transcript.mix(now, 8, number)
     transcript.note(now, "n\(number + 1) starts")
@@ -143,10 +143,10 @@ extension Simulation {
 
   /// A node ends where it stands.
   func crash(_ number: Int, isFailedSync: Bool = false) {
-    guard nodes[number].core != nil else { return }
+    guard nodes[number].running != nil else { return }
     transcript.mix(now, 9, number)
     transcript.note(now, "n\(number + 1) is down")
-    nodes[number].core = nil
+    nodes[number].running = nil
     nodes[number].life += 1
     nodes[number].held = []
     nodes[number].pausedUntil = .zero

@@ -40,7 +40,7 @@ struct LivenessChecks {
     let height = simulation.checker.finalizedHeight
     let isMoving = height >= heightAtHeal + LivenessChecks.blocksWanted
     let behind = simulation.nodes.first { node in
-      simulation.isHonest(node.number) && (node.core?.ledger.finalHeight ?? 0) + 2 < height
+      simulation.isHonest(node.number) && (node.running?.core.ledger.finalHeight ?? 0) + 2 < height
     }
     let open = simulation.checker.jobs.open
     if isMoving, behind == nil, open.isEmpty { return true }
@@ -48,7 +48,7 @@ struct LivenessChecks {
       let isNew = behind.startsAt > .zero
       simulation.checker.report(
         isNew ? 12 : 11, at: now,
-        "n\(behind.number + 1) is at height \(behind.core?.ledger.finalHeight ?? 0), the others at \(height), though the "
+        "n\(behind.number + 1) is at height \(behind.running?.core.ledger.finalHeight ?? 0), the others at \(height), though the "
           + "network is whole since \(healedAt)")
       return true
     }

@@ -96,7 +96,7 @@ extension Simulation {
 
   private func makeFork(of block: Block, _ number: Int) -> (Block, Vote)? {
     let header = block.header
-    guard var ledger = nodes[number].core?.ledger, let set = checker.set(of: header.epoch) else { return nil }
+    guard var ledger = nodes[number].running?.core.ledger, let set = checker.set(of: header.epoch) else { return nil }
     let draft = BlockDraft(
       epoch: header.epoch, view: header.view, parentView: header.parentView,
       timestampMilliseconds: header.timestampMilliseconds + 1, reveal: header.reveal)
@@ -218,7 +218,7 @@ extension Simulation {
     guard let actor = actors[number] else { return }
     let pause = Microseconds.milliseconds(200 + Int64(place(number, below: 2_000)))
     queue.add(.mischief(node: number), at: now + pause)
-    guard nodes[number].core != nil else { return }
+    guard nodes[number].running != nil else { return }
     if actor.has(.forgets), !isCalm, chance(number, percent: 25) {
       transcript.note(now, "n\(number + 1) forgets what it voted for")
       crash(number)

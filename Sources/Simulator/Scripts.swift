@@ -105,12 +105,12 @@ final class Amnesia: Script {
   func begin(_ simulation: Simulation) { simulation.queue.add(.scripted(0), at: .zero + .milliseconds(5_400)) }
 
   func act(_ number: Int, _ simulation: Simulation) {
-    if case .abstaining = simulation.nodes[2].core?.votingStanding { hasAbstained = true }
+    if case .abstaining = simulation.nodes[2].running?.core.votingStanding { hasAbstained = true }
   }
 
   func verdict(_ simulation: Simulation) -> String? {
     if !hasAbstained { return "the node votes although its journal is lost" }
-    return simulation.nodes[2].core?.votingStanding == .voting ? nil : "the node does not vote again"
+    return simulation.nodes[2].running?.core.votingStanding == .voting ? nil : "the node does not vote again"
   }
 }
 

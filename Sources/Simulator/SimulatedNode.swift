@@ -5,6 +5,13 @@ import Membership
 import Primitives
 import Wire
 
+/// A core in a place of its own: it is large, and must be looked at where it is and never copied.
+final class RunningCore {
+  var core: NodeCore
+
+  init(_ core: NodeCore) { self.core = core }
+}
+
 /// One instance of a node of the simulated network: its disk, and a core while it runs. Twins are two instances with
 /// one identity.
 final class SimulatedNode {
@@ -22,7 +29,8 @@ final class SimulatedNode {
   var wallOffset: Microseconds
   /// How much faster its wall clock runs, in a million.
   let drift: Int64
-  var core: NodeCore?
+  /// The core while the node runs.
+  var running: RunningCore?
   var disk = SimulatedDisk()
   /// Counts the starts; what was meant for an earlier life does not reach a later one.
   var life: UInt64 = 0
@@ -81,8 +89,9 @@ final class SimulatedNode {
     settings.abstainUntilMilliseconds = disk.abstainsUntilMilliseconds
     settings.beaconLength = setup.beaconLength
     settings.snapshotDistance = setup.snapshotDistance
-    core = NodeCore(
-      genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: wallClock(at: now), settings: settings,
-      record: record, recovery: recovery, seed: seed, now: now)
+    running = RunningCore(
+      NodeCore(
+        genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: wallClock(at: now), settings: settings,
+        record: record, recovery: recovery, seed: seed, now: now))
   }
 }

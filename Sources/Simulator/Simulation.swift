@@ -172,7 +172,7 @@ final class Simulation {
       step(number, .tick)
     case .datagram(let number, let sender, let bytes):
       transcript.mix(now, 1, number, Simulation.mark(bytes))
-      guard nodes[number].core != nil else { return }
+      guard nodes[number].running != nil else { return }
       apply(nodes[number].inbound.datagram(bytes, from: nodes[sender].address), to: number)
     case .frame(let number, let sender, let link, let carried): receive(carried, at: number, from: sender, link: link)
     case .linkUp(let first, let second): linkUp(first, second)
@@ -219,7 +219,7 @@ final class Simulation {
   }
 
   private func receive(_ carried: Carried, at number: Int, from sender: Int, link: UInt64) {
-    guard network.link(number, sender) == link, nodes[number].core != nil else { return }
+    guard network.link(number, sender) == link, nodes[number].running != nil else { return }
     transcript.mix(now, 2, number, carried.mark)
     let received = carried.received(
       from: sender, id: nodes[sender].id, by: nodes[number].inbound, known: nodes[number].known.mark)
@@ -234,7 +234,7 @@ final class Simulation {
   /// Where every node stands, at the end of a transcript.
   private func tellState() {
     for node in nodes {
-      guard let core = node.core else {
+      guard let core = node.running?.core else {
         transcript.note(now, "n\(node.number + 1) is down, its disk at height \(node.disk.height)")
         continue
       }

@@ -30,9 +30,9 @@ import Testing
 
   @Test func aFailingRunIsMadeSmaller() throws {
     var options = SimulationOptions(seed: 2, profile: .hostile)
-    options.nodes = 5
+    options.nodes = 4
     options.byzantine = 2
-    options.duration = .seconds(12)
+    options.duration = .seconds(9)
     let failing = try #require(
       (UInt64(1)...20).lazy.map { seed -> SimulationReport in
         options.seed = seed
