@@ -99,6 +99,7 @@ extension Checker {
       return report(
         1, at: now, "block \(header.height) is final in epoch \(header.epoch), whose committee nobody knows")
     }
+    checkTurn(header, of: leader, at: now)
     let execution = reference.execute(block, leader: leader)
     guard case .success = execution else {
       return report(7, at: now, "block \(header.height) is final and does not execute: \(execution)")
@@ -109,6 +110,7 @@ extension Checker {
       report(7, at: now, "block \(header.height) is final and its state root is not what the ledger gives")
     }
     checkEvidence(block.value, events, at: now)
+    checkDraws(header, events, of: leader, at: now)
     guard let state = finalState else { return }
     checkCommittee(header, state, at: now)
     checkCredits(state, at: now)

@@ -87,6 +87,10 @@ struct Checker {
   var schedules: [UInt64: LeaderSchedule] = [:]
   var totalMicrocredits: UInt64?
   var jobs = JobChecks()
+  /// The leaders of the final blocks.
+  var leaders: [NodeID] = []
+  /// The places among them of the blocks in which jobs came to wait for a draw.
+  var waiting: [Digest: Int] = [:]
   /// The nodes that were slashed.
   var slashed: Set<Int> = []
   var snapshotMarks: [UInt64: UInt64] = [:]

@@ -83,6 +83,20 @@ package struct Scenario: Sendable {
       quiet(&setup)
       return Standstill()
     },
+    Scenario(name: "slow-network", summary: "every message takes several times what the timers begin with") { setup in
+      quiet(&setup)
+      setup.parameters.deltaMilliseconds = 50
+      setup.delay = .milliseconds(150)
+      setup.delaySpread = .milliseconds(100)
+      return Progress()
+    },
+    Scenario(name: "lying-server", summary: "a newcomer is offered states that nobody has") { setup in
+      quiet(&setup)
+      setup.snapshotDistance = 8
+      setup.habits = [3: .lies]
+      setup.newcomers = [.zero + .seconds(12)]
+      return Joiner()
+    },
     Scenario(
       name: "one-way-leader", summary: "a validator hears everything and nobody hears it, leader or not"
     ) { setup in
