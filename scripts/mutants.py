@@ -29,6 +29,7 @@ BINARY = SCRATCH / "build" / "release" / "simulate"
 FOLDERS = ["CSodium", "Sodium", "Primitives", "Wire", "Membership", "Broadcast", "Consensus", "Ledger", "Core",
            "Simulator", "simulate"]
 VARIABLE = "LINNET_PLANTED"
+NUMBERS = {fault.name: number for number, fault in enumerate(FAULTS, 1)}
 SURVEY_SEEDS = 200
 # Longer than any seed takes: a run that hangs has found nothing.
 SEED_SECONDS = 120
@@ -57,6 +58,7 @@ def planted_texts():
                 errors.append(f"{fault.name}: the text to replace occurs {count} times in {file}:\n{before}")
                 continue
             start = texts[file].index(before)
+            after = re.sub(r"PLANTED\[([a-z-]+)\]", lambda match: f"isPlanted({NUMBERS[match[1]]})", after)
             after = after.replace("PLANTED", f"isPlanted({number})")
             places.setdefault(file, []).append((start, start + len(before), after, fault.name))
     for file, edits in places.items():
