@@ -111,17 +111,9 @@ public struct NodeCore: Sendable {
   /// This node's id.
   public var id: NodeID { identity.id }
 
-  /// When `.tick` is due next.
-  public var nextWake: Instant {
-    guard startedAt != nil else { return .distantFuture }
-    var next = nextHousekeeping
-    for wake in [
-      membership.nextWake, broadcast.nextWake, consensus.nextWake, sync.nextWake, work.nextDue,
-    ] {
-      if let wake { next = min(next, wake) }
-    }
-    return next
-  }
+  /// When `.tick` is due next, as of the last input. Stored, because a core is large: a shell that holds one in an object
+  /// would copy it whole to compute a property.
+  public private(set) var nextWake = Instant.distantFuture
 
   /// Handles one input and appends what follows from it.
   public mutating func step(_ input: CoreInput, now: Instant, into effects: inout [CoreEffect]) {
@@ -189,6 +181,16 @@ public struct NodeCore: Sendable {
       step(membership: .leave, now: now, into: &effects)
     }
     settle(now: now, into: &effects)
+    nextWake = earliestWake
+  }
+
+  private var earliestWake: Instant {
+    guard startedAt != nil else { return .distantFuture }
+    var next = nextHousekeeping
+    for wake in [membership.nextWake, broadcast.nextWake, consensus.nextWake, sync.nextWake, work.nextDue] {
+      if let wake { next = min(next, wake) }
+    }
+    return next
   }
 
   private mutating func linkUp(
