@@ -70,6 +70,8 @@ struct Checker {
 
   // What was seen of votes.
   var durableVotes: Set<Ballot> = []
+  /// What each node has made durable since its disk was last damaged, in order.
+  var signed: [Int: [VoteSubject]] = [:]
   var seenVotes: Set<Ballot> = []
   var seenCertificates: Set<CertificateKey> = []
   var casts: [Voter: Cast] = [:]

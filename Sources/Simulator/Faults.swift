@@ -32,6 +32,7 @@ extension Simulation {
     case .blockDamage(let node):
       powerOff(node, until: until)
       nodes[node].disk.damageBlock(&diskRandom)
+      checker.signed[node] = nil
     case .pause(let node): nodes[node].pausedUntil = until
     case .clockJump(let node, let by):
       nodes[node].wallOffset = nodes[node].wallOffset + by
@@ -126,6 +127,9 @@ extension Simulation {
     } catch {
       if isHonest(number) { checker.report(7, at: now, "n\(number + 1) can't start: \(error.reason)") }
       return
+    }
+    if let core = nodes[number].running?.core, nodes[number].disk.abstainsUntilMilliseconds == nil {
+      checker.restarted(number, at: core.consensus.tip, with: nodes[number].disk.durable, now: now)
     }
     // The mark lies ahead of all use while the node runs.
     nodes[number].disk.sequenceMark += 1_000_000

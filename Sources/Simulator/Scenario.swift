@@ -90,6 +90,13 @@ package struct Scenario: Sendable {
       setup.delaySpread = .milliseconds(100)
       return Progress()
     },
+    Scenario(name: "fast-clock", summary: "a validator's clock jumps five minutes ahead") { setup in
+      quiet(&setup)
+      setup.plan.faults = [
+        Fault(number: 1, kind: .clockJump(node: 1, by: .seconds(300)), at: .zero + .seconds(4), length: .zero)
+      ]
+      return Progress()
+    },
     Scenario(name: "lying-server", summary: "a newcomer is offered states that nobody has") { setup in
       quiet(&setup)
       setup.snapshotDistance = 8

@@ -8,6 +8,7 @@ extension Checker {
   mutating func durable(_ votes: [Vote], of number: Int, at now: Instant) {
     for vote in votes {
       durableVotes.insert(Ballot(subject: vote.subject, voter: vote.voter))
+      signed[number, default: []].append(vote.subject)
       if isHonest[number] { saw(vote, at: now) }
     }
   }
