@@ -84,7 +84,8 @@ extension SimplexMachine {
   /// the finalized blocks in a durable store before it drops the old records.
   public func checkpoint() -> [ConsensusRecord] {
     var records: [ConsensusRecord] = []
-    if let finalization = tip.finalization { records.append(.certificate(finalization.value)) }
+    // Of an epoch that has just begun: what tells a node whose final blocks are damaged that the ones before are over.
+    if let finalization = tip.finalization ?? boundary { records.append(.certificate(finalization.value)) }
     for (_, state) in views.entries(from: tip.view + 1) {
       records += state.ownVotes.map { .ownVote($0.value) }
       records += state.certificates.map { .certificate($0.value) }

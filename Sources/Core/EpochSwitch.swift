@@ -18,10 +18,12 @@ extension NodeCore {
   /// Looks up the validators of an epoch in the state at its beginning or later.
   ///
   /// - Parameters:
+  ///   - journalEpoch: the latest epoch that the recovered journal speaks of. Those before it are over and their votes may
+  ///     be forgotten: a node that finds itself there, since final blocks of its disk were damaged, signs nothing.
   ///   - beginMilliseconds: the timestamp of the last block before the epoch; nil for the epoch that the node starts in.
   static func committee(
-    ofEpoch epoch: UInt64, state: LedgerReader, node: Signer, keys: [Signer], abstainUntil: UInt64?,
-    beginMilliseconds: UInt64?
+    ofEpoch epoch: UInt64, state: LedgerReader, node: Signer, keys: [Signer], journalEpoch: UInt64,
+    abstainUntil: UInt64?, beginMilliseconds: UInt64?
   ) -> Committee {
     guard let set = state.validatorSet(epoch: epoch), let next = state.validatorSet(epoch: epoch &+ 1) else {
       preconditionFailure("a state knows the validators of its own epoch and of the next")
@@ -38,6 +40,9 @@ extension NodeCore {
     committee.signer = signer
     if let abstainUntil, beginMilliseconds.map({ $0 <= abstainUntil }) ?? true {
       committee.standing = .abstaining(untilMilliseconds: abstainUntil)
+    }
+    if epoch < journalEpoch, committee.standing == .voting {
+      committee.standing = .abstaining(untilMilliseconds: beginMilliseconds ?? 0)
     }
     return committee
   }
@@ -60,7 +65,7 @@ extension NodeCore {
   ) {
     let committee = NodeCore.committee(
       ofEpoch: tip.epoch, state: finalState, node: identity.signer, keys: voteSigners,
-      abstainUntil: settings.abstainUntilMilliseconds,
+      journalEpoch: journalEpoch, abstainUntil: settings.abstainUntilMilliseconds,
       beginMilliseconds: tip.epoch == startEpoch ? nil : tip.timestampMilliseconds)
     validators = committee.validators
     nextValidators = committee.next

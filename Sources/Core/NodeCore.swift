@@ -44,6 +44,8 @@ public struct NodeCore: Sendable {
   let trusting: Verifier
   /// The epoch that the node was in when it started.
   let startEpoch: UInt64
+  /// The latest epoch that the recovered journal speaks of.
+  let journalEpoch: UInt64
   var voteSigners: [Signer]
   var generator: SeededGenerator
   /// The journal's records of epochs that the node has not come to yet.
@@ -92,9 +94,10 @@ public struct NodeCore: Sendable {
     }
     let epoch = state.epoch
     startEpoch = epoch
+    journalEpoch = recovery.records.map(\.epoch).max() ?? 0
     let committee = NodeCore.committee(
       ofEpoch: epoch, state: state, node: signer, keys: self.voteSigners,
-      abstainUntil: settings.abstainUntilMilliseconds, beginMilliseconds: nil)
+      journalEpoch: journalEpoch, abstainUntil: settings.abstainUntilMilliseconds, beginMilliseconds: nil)
     validators = committee.validators
     nextValidators = committee.next
     votingStanding = committee.standing

@@ -118,6 +118,9 @@ extension Simulation {
     guard let (upTo, votes) = nodes[number].disk.endSync() else { return }
     transcript.mix(now, 4, number, upTo)
     checker.durable(votes, of: number, at: now)
+    if nodes[number].disk.isCheckpointDue, let checkpoint = nodes[number].running?.core.checkpoint() {
+      nodes[number].disk.compact(checkpoint)
+    }
     nodes[number].durableSequence = upTo
     let ready = nodes[number].held.prefix { $0.after <= upTo }
     nodes[number].held.removeFirst(ready.count)
@@ -135,9 +138,7 @@ extension Simulation {
           + "(\(block.id.short), \(block.transactions.count) transactions)")
     }
     // Far more often than a journal grows, so that restarts meet checkpoints.
-    if diskRandom.chance(partsPerMillion: 50_000), let checkpoint = nodes[number].running?.core.checkpoint() {
-      nodes[number].disk.compact(checkpoint)
-    }
+    if diskRandom.chance(partsPerMillion: 50_000) { nodes[number].disk.isCheckpointDue = true }
     guard isHonest(number) else { return }
     let height = checker.finalizedHeight
     checker.committed(blocks, finalization: finalization.value, by: number, at: now)

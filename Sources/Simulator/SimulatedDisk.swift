@@ -108,10 +108,14 @@ struct SimulatedDisk {
     return (run[...end].map(\.block.value), last.value)
   }
 
+  /// The journal is to be written anew as soon as nothing waits for a sync.
+  var isCheckpointDue = false
+
   /// Writes the journal anew from a checkpoint, as the daemon does when it has grown; blocks and states are synced
   /// before. Only while nothing waits for a sync.
   mutating func compact(_ checkpoint: [ConsensusRecord]) {
     guard pending.isEmpty, syncing == nil else { return }
+    isCheckpointDue = false
     syncedBlocks = blocks.count
     settleSnapshots()
     durable = checkpoint
