@@ -143,9 +143,9 @@ extension Simulation {
     let height = checker.finalizedHeight
     checker.committed(blocks, finalization: finalization.value, by: number, at: now)
     if checker.finalizedHeight > height { liveness.progressed(at: now) }
-    guard let root = nodes[number].running?.core.ledger.finalStateRoot, let held = nodes[number].running?.core.ledger.finalHeight else {
-      return
-    }
+    guard let root = nodes[number].running?.core.ledger.finalStateRoot,
+      let held = nodes[number].running?.core.ledger.finalHeight
+    else { return }
     checker.holds(root, at: held, node: number, at: now)
   }
 
