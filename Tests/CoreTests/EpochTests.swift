@@ -157,4 +157,27 @@ import Wire
     #expect(cluster.run(for: .seconds(60)) { $0.epoch(3) >= 2 })
     #expect(cluster.isConsistent)
   }
+
+  @Test func anEpochThatTheJournalSaysIsOverIsNotVotedInAgain() throws {
+    var cluster = try Cluster(4, parameters: Cluster.parameters())
+    cluster.start()
+    // At the beginning of epoch 2, or a little later: the journal is written anew, and the votes of epochs 0 and 1 go.
+    #expect(cluster.run(for: .seconds(60)) { $0.epoch(3) == 2 })
+    let before = cluster.members[3].persisted.count
+    cluster.members[3].persisted = cluster.members[3].core.checkpoint()
+    let kept = cluster.members[3].persisted.count
+    #expect(kept < before && kept > 0)
+    // Then final blocks of the disk are damaged, and the node finds itself in epoch 0.
+    let lost = cluster.members[3].committed.count { ($0.blocks.last?.value.header.height ?? 0) > 5 }
+    try cluster.restart(3, losingCommits: lost)
+    #expect(cluster.epoch(3) == 0)
+    guard case .abstaining = cluster.members[3].core.votingStanding else {
+      Issue.record("the node would vote again in an epoch whose votes it forgot")
+      return
+    }
+    cluster.start([3])
+    #expect(cluster.run(for: .seconds(60)) { $0.epoch(3) >= 3 && $0.members[3].core.votingStanding == .voting })
+    for case .ownVote(let vote) in cluster.members[3].persisted.dropFirst(kept) { #expect(vote.subject.epoch >= 2) }
+    #expect(cluster.isConsistent)
+  }
 }
