@@ -128,6 +128,9 @@ class Switch:
             must("ip", "netns", "add", namespace)
             must("ip", "link", "set", device, "netns", namespace)
             must("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", device)
+            # The same congestion control wherever this runs: a kernel whose default paces (BBR) spreads every block
+            # over a part of the round trip.
+            must("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
             must("ip", "-n", namespace, "link", "set", device, "txqueuelen", "10000", "up")
             must("ip", "-n", namespace, "link", "set", "lo", "up")
 
