@@ -65,6 +65,7 @@ extension Acceptance {
         let began = ContinuousClock.now
         for round in 1...Kills.rounds {
           load(round, connections, target, &dice, &submitted, &transfers)
+          // The random moment that the test is about; nothing is waited for.
           usleep(UInt32(dice.roll(250_000)))
           let victims = dice.victims()
           for victim in victims {
