@@ -21,6 +21,9 @@ struct ReplayWindow: Sendable {
   private var floor: UInt64 = 0
   private var recent: [UInt64] = []
 
+  /// How many are kept.
+  var count: Int { recent.count }
+
   /// True, and remembered, when `sequence` is new.
   mutating func admit(_ sequence: UInt64) -> Bool {
     guard sequence > floor else { return false }
@@ -76,6 +79,8 @@ struct MemberEntry: Sendable {
   var window = ReplayWindow()
   /// The newest own incarnation that the member is known to have received.
   var knowsOwn: UInt64 = 0
+  /// The last round of probes that it has a place in; 0 before the first.
+  var round: UInt64 = 0
   /// The probe that waits for its answer.
   var probe: UInt64?
   var retryDelay: Microseconds

@@ -20,6 +20,8 @@ public struct MembershipMachine: Sendable {
   public static let maximumProbes = 256
   /// The most probes at once for one node that asks for them by ping-request.
   public static let maximumRelaysPerMember = 4
+  /// A round of probes has at most this many places times the most members: those that are gone keep theirs.
+  static let ringFactor = 2
 
   /// The knobs.
   public let settings: MembershipSettings
@@ -45,6 +47,8 @@ public struct MembershipMachine: Sendable {
   /// The order of the running round of probes; members that are not active any more are skipped.
   var ring: [NodeID] = []
   var ringIndex = 0
+  /// The number of that round.
+  var round: UInt64 = 1
   var observed = ObservedAddresses()
   var lastRefutation: Instant?
   var isRunning = false
@@ -190,18 +194,34 @@ public struct MembershipMachine: Sendable {
     } else {
       deadlines.set(.retry(id), at: nil)
     }
-    if entry.isActive, !wasActive { joinRing(id) }
+    if entry.isActive, !wasActive { joinRing(id, &entry) }
     counters.add(
       "became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
     effects.append(.changed(id, from: old, to: state))
   }
 
-  /// Puts a member at a random place in what is left of the round.
-  mutating func joinRing(_ id: NodeID) {
-    if ring.count > 2 * settings.maximumMembers { ring.removeAll { entries[$0]?.isActive != true } }
+  /// The most members held.
+  var memberLimit: Int { min(settings.maximumMembers, MembershipSettings.memberBound) }
+
+  /// Puts a member at a random place in what is left of the round, once in a round: who comes and goes all the time
+  /// would else keep the round from ending, and the others from being probed.
+  mutating func joinRing(_ id: NodeID, _ entry: inout MemberEntry) {
+    guard entry.round != round else { return }
+    if ring.count >= MembershipMachine.ringFactor * memberLimit { beginRound() }
+    entry.round = round
     ring.append(id)
     let start = min(ringIndex, ring.count - 1)
     let place = start + generator.index(below: ring.count - start)
     ring.swapAt(place, ring.count - 1)
+  }
+
+  /// All active members, in a new order.
+  mutating func beginRound() {
+    round += 1
+    let number = round
+    ring = entries.filter { $0.value.isActive }.map(\.key)
+    for member in ring { _ = entries.modify(member) { $0.round = number } }
+    generator.shuffle(&ring)
+    ringIndex = 0
   }
 }

@@ -12,9 +12,7 @@ extension MembershipMachine {
         guard let entry = entries[target], entry.isActive, entry.probe == nil else { continue }
         return startProbe(target, .verdict, now, &identity, &effects)
       }
-      ring = entries.filter { $0.value.isActive }.map(\.key)
-      generator.shuffle(&ring)
-      ringIndex = 0
+      beginRound()
     }
   }
 

@@ -37,15 +37,15 @@ extension MembershipMachine {
       setState(author, &entry, to: .alive, now, &effects)
       entries[author] = entry
     } else {
-      guard entries.count < min(settings.maximumMembers, MembershipSettings.memberBound) || makeRoom(identity, now)
+      guard entries.count < memberLimit || makeRoom(identity, now)
       else { return counters.add("memberRefused") }
       var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
       entry.address = usableAddresses(of: author, body).first
       // Both ends would dial at once: the higher id gives the lower one a head start.
       if id > author { entry.nextDial = now + settings.minimumDialDelay }
       stateCounts[Int(MemberState.alive.rawValue)] += 1
+      joinRing(author, &entry)
       entries[author] = entry
-      joinRing(author)
       counters.add("becameAlive")
       effects.append(.changed(author, from: nil, to: .alive))
     }
