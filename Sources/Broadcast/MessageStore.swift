@@ -26,6 +26,9 @@ struct MessageStore: Sendable {
   var newestOrder: UInt64 { nextOrder }
   var oldestSince: Instant? { ages.first.flatMap { items[$0.value]?.since } }
 
+  /// The holders remembered of the message that has the most.
+  var mostHolders: Int { items.reduce(0) { max($0, $1.value.holders.count) } }
+
   func contains(_ id: Digest) -> Bool { items.contains(id) }
   subscript(id: Digest) -> Item? { items[id] }
 

@@ -27,6 +27,11 @@ struct Wants: Sendable {
   var count: Int { wants.count }
   var next: Instant? { queue.first?.at }
 
+  /// How many peers are asked for something.
+  var askedPeers: Int { perPeer.count }
+  /// The announcers still to be asked for the message that has the most.
+  var mostAnnouncers: Int { wants.reduce(0) { max($0, $1.value.others.count) } }
+
   func contains(_ id: Digest) -> Bool { wants.contains(id) }
   func count(asked peer: NodeID) -> Int { perPeer[peer] ?? 0 }
 

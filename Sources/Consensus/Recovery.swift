@@ -94,16 +94,6 @@ extension SimplexMachine {
     return records
   }
 
-  /// How full a bounded collection is.
-  public struct Occupancy: Sendable, Hashable {
-    /// What it holds.
-    public let name: String
-    /// The entries now.
-    public let count: Int
-    /// The most there may be.
-    public let limit: Int
-  }
-
   /// How full every bounded collection is.
   public var occupancy: [Occupancy] {
     let viewLimit = SimplexMachine.maximumOpenViews + Int(clamping: settings.retentionViews) + 2

@@ -151,10 +151,10 @@ struct SnapshotFetch: Sendable {
     return best.isEmpty ? nil : best[generator.index(below: best.count)]
   }
 
-  var occupancy: [CoreOccupancy] {
+  var occupancy: [Occupancy] {
     [
-      CoreOccupancy(name: "syncRequests", count: requests.count, limit: SnapshotFetch.maximumRequests),
-      CoreOccupancy(name: "syncPeers", count: failures.count, limit: SnapshotFetch.maximumPeers),
+      Occupancy(name: "syncRequests", count: requests.count, limit: SnapshotFetch.maximumRequests),
+      Occupancy(name: "syncPeers", count: failures.count, limit: SnapshotFetch.maximumPeers),
     ]
   }
 }

@@ -305,10 +305,10 @@ public struct StateSync: Sendable {
   }
 
   /// How full every bounded collection is.
-  var occupancy: [CoreOccupancy] {
-    var all = [CoreOccupancy(name: "syncAhead", count: ahead.count, limit: StateSync.maximumAhead)]
+  var occupancy: [Occupancy] {
+    var all = [Occupancy(name: "syncAhead", count: ahead.count, limit: StateSync.maximumAhead)]
     if case .linking(let round) = phase {
-      all.append(CoreOccupancy(name: "syncToAsk", count: round.toAsk.count, limit: StateSync.maximumLinkPeers))
+      all.append(Occupancy(name: "syncToAsk", count: round.toAsk.count, limit: StateSync.maximumLinkPeers))
     }
     if case .fetching(let fetch) = phase { all += fetch.occupancy }
     return all

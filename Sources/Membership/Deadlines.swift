@@ -2,6 +2,9 @@ import Primitives
 
 /// The timers of a machine: at most one for each event.
 struct Deadlines: Sendable {
+  /// How many events are of no probe and no member.
+  static let maximumOwn = 5
+
   enum Event: Comparable, Sendable {
     case round
     case exchange
@@ -33,6 +36,9 @@ struct Deadlines: Sendable {
   }
 
   subscript(event: Event) -> Instant? { times[event] }
+
+  /// How many timers run.
+  var count: Int { times.count }
 
   /// When the next timer is due.
   var next: Instant? { queue.first?.at }

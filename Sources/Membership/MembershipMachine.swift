@@ -151,6 +151,7 @@ public struct MembershipMachine: Sendable {
     isRunning = false
     deadlines.removeAll()
     probes.removeAll()
+    relays.removeAll()
   }
 
   static func expiry(_ settings: MembershipSettings, _ identity: Identity, _ now: Instant) -> UInt64 {

@@ -45,6 +45,9 @@ struct ObservedAddresses: Sendable {
 
   private var reports = BoundedMap<NodeID, PeerAddress>(capacity: ObservedAddresses.maximumReporters)
 
+  /// How many reporters are remembered.
+  var count: Int { reports.count }
+
   /// Takes a report; the address that now has at least `needed` reporters, if this is one.
   mutating func report(_ address: PeerAddress, by reporter: NodeID, needed: Int) -> PeerAddress? {
     reports.insert(address, forKey: reporter)

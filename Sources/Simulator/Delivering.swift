@@ -169,7 +169,7 @@ extension Simulation {
 
   private func checkOccupancy(_ number: Int) {
     guard isHonest(number) else { return }
-    for entry in nodes[number].running?.core.occupancy ?? [] where entry.count > entry.limit {
+    for entry in nodes[number].running?.core.occupancy ?? [] where entry.isExceeded {
       checker.report(10, at: now, "n\(number + 1) holds \(entry.count) of \(entry.name), above \(entry.limit)")
     }
     // What waits for the disk is bounded by what consensus has under way.

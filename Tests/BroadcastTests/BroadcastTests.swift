@@ -166,6 +166,9 @@ import Wire
     for _ in 0..<100 { machine.step(.requested(known, from: peers[2]), now: .zero, into: &effects) }
     let answered = effects.reduce(0) { if case .send(.publish(let list), _) = $1 { $0 + list.count } else { $0 } }
     #expect(answered <= settings.maximumRequestedPerHeartbeat)
+    for place in machine.occupancy { #expect(!place.isExceeded, "\(place)") }
+    let full = machine.occupancy.filter { ["stored", "seen", "fresh"].contains($0.name) }
+    #expect(full.map(\.count) == [200, 100, 100])
     #expect(effects.contains { if case .close(let peer) = $0 { peer == peers[2] } else { false } })
   }
 

@@ -1,4 +1,5 @@
 import Primitives
+import Testing
 import Wire
 
 @testable import Broadcast
@@ -72,6 +73,7 @@ struct Gossip {
   mutating func step(_ number: Int, _ input: BroadcastInput) {
     var effects: [BroadcastEffect] = []
     machines[number].step(input, now: now, into: &effects)
+    for place in machines[number].occupancy { #expect(!place.isExceeded, "\(place)") }
     for effect in effects {
       switch effect {
       case .deliver(let message): delivered[number].append(message.value.id)

@@ -107,7 +107,7 @@ import Wire
     let network = Network(4)
     network.setWork(false)
     for index in 0..<3 { network.start(index) }
-    func occupancy() -> [SimplexMachine.Occupancy] {
+    func occupancy() -> [Occupancy] {
       // Whoever claims to be in a later epoch is asked for the chain, as one peer of few.
       network.nodes[0].machine!.occupancy.filter { $0.name != "aheadPeers" && $0.name != "chainRequests" }
     }

@@ -59,7 +59,7 @@ import Wire
       for input in inputs { network.step(0, input) }
       network.run(for: .milliseconds(2))
       for occupancy in network.nodes[0].machine?.occupancy ?? [] {
-        #expect(occupancy.count <= occupancy.limit, "\(occupancy.name) holds \(occupancy.count)")
+        #expect(!occupancy.isExceeded, "\(occupancy.name) holds \(occupancy.count)")
         limits[occupancy.name] = max(limits[occupancy.name] ?? 0, occupancy.count)
       }
     }

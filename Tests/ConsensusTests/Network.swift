@@ -476,7 +476,7 @@ final class Network {
     for node in nodes {
       #expect(node.divergence == nil)
       for occupancy in node.machine?.occupancy ?? [] {
-        #expect(occupancy.count <= occupancy.limit, "\(occupancy.name) holds \(occupancy.count)")
+        #expect(!occupancy.isExceeded, "\(occupancy.name) holds \(occupancy.count)")
       }
     }
   }

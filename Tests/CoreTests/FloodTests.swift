@@ -9,7 +9,11 @@ import Wire
 /// Peers that send as fast as they can: nothing grows beyond its bound, nothing is lost that honest nodes need.
 @Suite struct FloodTests {
   private static func expectBounds(_ core: NodeCore) {
-    for place in core.occupancy { #expect(place.count <= place.limit, "\(place)") }
+    for place in core.occupancy { #expect(!place.isExceeded, "\(place)") }
+    // Those of each machine are among them.
+    for part in ["membership.", "broadcast.", "consensus."] {
+      #expect(core.occupancy.contains { $0.name.hasPrefix(part) && $0.count > 0 }, "\(part)")
+    }
   }
 
   private static func id(_ number: Int) -> NodeID { NodeID(Digest(hashing: Array("\(number)".utf8)).value) }
