@@ -139,7 +139,7 @@ extension Simulation {
     queue.add(.contact(node: number, life: nodes[number].life), at: now + .milliseconds(50))
   }
 
-  private func powerOff(_ number: Int, until: Instant) {
+  func powerOff(_ number: Int, until: Instant) {
     nodes[number].downUntil = max(nodes[number].downUntil, until)
     crash(number)
     queue.add(.start(node: number), at: max(until, now + Microseconds(1)))

@@ -116,6 +116,32 @@ package struct Scenario: Sendable {
       setup.habits = [3: [.equivocates, .votesTwice]]
       return Slashed(node: 3)
     },
+    Scenario(name: "ring", summary: "five validators in a ring: no votes make a quorum but by relays") { setup in
+      quiet(&setup)
+      setup.validators = 5
+      setup.parameters.epochBlocks = 400
+      setup.plan.neverLinked = [[0, 2], [0, 3], [1, 3], [1, 4], [2, 4]]
+      return Ring()
+    },
+    Scenario(
+      name: "lost-witness", summary: "whose vote made a notarization is never heard again, and all lose their power"
+    ) { setup in
+      quiet(&setup)
+      setup.parameters.epochBlocks = 400
+      setup.habits = [LostWitness.witness: .withholds]
+      setup.plan.faults = [
+        Fault(number: 1, kind: .blackout, at: LostWitness.blackoutAt, length: .zero)
+      ]
+      return LostWitness()
+    },
+    Scenario(
+      name: "damaged-chain", summary: "blocks are damaged whose votes the journal no longer holds"
+    ) { setup in
+      quiet(&setup)
+      // All blocks are kept, for the node loses its states.
+      setup.snapshotDistance = 2_048
+      return DamagedChain()
+    },
     Scenario(name: "two-liars", summary: "two of four contradict themselves: the checker must find it") { setup in
       quiet(&setup)
       setup.habits = [1: .conspiracy, 2: .conspiracy]

@@ -130,6 +130,15 @@ final class Standstill: Progress {
   }
 }
 
+/// Nobody hears a quorum over its own links; by relays all do, and each validator's blocks become final.
+final class Ring: Progress {
+  override func verdict(_ simulation: Simulation) -> String? {
+    let leaders = Set(simulation.checker.leaders)
+    let idle = simulation.nodes.filter { !leaders.contains($0.id) }.map { "n\($0.number + 1)" }
+    return idle.isEmpty ? super.verdict(simulation) : "no block of \(idle) became final"
+  }
+}
+
 /// The others go on without a leader that nobody hears.
 final class OneWay: Progress {
   private var before: UInt64 = 0

@@ -41,8 +41,8 @@ struct Setup {
     // Mostly small: four to seven nodes find most, and cost least.
     let drawn =
       generator.chance(partsPerMillion: 800_000)
-      ? 4 + generator.index(below: 4) : 8 + generator.index(below: 3)
-    validators = options.nodes ?? (isHostile ? drawn : 4)
+      ? SimulationOptions.fewestNodes + generator.index(below: 4) : 8 + generator.index(below: 3)
+    validators = options.nodes ?? (isHostile ? drawn : SimulationOptions.fewestNodes)
     let tolerated = Setup.faults(of: validators)
     let drawnByzantine = generator.index(below: tolerated + 1)
     let byzantine = min(options.byzantine ?? (isHostile ? drawnByzantine : 0), validators)

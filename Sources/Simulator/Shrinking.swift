@@ -26,7 +26,8 @@ package struct Shrinker {
     if ![11, 12, 13, 0].contains(invariant), let at = smallest.violations.first?.at {
       attempt("end at \(at)") { $0.until = at }
     }
-    var hasShrunk = true
+    // What a scenario sets stays.
+    var hasShrunk = smallest.options.scenario == nil
     while hasShrunk, runs < Shrinker.maximumRuns {
       hasShrunk = false
       for name in smallest.removable where attempt("without \(name)", { $0.without.append(name) }) { hasShrunk = true }
@@ -43,6 +44,7 @@ package struct Shrinker {
     runs += 1
     var options = smallest.options
     change(&options)
+    guard options.mistake == nil else { return false }
     let outcome = options.run()
     guard outcome.violations.first?.invariant == invariant else { return false }
     smallest = outcome

@@ -153,10 +153,19 @@ struct SimulatedDisk {
 
   /// A final block is damaged: it and those after it are cut off, to be fetched again.
   mutating func damageBlock(_ generator: inout SeededGenerator) {
-    let kept = generator.index(below: blocks.count + 1)
+    cutBlocks(upTo: base + UInt64(generator.index(below: blocks.count + 1)))
+  }
+
+  /// The blocks above a height are gone.
+  mutating func cutBlocks(upTo height: UInt64) {
+    guard height >= base, height <= self.height else { return }
+    let kept = Int(height - base)
     blocks.removeLast(blocks.count - kept)
     syncedBlocks = min(syncedBlocks, kept)
   }
+
+  /// The states are gone; what follows them is executed from the genesis, if all blocks are here.
+  mutating func loseStates() { snapshots = [] }
 
   /// Forgets all blocks and begins anew above a height.
   mutating func rebase(_ height: UInt64) {

@@ -15,6 +15,8 @@ package enum Profile: String, Sendable, CaseIterable {
 package struct SimulationOptions: Sendable, Equatable {
   /// The fewest and the most nodes. One to three tolerate no fault.
   package static let nodeRange = 1...100
+  /// The fewest that any profile has when the options do not say how many: four of lan and wan, four or more of hostile.
+  static let fewestNodes = 4
 
   /// Everything random comes from it.
   package var seed: UInt64
@@ -40,6 +42,32 @@ package struct SimulationOptions: Sendable, Equatable {
   package init(seed: UInt64 = 1, profile: Profile = .lan) {
     self.seed = seed
     self.profile = profile
+  }
+
+  /// What is wrong with the options, in words for a person; nil when they can be run.
+  package var mistake: String? {
+    if let nodes, !SimulationOptions.nodeRange.contains(nodes) {
+      return "--nodes must be \(SimulationOptions.nodeRange.lowerBound) to \(SimulationOptions.nodeRange.upperBound)"
+    }
+    if let scenario {
+      guard Scenario.named(scenario) != nil else {
+        return "there is no scenario '\(scenario)': there are \(Scenario.all.map(\.name).joined(separator: ", "))"
+      }
+      if nodes != nil || byzantine != nil || !without.isEmpty {
+        return
+          "a scenario sets its own nodes, Byzantine nodes and faults: leave out --nodes, --byzantine and --without, "
+          + "or --scenario"
+      }
+    }
+    guard let byzantine else { return nil }
+    if byzantine < 0 { return "--byzantine must not be negative" }
+    let fewest = nodes ?? SimulationOptions.fewestNodes
+    if byzantine > fewest {
+      return nodes == nil
+        ? "--byzantine \(byzantine) needs --nodes \(byzantine) or more: without it there may be only \(fewest)"
+        : "--byzantine \(byzantine) is more than there are: --nodes is \(fewest)"
+    }
+    return nil
   }
 
   /// The arguments of `linnet simulate` that give the same run.

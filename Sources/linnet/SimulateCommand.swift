@@ -36,20 +36,12 @@ struct SimulateCommand: AsyncParsableCommand {
   @OptionGroup var format: FormatOptions
 
   func validate() throws {
-    if let nodes, !SimulationOptions.nodeRange.contains(nodes) { throw ValidationError("--nodes must be 1 to 100") }
-    if let byzantine, !(0...SimulationOptions.nodeRange.upperBound).contains(byzantine) {
-      throw ValidationError("--byzantine must be 0 to 100")
-    }
     guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1 to 64") }
     guard Profile(rawValue: profile) != nil else {
       throw ValidationError("there is no profile '\(profile)': it is lan, wan or hostile")
     }
-    if let scenario, Scenario.named(scenario) == nil {
-      let names = Scenario.all.map(\.name).joined(separator: ", ")
-      throw ValidationError("there is no scenario '\(scenario)': there are \(names)")
-    }
     _ = try range()
-    _ = try options(seed: seed)
+    if let mistake = try options(seed: seed).mistake { throw ValidationError(mistake) }
   }
 
   private func range() throws -> ClosedRange<UInt64> {

@@ -22,13 +22,26 @@ func value(of option: String) -> String? {
   return words[at + 1]
 }
 
+/// The number after an option.
+func number(of option: String) -> Int? {
+  guard let text = value(of: option) else { return nil }
+  guard let number = Int(text) else { refuse("\(option) takes a number, not '\(text)'") }
+  return number
+}
+
+func refuse(_ mistake: String) -> Never {
+  print("simulate: \(mistake)")
+  exit(2)
+}
+
 var failures: [SimulationReport] = []
 for seed in numbers[0]...numbers[1] {
   var options = SimulationOptions(seed: seed, profile: words.contains("--calm") ? .lan : .hostile)
-  options.byzantine = value(of: "--byzantine").flatMap { Int($0) }
-  options.nodes = value(of: "--nodes").flatMap { Int($0) }
+  options.byzantine = number(of: "--byzantine")
+  options.nodes = number(of: "--nodes")
   options.scenario = value(of: "--scenario")
   options.without = value(of: "--without")?.split(separator: ",").map(String.init) ?? []
+  if let mistake = options.mistake { refuse(mistake) }
   let report = options.run(recordsTranscript: words.contains("--transcript"))
   if !words.contains("--all") { for line in report.lines { print(line) } }
   print(

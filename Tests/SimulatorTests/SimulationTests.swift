@@ -45,4 +45,25 @@ import Testing
     #expect(part.lines.count < whole.lines.count)
     #expect(Array(whole.lines.prefix(part.lines.count)) == part.lines)
   }
+
+  @Test func optionsThatCannotBeMeantAreRefused() {
+    func mistake(_ change: (inout SimulationOptions) -> Void) -> String? {
+      var options = SimulationOptions(seed: 1, profile: .hostile)
+      change(&options)
+      return options.mistake
+    }
+    #expect(mistake { _ in } == nil)
+    #expect(
+      mistake { ($0.nodes, $0.byzantine) = (4, 9) } == "--byzantine 9 is more than there are: --nodes is 4")
+    // More than are tolerated may be asked for, since the checker must find them.
+    #expect(mistake { ($0.nodes, $0.byzantine) = (4, 4) } == nil)
+    #expect(mistake { $0.byzantine = 4 } == nil)
+    #expect(mistake { $0.byzantine = 5 }?.contains("--nodes 5") == true)
+    #expect(mistake { $0.byzantine = -1 } != nil)
+    #expect(mistake { $0.nodes = 0 } != nil)
+    #expect(mistake { $0.nodes = 101 } != nil)
+    #expect(mistake { $0.scenario = "nothing" }?.contains("ring") == true)
+    #expect(mistake { $0.scenario = "ring" } == nil)
+    #expect(mistake { ($0.scenario, $0.byzantine) = ("ring", 1) }?.contains("sets its own") == true)
+  }
 }
