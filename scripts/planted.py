@@ -58,6 +58,9 @@ FAULTS = [
         ("Consensus/Proposing.swift", "      guard views[next]?.nullification != nil else { return false }",
          "      guard PLANTED || views[next]?.nullification != nil else { return false }")),
     Fault(
+        "missing-blocks-not-fetched", "3", "asks for no block that is missing",
+        ("Consensus/CatchingUp.swift", "    let ids = missingBlocks\n    guard !ids.isEmpty", "    let ids = missingBlocks\n    guard !PLANTED, !ids.isEmpty")),
+    Fault(
         "finalizes-after-nullify", "4", "finalizes a view that it has nullified",
         ("Consensus/Certifying.swift", "guard !state.hasLeaderEquivocated, state.ownVote(.nullify) == nil, state.ownVote(.finalize) == nil,",
          "guard !state.hasLeaderEquivocated, PLANTED || state.ownVote(.nullify) == nil, state.ownVote(.finalize) == nil,"),
@@ -101,6 +104,10 @@ FAULTS = [
         ("Consensus/ConsensusSettings.swift", "    while steps > 1, value < deltaCap {", "    while steps > 1, value < deltaCap, !PLANTED {"),
         options=scenario("slow-network")),
     Fault(
+        "waits-for-the-silent", "9", "a leader that nobody has heard of for long is waited for",
+        ("Consensus/ViewEntry.swift", "    guard leader != ownIndex, view > settings.silentViews", "    guard !PLANTED, leader != ownIndex, view > settings.silentViews"),
+        options=scenario("one-way-leader")),
+    Fault(
         "one-leader-for-ever", "10", "the same validator leads every view",
         ("Consensus/LeaderSchedule.swift", "    return order[Int((epoch % count + view % count) % count)]",
          "    return order[PLANTED ? 0 : Int((epoch % count + view % count) % count)]"), options=ONE_BYZANTINE, seeds=(13,)),
@@ -109,6 +116,9 @@ FAULTS = [
         ("Consensus/Proposing.swift", "max(earliest, enteredAt + settings.blockIntervalIdle)",
          "max(earliest, PLANTED ? .distantFuture : enteredAt + settings.blockIntervalIdle)"), options=ONE_BYZANTINE, seeds=(17,)),
     Fault(
+        "never-idle", "11", "a leader proposes at once, work or not",
+        ("Consensus/Proposing.swift", "let due = isWorkPending ?", "let due = isWorkPending || PLANTED ?"), options=scenario("idle-views")),
+    Fault(
         "timestamps-unchecked", "12", "notarizes a block from however far ahead of the own clock",
         ("Consensus/Notarizing.swift", "    guard header.timestampMilliseconds > limit else { return true }",
          "    guard header.timestampMilliseconds > limit, !PLANTED else { return true }"), options=scenario("fast-clock")),
@@ -116,6 +126,22 @@ FAULTS = [
         "says-it-to-two", "13", "what is for all validators goes to the first two",
         ("Core/NodeCore.swift", "for peer in validators.members where peer != id && links",
          "for peer in validators.members.prefix(PLANTED ? 2 : 100) where peer != id && links")),
+    Fault(
+        "relays-not-asked-for", "13", "who lacks a link asks nobody to relay",
+        ("Consensus/Relaying.swift", "      sendAtOnce(.relayRequest(epoch: epoch, voters: missing), to: .node(peer))",
+         "      if !PLANTED { sendAtOnce(.relayRequest(epoch: epoch, voters: missing), to: .node(peer)) }"), options=scenario("ring")),
+    Fault(
+        "relays-asked-for-once", "13", "relays are asked for once and not again when the grant ends",
+        ("Consensus/Relaying.swift", "max(due, $0 + settings.relayInterval / 2)",
+         "PLANTED ? .distantFuture : max(due, $0 + settings.relayInterval / 2)"), options=scenario("ring")),
+    Fault(
+        "relays-not-granted", "13", "who is asked to relay takes no note of it",
+        ("Consensus/Relaying.swift", "    for voter in voters where Int(voter)", "    for voter in voters where !PLANTED && Int(voter)"),
+        options=scenario("ring")),
+    Fault(
+        "nothing-relayed", "13", "who has granted it relays nothing",
+        ("Consensus/Relaying.swift", "      sendAtOnce(message, to: .node(receiver))", "      if !PLANTED { sendAtOnce(message, to: .node(receiver)) }"),
+        options=scenario("ring")),
 
     # Durability
     Fault(
@@ -141,12 +167,39 @@ FAULTS = [
         "certified-block-not-written", "durability", "a certified block is not written down",
         ("Consensus/Certifying.swift", "      persist(.certified(entry.block.value))", "      if !PLANTED { persist(.certified(entry.block.value)) }")),
     Fault(
+        "certificate-not-written", "durability", "certificates are not written down",
+        ("Consensus/Certifying.swift", "    persist(.certificate(certificate.value))", "    if !PLANTED { persist(.certificate(certificate.value)) }"),
+        options=scenario("lost-witness"), seeds=(1, 3)),
+    Fault(
+        "checkpoint-without-certificates", "durability", "the journal that replaces a long one lacks the certificates",
+        ("Consensus/Recovery.swift", "      records += state.certificates.map { .certificate($0.value) }",
+         "      if !PLANTED { records += state.certificates.map { .certificate($0.value) } }"),
+        options=scenario("lost-witness"), seeds=(2, 4)),
+    Fault(
+        "checkpoint-without-blocks", "durability", "the journal that replaces a long one lacks the certified blocks",
+        ("Consensus/Recovery.swift", "    records += tree.byView.filter(\\.isRecorded)", "    if !PLANTED { records += tree.byView.filter(\\.isRecorded)"),
+        ("Consensus/Recovery.swift", ".map { .certified($0.block.value) }", ".map { .certified($0.block.value) } }"),
+        options=scenario("lost-witness"), seeds=(2, 4)),
+    Fault(
+        "checkpoint-without-finality", "durability", "the journal that replaces a long one does not say how far finality had come",
+        ("Consensus/Recovery.swift", "    if let finalization = tip.finalization ?? boundary { records.append",
+         "    if !PLANTED, let finalization = tip.finalization ?? boundary { records.append"),
+        options=scenario("damaged-chain")),
+    Fault(
+        "votes-in-an-epoch-that-is-over", "durability", "a node whose journal speaks of a later epoch votes in the one it finds itself in",
+        ("Core/EpochSwitch.swift", "    if epoch < journalEpoch, committee", "    if !PLANTED, epoch < journalEpoch, committee"),
+        options=scenario("damaged-chain")),
+    Fault(
         "own-vote-not-written", "durability", "own votes are not written down",
         ("Consensus/Voting.swift", "    let sequence = persist(.ownVote(vote.value))",
          "    let sequence = PLANTED ? persistSequence : persist(.ownVote(vote.value))")),
     Fault(
         "checkpoint-before-the-blocks", "durability", "the journal is written anew before the final blocks are synced",
         ("Simulator/SimulatedDisk.swift", "    syncedBlocks = blocks.count\n", "    if !PLANTED { syncedBlocks = blocks.count }\n")),
+    Fault(
+        "blocks-dropped-before-the-state", "durability", "blocks are dropped before the state that stands for them is on the disk",
+        ("Simulator/StoredStates.swift", "    guard let oldest = snapshots.first, oldest.isDurable else",
+         "    guard let oldest = snapshots.first, PLANTED || oldest.isDurable else")),
     Fault(
         "later-records-dropped", "durability", "a restarted node forgets its votes of an epoch it has yet to come to again",
         ("Core/NodeCore.swift", "    laterRecords = recovery.records.filter { $0.epoch > epoch }",

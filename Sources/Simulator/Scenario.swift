@@ -108,6 +108,9 @@ package struct Scenario: Sendable {
       name: "one-way-leader", summary: "a validator hears everything and nobody hears it, leader or not"
     ) { setup in
       quiet(&setup)
+      // Waiting for a leader costs two seconds; an epoch is long enough to learn not to.
+      setup.parameters.deltaMilliseconds = 1_000
+      setup.parameters.epochBlocks = 400
       setup.plan.faults = [Fault(number: 1, kind: .mute(node: 0), at: .zero + .seconds(4), length: .seconds(10))]
       return OneWay()
     },
