@@ -42,8 +42,6 @@ public enum CoreInput: Sendable {
   case leaseRefused(Digest, reason: String)
   /// A lease's job has ended, here or before a restart. May be repeated.
   case leaseFinished(LeaseOutcome)
-  /// The node's own record changed (addresses, roles, capabilities).
-  case record(NodeRecord)
   /// The keys that this node can sign votes with; one that is new here is used from the next epoch on whose validators
   /// name it.
   case voteSigners([Signer])

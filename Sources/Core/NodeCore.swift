@@ -80,11 +80,6 @@ public struct NodeCore: Sendable {
     self.genesis = genesis
     self.settings = settings
     var generator = SeededGenerator(seed: seed)
-    var identity = Identity(signer: signer, wallClock: wallClock, sequenceFloor: recovery.sequenceFloor)
-    membership = MembershipMachine(
-      settings: settings.membership, ownRecord: record, identity: &identity, now: now, seed: generator.next())
-    self.identity = identity
-    broadcast = BroadcastMachine(settings: settings.broadcast, seed: generator.next())
     ledger = recovery.ledger
     let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
     self.trusting = trusting
@@ -101,6 +96,14 @@ public struct NodeCore: Sendable {
     validators = committee.validators
     nextValidators = committee.next
     votingStanding = committee.standing
+    var identity = Identity(signer: signer, wallClock: wallClock, sequenceFloor: recovery.sequenceFloor)
+    var ownRecord = record
+    ownRecord.roles = NodeCore.roles(
+      of: signer.id, validators: committee.validators, next: committee.next, wish: nil, before: record.roles)
+    membership = MembershipMachine(
+      settings: settings.membership, ownRecord: ownRecord, identity: &identity, now: now, seed: generator.next())
+    self.identity = identity
+    broadcast = BroadcastMachine(settings: settings.broadcast, seed: generator.next())
     consensus = SimplexMachine(
       settings: ConsensusSettings(genesis.parameters), validators: committee.validators, signer: committee.signer,
       node: signer.id, verifier: trusting, tip: recovery.tip, boundary: recovery.boundary,
@@ -177,8 +180,6 @@ public struct NodeCore: Sendable {
     case .leaseFinished(let outcome):
       leases.finish(outcome)
       needsHousekeeping = true
-    case .record(let record):
-      step(membership: .updateRecord(record), now: now, into: &effects)
     case .voteSigners(let signers): voteSigners = signers
     case .leave:
       step(membership: .leave, now: now, into: &effects)
@@ -217,6 +218,7 @@ public struct NodeCore: Sendable {
     if needsHousekeeping {
       needsHousekeeping = false
       nextHousekeeping = now + settings.housekeepingInterval
+      keepOwnRecord(now: now, into: &effects)
       keepOffer(now: now, into: &effects)
       keepLeases(now: now, into: &effects)
       keepAttestations(now: now, into: &effects)

@@ -6,24 +6,6 @@ import Wire
 // What the shell does as epochs come and go.
 
 extension NodeShell {
-  /// Takes in a set that became known: votes are verified by it, and the own record says whether this node is one.
-  func learn(_ set: ValidatorSet) {
-    validators.learn(set)
-    guard let driver = driver.value else { return }
-    Task { [self] in
-      let changed = await driver.read { core, _ -> NodeRecord? in
-        guard case .nodeRecord(var record) = core.membership.ownRecord.value.body else { return nil }
-        let roles = NodeDaemon.roles(
-          id: core.id, sets: self.validators.sets(from: core.consensus.epoch),
-          offers: record.roles.contains(.provider))
-        guard roles != record.roles else { return nil }
-        record.roles = roles
-        return record
-      }
-      if let changed { driver.post(.record(changed)) }
-    }
-  }
-
   /// Lets the vote keys go that no epoch uses any more.
   func retireVoteKeys() {
     guard let driver = driver.value else { return }

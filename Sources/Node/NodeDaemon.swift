@@ -192,9 +192,8 @@ package struct NodeDaemon: Sendable {
     let record = NodeRecord(
       name: LeaseRunner.bounded(configuration.node.name, bytes: NodeRecord.maximumNameBytes),
       addresses: advertised(addresses),
-      roles: NodeDaemon.roles(
-        id: key.id, sets: [final.epoch, final.epoch + 1].compactMap { final.validatorSet(epoch: $0) },
-        offers: offer != nil),
+      // Whether it is a validator, the core knows.
+      roles: offer == nil ? [] : .provider,
       capabilities: Digest(hashing: hardwareBytes(hardware)), agent: "linnet/\(version)",
       expiresUnixSeconds: UInt64(Date().timeIntervalSince1970) + 86_400 * 365)
     let signer = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
@@ -240,14 +239,6 @@ package struct NodeDaemon: Sendable {
     case .wan: .wan
     case .loopback: .loopback
     }
-  }
-
-  /// What a node says that it does: a validator from the epoch before its first, so that the others link with it.
-  static func roles(id: NodeID, sets: [ValidatorSet], offers: Bool) -> Roles {
-    var roles: Roles = []
-    if sets.contains(where: { $0.index(of: id) != nil }) { roles.insert(.validator) }
-    if offers { roles.insert(.provider) }
-    return roles
   }
 
   private func hardwareBytes(_ report: HardwareReport) -> [UInt8] {

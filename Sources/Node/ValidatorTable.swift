@@ -15,9 +15,6 @@ final class ValidatorTable: Sendable {
   /// The set of an epoch; nil for one that is over for long, or not known yet.
   func set(of epoch: UInt64) -> ValidatorSet? { book.withLock { $0[epoch] } }
 
-  /// The sets of an epoch and of the next, as far as they are known.
-  func sets(from epoch: UInt64) -> [ValidatorSet] { book.withLock { [$0[epoch], $0[epoch + 1]].compactMap { $0 } } }
-
   /// What verifiers ask.
   var known: KnownValidators {
     KnownValidators(set: { [self] in set(of: $0) }, latest: { [self] in book.withLock { $0.latest } })
