@@ -1,0 +1,62 @@
+import Primitives
+import Wire
+
+// Node records, accusations and the datagrams that they ride on.
+
+extension Refusal {
+  static func membership() throws -> [Refusal] {
+    var sampler = try Sampler(seed: 11)
+    let envelope = sampler.message(.accusation, key: 0).envelope.encoded
+    let ping = sampler.message(.nack, key: 0).envelope
+    let long = String(repeating: "x", count: 64)
+    func record(name: String = "n", addresses: UInt64 = 0, roles: UInt8 = 0, agent: String = "a") -> [UInt8] {
+      var writer = WireWriter()
+      writer.string(name)
+      writer.varint(addresses)
+      for _ in 0..<addresses { writer.raw([4, 127, 0, 0, 1, 1, 0]) }
+      writer.uint8(roles)
+      writer.digest(.zero)
+      writer.string(agent)
+      writer.uint64(0)
+      return writer.bytes
+    }
+    func altered(_ position: Int, _ byte: UInt8) -> [UInt8] {
+      var bytes = envelope
+      bytes[position] = byte
+      return bytes
+    }
+    let overlong = EnvelopeKind.allCases.map { kind in
+      Refusal("Envelope", "a payload over the bound of \(kind.name)", .tooLong(what: "envelope payload")) { writer in
+        writer.raw([1, kind.rawValue] + [UInt8](repeating: 0, count: 48))
+        writer.lengthPrefixed([UInt8](repeating: 0, count: kind.maximumPayloadBytes + 1))
+        writer.signature(.zero)
+      }
+    }
+    return overlong + [
+      Refusal("NodeRecord", "a name of 64 bytes", .tooLong(what: "node name")) { $0.raw(record(name: long)) },
+      Refusal("NodeRecord", "five addresses", .tooLong(what: "node addresses")) { $0.raw(record(addresses: 5)) },
+      Refusal("NodeRecord", "a role without a meaning", .badValue(what: "roles")) { $0.raw(record(roles: 4)) },
+      Refusal("NodeRecord", "an agent of 32 bytes", .tooLong(what: "agent version")) {
+        $0.raw(record(agent: String(long.prefix(32))))
+      },
+      Refusal("Ping", "nine rumours", .tooLong(what: "rumours")) { writer in
+        writer.raw([UInt8](repeating: 0, count: 34))
+        writer.varint(9)
+        for _ in 0..<9 { writer.raw(envelope) }
+      },
+      Refusal("Ping", "a rumour that is a nack", .badValue(what: "rumour kind")) { writer in
+        writer.raw([UInt8](repeating: 0, count: 34))
+        writer.array([ping])
+      },
+      Refusal("Envelope", "version 0", .unknownTag(what: "envelope version")) { $0.raw(altered(0, 0)) },
+      Refusal("Envelope", "version 2", .unknownTag(what: "envelope version")) { $0.raw(altered(0, 2)) },
+      Refusal("Envelope", "kind 0", .unknownTag(what: "envelope kind")) { $0.raw(altered(1, 0)) },
+      Refusal("Envelope", "kind 33", .unknownTag(what: "envelope kind")) { $0.raw(altered(1, 33)) },
+      Refusal("Message", "the payload of another kind", .unknownTag(what: "address family")) { $0.raw(altered(1, 17)) },
+      Refusal("Message", "a payload with a byte too many", .trailingBytes) { writer in
+        writer.raw(envelope.prefix(50) + [41] + [UInt8](repeating: 7, count: 41))
+        writer.signature(.zero)
+      },
+    ]
+  }
+}
