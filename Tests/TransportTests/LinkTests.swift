@@ -136,7 +136,8 @@ import Wire
     await eventually { one.log.failures.count == 1 }
     #expect(one.log.failures == [.wrongNetwork])
     #expect(one.endpoint.counters.count("dial.wrongNetwork") == 1)
-    #expect(two.endpoint.counters.count("wrongNetwork") == 1)
+    // The other end hears of it by itself, perhaps later.
+    await eventually { two.endpoint.counters.count("wrongNetwork") == 1 }
     #expect(one.endpoint.links.isEmpty && two.endpoint.links.isEmpty)
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()
@@ -239,6 +240,38 @@ import Wire
     #expect(one.endpoint.counters.count("tooManyLinks") == 1)
     #expect(one.endpoint.links.map(\.id) == [two.id])
     for node in [one, two, three] { await node.endpoint.shutdown() }
+  }
+
+  /// All places and all of a prefix's handshakes are taken by strangers: validators get links all the same.
+  @Test func aValidatorTakesTheNewestStrangersPlace() async throws {
+    let node = try await TestNode { $0.maximumLinks = 4 }
+    let dialled = try await TestNode()
+    await node.link(to: dialled)
+    var strangers: [TestNode] = []
+    for _ in 0..<3 {
+      strangers.append(try await TestNode())
+      await strangers[strangers.count - 1].link(to: node)
+    }
+    let silent = (0..<40).map { _ in RawPeer(connectingTo: node.address, from: 0x7f01_0101) }
+    var validators: [TestNode] = []
+    for _ in 0..<5 { validators.append(try await TestNode()) }
+    node.endpoint.prefer(Set(validators.map(\.id)))
+    // Those accepted last go first, then who was dialled.
+    for (place, loser) in [strangers[2], strangers[1], strangers[0], dialled].enumerated() {
+      await validators[place].link(to: node)
+      await eventually { loser.log.downs == [.closedByPeer(.tooManyLinks)] }
+    }
+    #expect(silent.count == 40)
+    #expect(Set(node.endpoint.links.map(\.id)) == Set(validators.prefix(4).map(\.id)))
+    #expect(node.endpoint.counters.count("displacedLink") == 4)
+    // A stranger displaces nobody, nor does a validator another.
+    strangers[0].endpoint.dial(node.address, expecting: node.id)
+    await eventually { strangers[0].log.downs.count == 2 }
+    validators[4].endpoint.dial(node.address, expecting: node.id)
+    await eventually { validators[4].log.downs.count == 1 }
+    #expect(validators[4].log.downs == [.closedByPeer(.tooManyLinks)])
+    #expect(node.endpoint.links.count == 4 && node.endpoint.counters.count("tooManyLinks") == 2)
+    for other in [node, dialled] + strangers + validators { await other.endpoint.shutdown() }
   }
 
   @Test func pingsKeepAnIdleLinkAndMeasureIt() async throws {
