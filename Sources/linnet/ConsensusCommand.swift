@@ -57,7 +57,12 @@ struct ConsensusCommand: ParsableCommand {
     func run() throws {
       var validators: [NodeID] = []
       for text in validator {
-        guard let id = NodeID(text: text) else { throw ValidationError("'\(text)' is not a node id") }
+        guard let id = NodeID(text: text) else {
+          throw Failure(
+            "--validator \(text): that is not a node id",
+            suggestion: "`linnet init` and `linnet status` show a node's id",
+            exitCode: ExitCode.validationFailure.rawValue)
+        }
         validators.append(id)
       }
       var flags: [String: String] = [:]

@@ -39,6 +39,9 @@ struct Failure: Error {
       self.init(
         error.description, suggestion: "correct it, then `linnet config check`",
         exitCode: NodeError.Code.configuration.rawValue)
+    case let error as ValidationError:
+      // One that `run` threw: ArgumentParser knows no more which command it was of, and would show the root's usage.
+      self.init(error.message, exitCode: LinnetCommand.exitCode(for: error).rawValue)
     case is ExitCode, is CleanExit:
       return nil
     default:
