@@ -6,10 +6,15 @@ package struct LinkConfiguration: Sendable {
   /// receiving.
   package static let maximumFrameByteCount = 8 * 1_024 * 1_024
 
-  /// The most links at once. A further one is refused once its handshake is done, unless it replaces one.
+  /// The most links at once. A further one is refused once its handshake is done, unless it replaces one, or is to a
+  /// preferred node and takes the place of one that is not.
   package var maximumLinks = 256
-  /// The most handshakes under way at once, dialled and accepted; further connections are closed unread.
-  package var maximumHandshakes = 64
+  /// The most accepted connections whose handshakes are under way at once; further ones are closed unread.
+  package var maximumHandshakes = 128
+  /// The most of them from one /24 or /56: who opens connections and says nothing takes up a part only.
+  package var maximumHandshakesPerPrefix = 32
+  /// The most connections being made at once; further dials fail. As many again may be made to preferred nodes.
+  package var maximumDials = 64
   /// Accepted connections a second from one /24 or /56; further ones are closed unread.
   package var handshakesPerSecondPerPrefix = 20
   /// Accepted connections at once from one /24 or /56 after a pause.

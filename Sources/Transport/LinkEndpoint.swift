@@ -144,6 +144,11 @@ package final class LinkEndpoint: Sendable {
     loop.execute { [registry] in registry.value.close(id, .requested(reason), notice: notice) }
   }
 
+  /// Says whose links come first when there is no room for all: the validators'. Replaces what was said before.
+  package func prefer(_ ids: Set<NodeID>) {
+    loop.execute { [registry] in registry.value.preferred = ids }
+  }
+
   /// Stops or resumes reading from a node, whose sending then comes to a halt, as TCP sees to. Returns when it is so.
   package func setReading(_ isEnabled: Bool, from id: NodeID) async {
     // The loop takes work as long as its group lives, which is a duty of the caller.

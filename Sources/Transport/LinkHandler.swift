@@ -30,6 +30,8 @@ final class LinkHandler: ChannelInboundHandler {
   private(set) var remoteStatic: [UInt8] = []
   /// The thread-safe half, once the link is up.
   private(set) var port: LinkPort?
+  /// Set by the registry when the link comes up: a newer link has a higher one.
+  var number: UInt64 = 0
 
   private var context: ChannelHandlerContext?
   private var remote: PeerAddress?

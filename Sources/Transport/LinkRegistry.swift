@@ -12,6 +12,10 @@ import Wire
 // 3. Of two links dialled by the same node, the newer stays: by rule 1 the dialling side has no other.
 // 4. A link made by another process of the same node (its static key is another) replaces the old one in any case: the
 //    old process is gone.
+//
+// When there is no room for a further link: one to a preferred node takes the place of one that is not, of the newest that
+// was accepted, or else of the newest; any other is refused. Accepted and dialled connections have budgets of their own
+// until their handshakes are done, so that strangers who connect and say nothing keep this node from no dial of its own.
 
 /// The links and handshakes of one endpoint. Lives on the endpoint's event loop.
 final class LinkRegistry {
@@ -25,7 +29,14 @@ final class LinkRegistry {
   private let onRoute: @Sendable (NodeID, LinkPort?) -> Void
 
   private var links: [NodeID: LinkHandler] = [:]
-  private var handshakes: [ObjectIdentifier: LinkHandler] = [:]
+  /// How many links ever came up: the newest has the highest number.
+  private var establishedCount: UInt64 = 0
+  /// The connections whose handshakes are under way, by who made them.
+  private var accepted: [ObjectIdentifier: (handler: LinkHandler, prefix: [UInt8])] = [:]
+  private var acceptedPerPrefix: [[UInt8]: Int] = [:]
+  private var dialled: [ObjectIdentifier: LinkHandler] = [:]
+  /// The nodes whose links come first when there is no room for all.
+  var preferred: Set<NodeID> = []
   private var limiter: PrefixLimiter
   private let allowance: TokenBucket.Allowance
   private var everyone: TokenBucket
@@ -64,14 +75,17 @@ final class LinkRegistry {
   /// The handler of a connection that was accepted; nil when the limits have no room for it.
   func accept(from address: PeerAddress) -> LinkHandler? {
     let now = Instant.current()
-    guard !isStopped, handshakes.count < configuration.maximumHandshakes, limiter.take(address, now: now),
-      everyone.take(allowance, now: now)
+    let prefix = address.prefix
+    guard !isStopped, accepted.count < configuration.maximumHandshakes,
+      acceptedPerPrefix[prefix, default: 0] < configuration.maximumHandshakesPerPrefix,
+      limiter.take(address, now: now), everyone.take(allowance, now: now)
     else {
       counters.add(TransportError.Code.tooManyHandshakes.rawValue)
       return nil
     }
     let handler = LinkHandler(registry: self, dial: nil)
-    handshakes[ObjectIdentifier(handler)] = handler
+    accepted[ObjectIdentifier(handler)] = (handler, prefix)
+    acceptedPerPrefix[prefix, default: 0] += 1
     return handler
   }
 
@@ -83,12 +97,21 @@ final class LinkRegistry {
       throw TransportError(.unusableAddress, "\(dial.address) is not an address that can be connected to.")
     }
     if let id = dial.expecting { try check(dial, reached: id) }
-    guard handshakes.count < configuration.maximumHandshakes else {
-      throw TransportError(.tooManyDials, "\(handshakes.count) connections are being made already: try later.")
+    let isPreferred = dial.expecting.map { preferred.contains($0) } ?? false
+    guard dialled.count < configuration.maximumDials * (isPreferred ? 2 : 1) else {
+      throw TransportError(.tooManyDials, "\(dialled.count) connections are being made already: try later.")
     }
     let handler = LinkHandler(registry: self, dial: dial)
-    handshakes[ObjectIdentifier(handler)] = handler
+    dialled[ObjectIdentifier(handler)] = handler
     return handler
+  }
+
+  /// The handshake of a connection is over.
+  private func forget(_ handler: LinkHandler) {
+    let id = ObjectIdentifier(handler)
+    dialled.removeValue(forKey: id)
+    guard let prefix = accepted.removeValue(forKey: id)?.prefix, let count = acceptedPerPrefix[prefix] else { return }
+    acceptedPerPrefix[prefix] = count > 1 ? count - 1 : nil
   }
 
   /// Judges whom a dial reached, or is to reach.
@@ -109,7 +132,7 @@ final class LinkRegistry {
 
   /// A handshake is done: the link is up, or gives way.
   func established(_ handler: LinkHandler, port: LinkPort) {
-    handshakes.removeValue(forKey: ObjectIdentifier(handler))
+    forget(handler)
     if let old = links[port.id] {
       guard isPreferred(handler, over: old, other: port.id) else {
         counters.add("duplicateLink")
@@ -118,14 +141,29 @@ final class LinkRegistry {
       counters.add("replacedLink")
       old.close(.replaced, notice: .replaced)
     }
-    guard links.count < configuration.maximumLinks else {
+    guard links.count < configuration.maximumLinks || makeRoom(for: port.id) else {
       counters.add(TransportError.Code.tooManyLinks.rawValue)
       return handler.close(.requested("too many links"), notice: .tooManyLinks)
     }
+    establishedCount += 1
+    handler.number = establishedCount
     links[port.id] = handler
     onRoute(port.id, port)
     logger.debug("link up", metadata: ["node": "\(port.id.short)", "address": "\(port.address)"])
     onEvent(.up(port.id, port.address, port.direction))
+  }
+
+  /// Ends a link to a node that is not preferred, for one to a node that is. False when there is none to end.
+  private func makeRoom(for id: NodeID) -> Bool {
+    guard preferred.contains(id) else { return false }
+    let others = links.filter { !preferred.contains($0.key) }.values
+    guard
+      let last = others.filter({ $0.direction == .inbound }).max(by: { $0.number < $1.number })
+        ?? others.max(by: { $0.number < $1.number })
+    else { return false }
+    counters.add("displacedLink")
+    last.close(.requested("a validator needs its place"), notice: .tooManyLinks)
+    return links.count < configuration.maximumLinks
   }
 
   private func isPreferred(_ new: LinkHandler, over old: LinkHandler, other: NodeID) -> Bool {
@@ -139,7 +177,7 @@ final class LinkRegistry {
 
   /// A connection ended before its handshake was done.
   func handshakeFailed(_ handler: LinkHandler, remote: PeerAddress?, _ error: TransportError) {
-    handshakes.removeValue(forKey: ObjectIdentifier(handler))
+    forget(handler)
     if let dial = handler.dial {
       dialFailed(dial, error)
     } else {
@@ -187,7 +225,7 @@ final class LinkRegistry {
   /// Ends everything.
   func shutdown() {
     isStopped = true
-    for handler in handshakes.values {
+    for handler in accepted.values.map(\.handler) + Array(dialled.values) {
       handler.fail(TransportError(.notRunning, "This node shuts down."))
     }
     for handler in links.values { handler.close(.shutdown, notice: .shutdown) }

@@ -227,14 +227,41 @@ import Wire
   }
 
   @Test func handshakesUnderWayAreBounded() async throws {
-    let node = try await TestNode { $0.maximumHandshakes = 2 }
+    let node = try await TestNode {
+      $0.maximumHandshakes = 2
+      $0.maximumDials = 1
+    }
     let waiting = [RawPeer(connectingTo: node.address), RawPeer(connectingTo: node.address)]
     #expect(RawPeer(connectingTo: node.address).read() == nil)
     #expect(node.endpoint.counters.count("tooManyHandshakes") == 1)
-    node.endpoint.dial(RawListener().address, expecting: nil)
+    // Nobody's silence keeps the node from dialling.
+    let other = try await TestNode()
+    await node.link(to: other)
+    let silent = RawListener()
+    let known = try SigningKey.generate()
+    node.endpoint.dial(silent.address, expecting: nil)
+    node.endpoint.dial(silent.address, expecting: known.id)
     await eventually { node.log.failures.count == 1 }
     #expect(node.log.failures == [.tooManyDials])
+    // Nor do dials that come to nothing keep it from a validator.
+    node.endpoint.prefer([known.id])
+    node.endpoint.dial(silent.address, expecting: known.id)
+    _ = silent.accept()
+    try silent.accept().shake(.responder, key: known)
+    await eventually { node.log.ups.count == 2 }
     for raw in waiting { try raw.shake(.initiator, key: .generate()) }
+    try await expectAlive(node)
+    await node.endpoint.shutdown()
+    await other.endpoint.shutdown()
+  }
+
+  @Test func onePrefixTakesUpAPartOfTheHandshakes() async throws {
+    let node = try await TestNode()
+    let share = LinkConfiguration().maximumHandshakesPerPrefix
+    let silent = (0..<64).map { _ in RawPeer(connectingTo: node.address, from: 0x7f01_0101) }
+    await eventually { node.endpoint.counters.count("tooManyHandshakes") == UInt64(64 - share) }
+    #expect(silent.count == 64)
+    // From another there is room.
     try await expectAlive(node)
     await node.endpoint.shutdown()
   }

@@ -90,8 +90,10 @@ final class RawPeer {
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
   }
 
-  convenience init(connectingTo address: PeerAddress) {
+  /// - Parameter ip: the address of this side, one of the loopback network.
+  convenience init(connectingTo address: PeerAddress, from ip: UInt32 = 0x7f00_0001) {
     let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+    _ = withLoopback(port: 0, ip: ip) { bind(descriptor, $0, $1) }
     _ = withLoopback(port: address.port) { connect(descriptor, $0, $1) }
     self.init(descriptor: descriptor)
   }
@@ -192,11 +194,13 @@ final class RawListener {
   func accept() -> RawPeer { RawPeer(descriptor: Glibc.accept(descriptor, nil, nil)) }
 }
 
-func withLoopback<Answer>(port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Answer) -> Answer {
+func withLoopback<Answer>(
+  port: UInt16, ip: UInt32 = 0x7f00_0001, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Answer
+) -> Answer {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = port.bigEndian
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  address.sin_addr.s_addr = ip.bigEndian
   return withUnsafePointer(to: address) {
     $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
   }
