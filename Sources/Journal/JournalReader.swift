@@ -100,8 +100,8 @@ package struct JournalFindings: Equatable, Sendable {
 struct RecoveredPosition: Equatable, Sendable {
   /// The newest segment number in use, readable or not.
   var lastSequence: UInt64 = 0
-  /// All segments on disk that are part of the content, with their epochs; with damage all there are.
-  var segments: [(sequence: UInt64, epoch: UInt64)] = []
+  /// All segments on disk that are part of the content, with their epochs and lengths; with damage all there are.
+  var segments: [(sequence: UInt64, epoch: UInt64, bytes: Int)] = []
   var epoch: UInt64 = 0
   var chain: UInt32 = 0
   var salt: UInt64 = 0
@@ -171,7 +171,7 @@ package struct JournalReader {
       }
       return .success(findings)
     }
-    findings.position.segments = all.map { ($0.sequence, $0.header?.epoch ?? 0) }
+    findings.position.segments = findings.segments.map { ($0.sequence, $0.epoch, $0.bytes) }
     findings.position.epoch = all.compactMap { $0.header?.epoch }.max() ?? 0
     guard let first = all.last(where: { $0.header != nil })?.header?.first else {
       findings.damage = JournalDamage(kind: .badHeader, segment: all[0].sequence, offset: 0)

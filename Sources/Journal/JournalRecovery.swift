@@ -10,6 +10,8 @@ package struct RecoveredJournal: Equatable, Sendable {
   package var isNew = false
   /// The epoch of the newest segment.
   package var epoch: UInt64 = 0
+  /// The epoch in which the content begins: what was appended in earlier ones was dropped, or there was nothing.
+  package var contentEpoch: UInt64 = 0
 }
 
 /// Reads a journal and deletes what an interrupted compaction or pruning left; with damage nothing is deleted.
@@ -27,6 +29,7 @@ struct JournalRecovery {
     recovered.damage = findings.damage
     recovered.isNew = findings.isNew
     recovered.epoch = findings.position.epoch
+    recovered.contentEpoch = findings.segments.first { !$0.isLeftover }?.epoch ?? 0
     do throws(DiskFailure) {
       for name in try disk.list(directory) where name.hasSuffix(SegmentName.temporarySuffix) {
         try disk.remove(directory + "/" + name)

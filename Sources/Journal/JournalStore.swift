@@ -13,8 +13,10 @@ package struct JournalCounters: Equatable, Sendable {
   package var bytes = 0
   /// Calls of fdatasync for appends.
   package var syncs = 0
-  /// Compactions done.
+  /// Compactions and checkpoints done.
   package var compactions = 0
+  /// Bytes on disk besides the last checkpoint: what a new one would make needless, but for what is kept of it.
+  package var grownBytes = 0
   /// How long the last fdatasync took.
   package var lastSyncMicroseconds: UInt64 = 0
   /// The most appends that shared one fdatasync.
@@ -40,6 +42,8 @@ package final class JournalStore: Sendable {
   private enum Work {
     case append([[UInt8]], payloadBytes: Int)
     case compact([[UInt8]])
+    case checkpoint([[UInt8]])
+    case dropBeforeCheckpoint
     case beginEpoch(UInt64)
     case prune(before: UInt64)
 
@@ -113,6 +117,7 @@ package final class JournalStore: Sendable {
     self.queueLimit = queueLimit
     var state = State(needsCompaction: isDamaged)
     state.counters.segments = writer.segmentCount
+    state.counters.grownBytes = writer.grownBytes
     state.counters.epoch = writer.epoch
     let monitor = Monitor(state)
     self.monitor = monitor
@@ -141,26 +146,42 @@ package final class JournalStore: Sendable {
   ///   an idle journal), `.damaged` before a damaged journal was compacted, `.closed`, or the final failure of before.
   package func append(_ records: [[UInt8]], completion: @escaping Completion) throws(JournalError) {
     let payloadBytes = try JournalStore.payloadBytes(records)
-    try enqueue(.append(records, payloadBytes: payloadBytes), records, payloadBytes, completion)
+    try enqueue(
+      .append(records, payloadBytes: payloadBytes), heldBytes: JournalStore.heldBytes(records, payloadBytes), completion
+    )
   }
 
   /// Makes `records` the whole content in place of everything appended before this call, and deletes the older
   /// segments. Over a crash at any point either the old content or the new is recovered whole. Throws like `append`.
   package func compact(keeping records: [[UInt8]], completion: @escaping Completion) throws(JournalError) {
     let payloadBytes = try JournalStore.payloadBytes(records)
-    try enqueue(.compact(records), records, payloadBytes, completion)
+    try enqueue(.compact(records), heldBytes: JournalStore.heldBytes(records, payloadBytes), completion)
+  }
+
+  /// Writes `records`, which take the place of everything appended before this call, behind it, in a segment that is
+  /// there whole or not at all; both are recovered until `dropBeforeCheckpoint`. It does not count towards the bound on
+  /// what waits, so the caller has one at a time under way. Throws like `append`.
+  package func checkpoint(_ records: [[UInt8]], completion: @escaping Completion) throws(JournalError) {
+    _ = try JournalStore.payloadBytes(records)
+    try enqueue(.checkpoint(records), heldBytes: 0, completion)
+  }
+
+  /// Deletes the segments before the last checkpoint, once what it leaves out is durable elsewhere. Throws like
+  /// `append`.
+  package func dropBeforeCheckpoint(completion: @escaping Completion) throws(JournalError) {
+    try enqueue(.dropBeforeCheckpoint, heldBytes: 0, completion)
   }
 
   /// Begins a segment of a later epoch behind everything appended before this call; an epoch that has begun already
   /// changes nothing. Throws like `append`.
   package func beginEpoch(_ epoch: UInt64, completion: @escaping Completion = { _ in }) throws(JournalError) {
-    try enqueue(.beginEpoch(epoch), [], 0, completion)
+    try enqueue(.beginEpoch(epoch), heldBytes: 0, completion)
   }
 
   /// Deletes the segments that were followed by one of `epoch` or later. To be called once the blocks and the state
   /// that make them needless are durable. Throws like `append`.
   package func prune(before epoch: UInt64, completion: @escaping Completion = { _ in }) throws(JournalError) {
-    try enqueue(.prune(before: epoch), [], 0, completion)
+    try enqueue(.prune(before: epoch), heldBytes: 0, completion)
   }
 
   /// Figures since it was opened.
@@ -196,10 +217,12 @@ package final class JournalStore: Sendable {
     return total
   }
 
-  private func enqueue(
-    _ work: Work, _ records: [[UInt8]], _ payloadBytes: Int, _ completion: @escaping Completion
-  ) throws(JournalError) {
-    let heldBytes = payloadBytes + (records.count + 1) * RecordHeader.byteCount
+  private static func heldBytes(_ records: [[UInt8]], _ payloadBytes: Int) -> Int {
+    payloadBytes + (records.count + 1) * RecordHeader.byteCount
+  }
+
+  /// What holds no bytes is never refused for want of room.
+  private func enqueue(_ work: Work, heldBytes: Int, _ completion: @escaping Completion) throws(JournalError) {
     try monitor.update { state throws(JournalError) in
       if let failure = state.failure { throw failure }
       guard !state.isClosing else { throw JournalError(.closed, "The journal is closed.") }
@@ -209,7 +232,7 @@ package final class JournalStore: Sendable {
         throw JournalError(
           .damaged, "The journal is damaged and takes no records until its content was replaced by a compaction.")
       }
-      guard state.heldBytes == 0 || state.heldBytes + heldBytes <= queueLimit else {
+      guard heldBytes == 0 || state.heldBytes == 0 || state.heldBytes + heldBytes <= queueLimit else {
         throw JournalError(
           .queueFull, "\(state.heldBytes) bytes wait for the disk, which is too slow for what this node must record.")
       }
@@ -267,6 +290,10 @@ extension JournalStore {
         try writer.synchronize()
         try writer.replace(with: records)
         appended.compactions += 1
+      case .checkpoint(let records):
+        try writer.writeCheckpoint(records)
+        appended.compactions += 1
+      case .dropBeforeCheckpoint: try writer.dropBeforeCheckpoint()
       case .beginEpoch(let epoch): try writer.begin(epoch: epoch)
       case .prune(let epoch): try writer.prune(before: epoch)
       }
@@ -275,6 +302,7 @@ extension JournalStore {
     let synced = try writer.synchronize()
     let elapsed = monotonicMicroseconds() - start
     let segments = writer.segmentCount
+    let grownBytes = writer.grownBytes
     let epoch = writer.epoch
     monitor.update { [appended] state in
       state.counters.appends += appended.appends
@@ -283,6 +311,7 @@ extension JournalStore {
       state.counters.compactions += appended.compactions
       state.counters.largestGroup = max(state.counters.largestGroup, appended.appends)
       state.counters.segments = segments
+      state.counters.grownBytes = grownBytes
       state.counters.epoch = epoch
       if synced {
         state.counters.syncs += 1

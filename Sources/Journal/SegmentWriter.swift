@@ -7,7 +7,10 @@ struct SegmentWriter {
   private let directory: String
   private let networkID: [UInt8]
   private let segmentLimit: Int
-  private var segments: [(sequence: UInt64, epoch: UInt64)]
+  /// Those on disk; the length of the last, which is in writing, is `segmentBytes`.
+  private var segments: [(sequence: UInt64, epoch: UInt64, bytes: Int)]
+  /// The segment that begins with the last checkpoint, and where that ends in it; nil when it is not on disk.
+  private var checkpoint: (sequence: UInt64, bytes: Int)?
   private var file: DiskFile?
   private var markFile: DiskFile?
   private var lastSequence: UInt64
@@ -21,6 +24,10 @@ struct SegmentWriter {
   var bytesInSegment: Int { segmentBytes }
   /// How many segments are on disk.
   var segmentCount: Int { segments.count }
+  /// Bytes on disk besides the last checkpoint.
+  var grownBytes: Int {
+    segments.dropLast().reduce(segmentBytes) { $0 + $1.bytes } - (checkpoint?.bytes ?? 0)
+  }
 
   init(disk: any Disk, directory: String, networkID: [UInt8], segmentLimit: Int, at position: RecoveredPosition) {
     self.disk = disk
@@ -87,10 +94,29 @@ struct SegmentWriter {
     try startSegment(first: segments.first?.sequence ?? lastSequence + 1, records: [])
   }
 
-  /// Drops the segments before the first one of `epoch` or later. The rename of a new segment that names the first one
-  /// kept is the moment at which the content changes.
+  /// Drops the segments before the first one of `epoch` or later.
   mutating func prune(before epoch: UInt64) throws(DiskFailure) {
-    guard let kept = segments.firstIndex(where: { $0.epoch >= epoch }), kept > 0 else { return }
+    guard let kept = segments.firstIndex(where: { $0.epoch >= epoch }) else { return }
+    try drop(before: kept)
+  }
+
+  /// Writes records that take the place of all before them into a segment of their own, behind it.
+  mutating func writeCheckpoint(_ records: [[UInt8]]) throws(DiskFailure) {
+    try synchronize()
+    try startSegment(first: segments.first?.sequence ?? lastSequence + 1, records: records)
+    checkpoint = (lastSequence, segmentBytes)
+  }
+
+  /// Drops the segments before the last checkpoint.
+  mutating func dropBeforeCheckpoint() throws(DiskFailure) {
+    guard let checkpoint, let kept = segments.firstIndex(where: { $0.sequence == checkpoint.sequence }) else { return }
+    try drop(before: kept)
+  }
+
+  /// Drops the segments before one. The rename of a new segment that names the first one kept is the moment at which
+  /// the content changes.
+  private mutating func drop(before kept: Int) throws(DiskFailure) {
+    guard kept > 0 else { return }
     try synchronize()
     let dropped = segments[..<kept]
     try startSegment(first: segments[kept].sequence, records: [])
@@ -103,6 +129,7 @@ struct SegmentWriter {
     let old = segments.map(\.sequence)
     try startSegment(first: lastSequence + 1, records: records)
     try remove(old)
+    checkpoint = (lastSequence, segmentBytes)
   }
 
   func close() {
@@ -113,6 +140,7 @@ struct SegmentWriter {
   private mutating func remove(_ sequences: [UInt64]) throws(DiskFailure) {
     for sequence in sequences { try disk.remove(path(SegmentName.name(sequence))) }
     segments.removeAll { sequences.contains($0.sequence) }
+    if let checkpoint, sequences.contains(checkpoint.sequence) { self.checkpoint = nil }
     try disk.synchronizeDirectory(directory)
   }
 
@@ -126,6 +154,7 @@ struct SegmentWriter {
       salt: UInt64.random(in: .min ... .max))
     let next = try disk.create(temporaryName)
     if let file { disk.close(file) }
+    if let last = segments.indices.last { segments[last].bytes = segmentBytes }
     file = next
     salt = header.salt
     segmentBytes = 0
@@ -142,7 +171,7 @@ struct SegmentWriter {
     try disk.synchronizeDirectory(directory)
     file?.path = name
     lastSequence = sequence
-    segments.append((sequence, epoch))
+    segments.append((sequence, epoch, segmentBytes))
     try markDurable(syncing: true)
   }
 

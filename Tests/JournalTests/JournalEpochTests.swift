@@ -27,6 +27,7 @@ import Testing
     #expect(findings.networkID == network && seen == [1, 1, 2, 2, 3, 3, 4, 4])
     let (journal, recovered) = try openMemory(disk)
     #expect(recovered.epoch == 3 && recovered.records == records(0..<4) && journal.counters.epoch == 3)
+    #expect(recovered.contentEpoch == 0)
     // What has begun does not begin again.
     try journal.beginEpoch(3)
     try journal.beginEpoch(1)
@@ -46,6 +47,7 @@ import Testing
     #expect(journal.counters.segments == 3)
     let recovered = try openMemory(disk.afterCrash(losing: true)).recovered
     #expect(recovered.records == records(2..<4) + [record(99)] && recovered.damage == nil)
+    #expect(recovered.contentEpoch == 2 && recovered.epoch == 3)
     #expect(disk.names() == (3...5).map { SegmentName.name($0) })
   }
 
@@ -74,7 +76,8 @@ import Testing
       }
       let outcomes = Outcomes()
       try journal.beginEpoch(4, completion: outcomes.completion(0))
-      try journal.prune(before: 3, completion: outcomes.completion(1))
+      // It may have failed by now.
+      try? journal.prune(before: 3, completion: outcomes.completion(1))
       journal.close()
       let crashed = disk.afterCrash(losing: losing)
       let (after, recovered) = try openMemory(crashed)

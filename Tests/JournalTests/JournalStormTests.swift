@@ -32,6 +32,8 @@ import Testing
       let outcomes = Outcomes()
       var after: [[[UInt8]]] = [content]
       var epochs: [UInt64] = [epoch]
+      // Where the last checkpoint begins in it.
+      var checkpointStart: Int?
       for work in 0..<Int.random(in: 1...8, using: &generator) {
         var next = after[work]
         var nextEpoch = epochs[work]
@@ -46,7 +48,17 @@ import Testing
             try journal.append(records, completion: outcomes.completion(work))
           case 6:
             next = Array(next.suffix(2))
+            checkpointStart = 0
             try journal.compact(keeping: next, completion: outcomes.completion(work))
+          case 7:
+            checkpointStart = next.count
+            let kept = Array(next.suffix(3))
+            next += kept
+            try journal.checkpoint(kept, completion: outcomes.completion(work))
+          case 8:
+            next.removeFirst(checkpointStart ?? 0)
+            checkpointStart = checkpointStart.map { _ in 0 }
+            try journal.dropBeforeCheckpoint(completion: outcomes.completion(work))
           default:
             nextEpoch += 1
             try journal.beginEpoch(nextEpoch, completion: outcomes.completion(work))
