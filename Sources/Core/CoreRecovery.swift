@@ -14,6 +14,8 @@ public struct CoreRecovery: Sendable {
   /// The journal's records, in order. Those of epochs before the tip's are passed over, those of later ones kept until
   /// the node gets there: votes bind although the blocks between are lost.
   public var records: [ConsensusRecord]
+  /// The epoch in which the journal's content begins: the records of earlier ones were dropped, votes among them.
+  public var journalEpoch: UInt64 = 0
   /// No sequence number up to this was left unused.
   public var sequenceFloor: UInt64
 

@@ -18,8 +18,9 @@ extension NodeCore {
   /// Looks up the validators of an epoch in the state at its beginning or later.
   ///
   /// - Parameters:
-  ///   - journalEpoch: the latest epoch that the recovered journal speaks of. Those before it are over and their votes may
-  ///     be forgotten: a node that finds itself there, since final blocks of its disk were damaged, signs nothing.
+  ///   - journalEpoch: the latest epoch that the recovered journal speaks of, or in which it begins. Those before it are
+  ///     over and their votes may be forgotten: a node that finds itself there, since final blocks of its disk were
+  ///     damaged, signs nothing.
   ///   - beginMilliseconds: the timestamp of the last block before the epoch; nil for the epoch that the node starts in.
   static func committee(
     ofEpoch epoch: UInt64, state: LedgerReader, node: Signer, keys: [Signer], journalEpoch: UInt64,
@@ -81,6 +82,13 @@ extension NodeCore {
     lastCommitted = nil
     sync.note(known: nextValidators)
     announce(sync.known, into: &effects)
+  }
+
+  /// The vote keys that own transactions under way name: each is signed anew for as long as it takes.
+  public var voteKeysUnderWay: [NodeID] {
+    outbox.pending.values.compactMap { entry in
+      if case .rotateKey(let new) = entry.action { new.key } else { nil }
+    }
   }
 
   /// The journal's records that replace all earlier ones: what the machine of this epoch needs, and what was recovered

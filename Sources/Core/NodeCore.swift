@@ -44,7 +44,7 @@ public struct NodeCore: Sendable {
   let trusting: Verifier
   /// The epoch that the node was in when it started.
   let startEpoch: UInt64
-  /// The latest epoch that the recovered journal speaks of.
+  /// The latest epoch that the recovered journal speaks of, or the one in which it begins.
   let journalEpoch: UInt64
   var voteSigners: [Signer]
   var generator: SeededGenerator
@@ -89,7 +89,7 @@ public struct NodeCore: Sendable {
     }
     let epoch = state.epoch
     startEpoch = epoch
-    journalEpoch = recovery.records.map(\.epoch).max() ?? 0
+    journalEpoch = max(recovery.journalEpoch, recovery.records.map(\.epoch).max() ?? 0)
     let committee = NodeCore.committee(
       ofEpoch: epoch, state: state, node: signer, keys: self.voteSigners,
       journalEpoch: journalEpoch, abstainUntil: settings.abstainUntilMilliseconds, beginMilliseconds: nil)
