@@ -38,23 +38,29 @@ extension ChainStorage {
   /// - Parameters:
   ///   - neverVoted: true when the key is known never to have voted: a journal may then be missing.
   ///   - retainedBlocks: how many blocks behind the last epoch's end are kept for those who ask; two epochs at least.
+  ///   - compactionBytes: the journal is written anew when it has grown by this much.
+  ///   - disk: where all but small files of one write go.
   static func open(
     directory: String, genesis: Genesis, sequenceFloor: UInt64, neverVoted: Bool,
-    retainedBlocks: UInt64 = defaultRetainedBlocks, logger: Logger
+    retainedBlocks: UInt64 = defaultRetainedBlocks, compactionBytes: Int = defaultCompactionBytes,
+    disk: any Disk = SystemDisk(), logger: Logger
   ) throws(NodeError) -> Opened {
     do {
       try FileManager.default.createDirectory(
         atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
       let marker = AbstentionMarker(directory: directory)
-      let (journal, records, mustCompact) = try openJournal(directory, genesis, marker, neverVoted, logger)
-      let storage = try openStores(directory, genesis, journal, marker, retainedBlocks, logger)
+      let (journal, records, journalEpoch, mustCompact) = try openJournal(
+        directory, genesis, marker, neverVoted, disk, logger)
+      let storage = try openStores(
+        directory, genesis, journal, marker, retainedBlocks, compactionBytes, disk, logger)
       var opening = Opened(
         storage: storage, recovery: .fresh(genesis), abstains: nil, snapshotHeight: 0, replayedBlocks: 0)
       try opening.restore(genesis, logger)
       try opening.replay(genesis, logger)
       opening.recovery.records = records
+      opening.recovery.journalEpoch = journalEpoch
       opening.recovery.sequenceFloor = sequenceFloor
-      if mustCompact { try storage.compact(keeping: records) }
+      if mustCompact { try journal.compact(keeping: records.map(\.encoded)) { _ in } }
       try journal.beginEpoch(opening.recovery.tip.epoch)
       try marker.settle(tipMilliseconds: opening.recovery.tip.timestampMilliseconds)
       if let abstention = marker.abstention {
@@ -79,15 +85,17 @@ extension ChainStorage {
 
   /// Step 1.
   private static func openJournal(
-    _ directory: String, _ genesis: Genesis, _ marker: AbstentionMarker, _ neverVoted: Bool, _ logger: Logger
-  ) throws -> (JournalStore, [ConsensusRecord], mustCompact: Bool) {
+    _ directory: String, _ genesis: Genesis, _ marker: AbstentionMarker, _ neverVoted: Bool, _ disk: any Disk,
+    _ logger: Logger
+  ) throws -> (JournalStore, [ConsensusRecord], journalEpoch: UInt64, mustCompact: Bool) {
     let path = directory + "/journal"
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     // Ahead of the journal: a crash right after it was made must not leave one that looks as if none was lost.
     if !neverVoted, !names.contains(where: { $0.hasSuffix(".journal") }) {
       try marker.write("the journal is missing and the key may have voted")
     }
-    let (journal, recovered) = try JournalStore.open(directory: path, networkID: genesis.networkID.bytes)
+    let (journal, recovered) = try JournalStore.open(
+      directory: path, networkID: genesis.networkID.bytes, disk: disk)
     if recovered.truncatedBytes > 0 {
       logger.notice("the journal had a torn tail of \(recovered.truncatedBytes) bytes, which never took effect")
     }
@@ -101,15 +109,16 @@ extension ChainStorage {
       }
     }
     let isWhole = recovered.damage == nil && records.count == recovered.records.count
-    return (journal, records, mustCompact: !isWhole)
+    return (journal, records, recovered.contentEpoch, mustCompact: !isWhole)
   }
 
   private static func openStores(
     _ directory: String, _ genesis: Genesis, _ journal: JournalStore, _ marker: AbstentionMarker,
-    _ retainedBlocks: UInt64, _ logger: Logger
+    _ retainedBlocks: UInt64, _ compactionBytes: Int, _ disk: any Disk, _ logger: Logger
   ) throws -> ChainStorage {
     let networkID = genesis.networkID
-    let (blocks, found) = try BlockStore.open(directory: directory + "/blocks", networkID: networkID.bytes)
+    let (blocks, found) = try BlockStore.open(
+      directory: directory + "/blocks", networkID: networkID.bytes, disk: disk)
     if found.tornBytes > 0 {
       logger.notice("the block store had a torn tail of \(found.tornBytes) bytes; peers have those blocks")
     }
@@ -117,15 +126,17 @@ extension ChainStorage {
       logger.warning("the blocks \(range.lowerBound) to \(range.upperBound) are damaged or missing on the disk")
     }
     for file in found.unreadableFiles { logger.warning("the file of blocks \(file) is damaged and was set aside") }
-    let (snapshots, damaged) = try SnapshotStore.open(directory: directory + "/snapshots", networkID: networkID)
+    let (snapshots, damaged) = try SnapshotStore.open(
+      directory: directory + "/snapshots", networkID: networkID, disk: disk)
     for file in damaged { logger.warning("the state in \(file) is damaged and was set aside") }
     let verifier = Verifier(networkID: networkID) { Sodium.verify($0, of: $1, by: $2) }
-    let (links, cut) = try EpochLinkStore.open(directory: directory, genesis: genesis, verifier: verifier)
+    let (links, cut) = try EpochLinkStore.open(
+      directory: directory, genesis: genesis, verifier: verifier, disk: disk)
     if cut > 0 { logger.notice("the links of epochs had a torn tail of \(cut) bytes") }
     let (epochs, overflow) = genesis.parameters.epochBlocks.multipliedReportingOverflow(by: 2)
     return ChainStorage(
       journal: journal, blocks: blocks, snapshots: snapshots, links: links, abstention: marker,
-      retainedBlocks: max(retainedBlocks, overflow ? .max : epochs), logger: logger)
+      retainedBlocks: max(retainedBlocks, overflow ? .max : epochs), compactionBytes: compactionBytes, logger: logger)
   }
 }
 

@@ -12,8 +12,8 @@ import Wire
 /// What a node keeps of the chain on its disk: the journal of its own votes and what led to them, the final blocks, the
 /// states after the latest epochs, and the chain of epochs.
 final class ChainStorage: Sendable {
-  /// The journal is written anew from a checkpoint when it has grown by this much.
-  private static let compactionBytes = 64 * 1_024 * 1_024
+  /// The journal is written anew from a checkpoint when it has grown by this much, where nothing else is asked for.
+  static let defaultCompactionBytes = 64 * 1_024 * 1_024
   /// A `chain` answer is made longer than a block to reach a finalization, up to this many bytes.
   private static let longestAnswerBytes = 2 * Block.maximumBytes
   /// How many blocks are kept where nothing else is asked for; never less than two epochs.
@@ -27,6 +27,9 @@ final class ChainStorage: Sendable {
   let abstention: AbstentionMarker
   /// Blocks older than the last epoch's end by more than this are dropped.
   private let retainedBlocks: UInt64
+  private let compactionBytes: Int
+  /// A checkpoint is on its way to the disk, or what it replaces is there still.
+  private let isCompacting = Mutex(false)
   /// Writes and reads blocks, so that the core's loop never waits for the disk.
   private let queue = DispatchQueue(label: "linnet.blocks")
   /// Writes snapshots, which takes longer.
@@ -37,12 +40,19 @@ final class ChainStorage: Sendable {
   /// What the archive has not come to yet; of states only the latest matters.
   private struct Unwritten {
     var links: [EpochLink] = []
-    var state: (snapshot: StateSnapshot, link: EpochLink)?
+    var state: Ending?
+  }
+
+  /// The state at the end of an epoch, on its way to the disk.
+  private struct Ending {
+    var snapshot: StateSnapshot
+    var link: EpochLink
+    var kept: @Sendable () -> Void
   }
 
   init(
     journal: JournalStore, blocks: BlockStore, snapshots: SnapshotStore, links: EpochLinkStore,
-    abstention: AbstentionMarker, retainedBlocks: UInt64, logger: Logger
+    abstention: AbstentionMarker, retainedBlocks: UInt64, compactionBytes: Int, logger: Logger
   ) {
     self.journal = journal
     self.blocks = blocks
@@ -50,24 +60,15 @@ final class ChainStorage: Sendable {
     self.links = links
     self.abstention = abstention
     self.retainedBlocks = retainedBlocks
+    self.compactionBytes = compactionBytes
     self.logger = logger
   }
 
   // MARK: - Writing
 
-  /// Appends records; `completion` gets false when they can never become durable.
-  func persist(_ records: [[UInt8]], completion: @escaping @Sendable (Bool) -> Void) {
-    do {
-      try journal.append(records) { outcome in
-        switch outcome {
-        case .success: completion(true)
-        case .failure: completion(false)
-        }
-      }
-    } catch {
-      logger.critical("the journal can't be written: \(error)")
-      completion(false)
-    }
+  /// Appends records; `completion` gets why, when they can never become durable.
+  func persist(_ records: [[UInt8]], completion: @escaping JournalStore.Completion) {
+    do { try journal.append(records, completion: completion) } catch { completion(.failure(error)) }
   }
 
   /// Keeps final blocks. `failed` is called when one can't be kept: every later one would be refused, too.
@@ -90,11 +91,12 @@ final class ChainStorage: Sendable {
   }
 
   /// An epoch has begun (`CoreEffect.epochBegan`). To be called where `persist` is called: what is appended later goes
-  /// into the epoch's own segment. Then, off the caller's thread: the state and the link become durable, and only after
-  /// them and the blocks what they make needless is dropped.
+  /// into the epoch's own segment. Then, off the caller's thread, one after the other: the blocks become durable, the
+  /// state and the link do, what they make needless is dropped, and `kept` is called, unless a later epoch has begun
+  /// meanwhile.
   func begin(
     epoch: UInt64, boundary: Verified<Block>, finalization: Verified<Certificate>, snapshot: StateSnapshot,
-    next: ValidatorSet, failed: @escaping @Sendable (any Error) -> Void
+    next: ValidatorSet, kept: @escaping @Sendable () -> Void = {}, failed: @escaping @Sendable (any Error) -> Void
   ) {
     guard
       let link = EpochLink(header: boundary.value.header, finalization: finalization.value, next: next.validators)
@@ -102,19 +104,27 @@ final class ChainStorage: Sendable {
       return failed(NodeError(.diverged, "the end of epoch \(epoch) does not fit", suggestion: "report this"))
     }
     do { try journal.beginEpoch(epoch) } catch { return failed(error) }
-    unwritten.withLock { unwritten in
-      unwritten.links.append(link)
-      unwritten.state = (snapshot, link)
+    queue.async { [self] in
+      // Ahead of the state: a crash that takes blocks below a durable state takes the whole store, which has no gaps.
+      do { try blocks.sync() } catch { return report(error, failed) }
+      unwritten.withLock { unwritten in
+        unwritten.links.append(link)
+        unwritten.state = Ending(snapshot: snapshot, link: link, kept: kept)
+      }
+      archive.async { [self] in settle(failed) }
     }
-    archive.async { [self] in settle(failed) }
   }
 
   /// A state was fetched (`CoreEffect.installed`): it takes the place of the blocks up to it. As for `begin`.
-  func install(_ install: SnapshotInstall, failed: @escaping @Sendable (any Error) -> Void) {
+  func install(
+    _ install: SnapshotInstall, kept: @escaping @Sendable () -> Void = {},
+    failed: @escaping @Sendable (any Error) -> Void
+  ) {
     do { try journal.beginEpoch(install.validators.epoch) } catch { return failed(error) }
     // The blocks that follow wait in the queue until the store begins behind the state.
     queue.async { [self] in
       do {
+        try blocks.sync()
         try archive.sync {
           try links.add(install.link)
           try snapshots.write(install.snapshot, link: install.link)
@@ -122,7 +132,7 @@ final class ChainStorage: Sendable {
         if blocks.nextHeight.map({ $0 <= install.link.header.height }) ?? true {
           try blocks.begin(at: install.link.header.height + 1)
         }
-        try drop(before: install.link.header, failed)
+        try drop(before: install.link.header, kept, failed)
       } catch {
         report(error, failed)
       }
@@ -131,12 +141,15 @@ final class ChainStorage: Sendable {
 
   /// Links that were fetched (`CoreEffect.epochLinks`): those that changed the validators are kept.
   func keep(_ fetched: [EpochLink], failed: @escaping @Sendable (any Error) -> Void = { _ in }) {
-    archive.async { [self] in
-      do {
-        for link in fetched { try links.add(link) }
-      } catch {
-        logger.critical("the links of epochs can't be kept: \(error)")
-        failed(error)
+    // By way of the queue, as those of `begin` go: one that comes ahead of those before it is not taken.
+    queue.async { [self] in
+      archive.async { [self] in
+        do {
+          for link in fetched { try links.add(link) }
+        } catch {
+          logger.critical("the links of epochs can't be kept: \(error)")
+          failed(error)
+        }
       }
     }
   }
@@ -149,29 +162,35 @@ final class ChainStorage: Sendable {
     }
     do {
       for link in work.links { try links.add(link) }
-      guard let (snapshot, link) = work.state else { return }
+      guard let ending = work.state else { return }
+      let (snapshot, link) = (ending.snapshot, ending.link)
       let start = DispatchTime.now()
       try snapshots.write(snapshot, link: link)
       let milliseconds = (DispatchTime.now().uptimeNanoseconds - start.uptimeNanoseconds) / 1_000_000
       logger.debug("the state of height \(snapshot.height) was kept in \(milliseconds) ms")
       queue.async { [self] in
-        do { try drop(before: link.header, failed) } catch { report(error, failed) }
+        do { try drop(before: link.header, ending.kept, failed) } catch { report(error, failed) }
       }
     } catch {
       report(error, failed)
     }
   }
 
-  /// On the queue: the state after `boundary` is durable.
-  private func drop(before boundary: BlockHeader, _ failed: @escaping @Sendable (any Error) -> Void) throws {
-    try blocks.sync()
+  /// On the queue: the blocks up to `boundary` and the state after it are durable.
+  private func drop(
+    before boundary: BlockHeader, _ kept: @escaping @Sendable () -> Void,
+    _ failed: @escaping @Sendable (any Error) -> Void
+  ) throws {
     // Without a state older than this one, blocks are all that a damaged state could be made good from.
     if let older = snapshots.latest.dropFirst().first {
       let keptFrom = boundary.height > retainedBlocks ? boundary.height - retainedBlocks : 0
       try blocks.prune(below: min(keptFrom, older.height + 1))
     }
     try journal.prune(before: boundary.epoch + 1) { outcome in
-      if case .failure(let error) = outcome { failed(error) }
+      switch outcome {
+      case .success: kept()
+      case .failure(let error): failed(error)
+      }
     }
   }
 
@@ -181,28 +200,41 @@ final class ChainStorage: Sendable {
   }
 
   /// True when the journal has grown so far that it should be written anew.
-  var hasGrown: Bool {
-    let counters = journal.counters
-    return counters.bytes > ChainStorage.compactionBytes * (counters.compactions + 1)
-  }
+  var hasGrown: Bool { !isCompacting.withLock { $0 } && journal.counters.grownBytes > compactionBytes }
 
-  /// Makes the blocks durable that a checkpoint of the journal leaves out; `done` is told up to which height.
-  func syncBlocks(_ done: @escaping @Sendable (UInt64) -> Void) {
+  /// Writes the journal anew: a checkpoint behind all that there is, which is dropped when the blocks are durable that
+  /// the checkpoint leaves out. Blocks may become final all the while, so this never has to wait for a pause. Nothing
+  /// happens while an earlier one is under way. To be called where `persist` and `commit` are called, and with what a
+  /// checkpoint taken there and then holds: a record that is appended between the two would be lost.
+  func compact(
+    keeping records: () -> [ConsensusRecord], failed: @escaping @Sendable (any Error) -> Void
+  ) {
+    let isBusy = isCompacting.withLock { isCompacting in
+      defer { isCompacting = true }
+      return isCompacting
+    }
+    guard !isBusy else { return }
+    // Whatever fails here is final: nothing is tried again.
+    do {
+      try journal.checkpoint(records().map(\.encoded)) { outcome in
+        if case .failure(let error) = outcome { failed(error) }
+      }
+    } catch {
+      return failed(error)
+    }
     queue.async { [self] in
-      let last = blocks.lastHeight ?? 0
       do {
         try blocks.sync()
-        done(last)
+        try journal.dropBeforeCheckpoint { [self] outcome in
+          switch outcome {
+          case .success: isCompacting.withLock { $0 = false }
+          case .failure(let error): failed(error)
+          }
+        }
       } catch {
-        logger.critical("the blocks can't be synced: \(error)")
+        failed(error)
       }
     }
-  }
-
-  /// Writes the journal anew. To be called where `persist` is called, with what a checkpoint taken there and then
-  /// holds: a record that is appended between the two would be lost.
-  func compact(keeping records: [ConsensusRecord]) throws {
-    try journal.compact(keeping: records.map(\.encoded)) { _ in }
   }
 
   // MARK: - Reading
@@ -285,7 +317,7 @@ final class ChainStorage: Sendable {
   /// Returns when everything that was handed over before is written.
   func settled() async {
     await withCheckedContinuation { continuation in
-      archive.async { [self] in queue.async { continuation.resume() } }
+      queue.async { [self] in archive.async { [self] in queue.async { continuation.resume() } } }
     }
   }
 
@@ -294,6 +326,7 @@ final class ChainStorage: Sendable {
 
   /// Writes what is queued and closes.
   func close() {
+    queue.sync {}
     archive.sync {}
     queue.sync {
       do { try blocks.sync() } catch { logger.error("the blocks can't be synced: \(error)") }

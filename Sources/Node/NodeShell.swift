@@ -1,5 +1,6 @@
 import Blobs
 import Core
+import Journal
 import Ledger
 import Logging
 import Primitives
@@ -85,15 +86,28 @@ final class NodeShell: CoreShell {
   }
 
   func persist(_ records: [[UInt8]], completion: @escaping @Sendable (Bool) -> Void) {
-    storage.persist(records) { [self] isDurable in
-      if !isDurable {
-        onHalt(
-          NodeError(
-            .storage, "the journal could not be synced, so no vote can be trusted to outlive a crash",
-            suggestion: "check the disk (is it full?) and start the daemon again"))
+    storage.persist(records) { [self] outcome in
+      switch outcome {
+      case .success: completion(true)
+      case .failure(let error):
+        onHalt(NodeShell.halt(for: error))
+        completion(false)
       }
-      completion(isDurable)
     }
+  }
+
+  /// Why the node ends when its journal does not take a record.
+  static func halt(for error: JournalError) -> NodeError {
+    guard error.code == .queueFull else {
+      return NodeError(
+        .storage, "the journal could not be written and synced, so no vote can be trusted to outlive a crash",
+        suggestion: "check the disk (is it full?) and start the daemon again", cause: error)
+    }
+    return NodeError(
+      .storage, "the disk has stalled: more waits to be written to the journal than this node may hold back",
+      suggestion:
+        "find out what keeps the disk of the data directory busy (`iostat -x 1`, the kernel's log), and start "
+        + "the daemon again", cause: error)
   }
 
   func perform(_ effect: CoreEffect) {
@@ -215,15 +229,13 @@ final class NodeShell: CoreShell {
 
   private func compactJournal() {
     guard let driver = driver.value else { return }
-    storage.syncBlocks { [self] height in
-      Task {
-        await driver.read { [self] core, _ in
-          // The core runs nothing else meanwhile, so the checkpoint holds all that was appended. A block that became
-          // final since the sync is not on the disk for certain: the next commit tries again.
-          guard core.ledger.finalHeight <= height, storage.hasGrown else { return }
-          do { try storage.compact(keeping: core.checkpoint()) } catch {
-            logger.critical("the journal can't be compacted: \(error)")
-          }
+    Task {
+      // The core runs nothing else meanwhile, so the checkpoint holds all that was appended, and all blocks that it
+      // leaves out were handed to the storage.
+      await driver.read { [self] core, _ in
+        guard storage.hasGrown else { return }
+        storage.compact(keeping: core.checkpoint) { [self] error in
+          haltForDisk("the journal could not be written anew", error)
         }
       }
     }

@@ -201,6 +201,28 @@ import Wire
     again.storage.close()
   }
 
+  /// An epoch has begun of which nothing is written down yet; then what led to it is damaged.
+  @Test func anEpochWhoseVotesWereDroppedIsNotVotedInAgain() async throws {
+    let (scratch, first) = try await Self.kept(8)
+    var lone = first
+    let directory = scratch.path + "/chain2"
+    try FileManager.default.copyItem(atPath: scratch.path + "/chain1", toPath: directory)
+    try FileManager.default.removeItem(atPath: directory + "/snapshots")
+    do {
+      let networkID = lone.genesis.networkID.bytes
+      let (blocks, _) = try BlockStore.open(directory: directory + "/blocks", networkID: networkID)
+      try blocks.truncate(from: 7)
+    }
+    let opened = try Self.open(scratch, lone.genesis, life: 3)
+    defer { opened.storage.close() }
+    #expect(opened.recovery.tip.epoch == 1 && !opened.recovery.records.contains { $0.isOfEpoch(2) })
+    lone.restart(from: opened.recovery)
+    guard case .abstaining = lone.core.votingStanding else {
+      Issue.record("it votes in an epoch whose votes were dropped: \(lone.core.votingStanding)")
+      return
+    }
+  }
+
   @Test func aLostLinkIsMadeAgain() async throws {
     let (scratch, lone) = try await Self.kept(14)
     for name in ["epochs", "epoch-last"] {

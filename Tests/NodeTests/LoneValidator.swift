@@ -1,6 +1,7 @@
 import Consensus
 import Core
 import Foundation
+import Journal
 import Ledger
 import Membership
 import Primitives
@@ -118,7 +119,7 @@ struct LoneValidator {
   func keep(in storage: ChainStorage) async {
     for happening in happenings {
       switch happening {
-      case .persist(let record): storage.persist([record.encoded]) { #expect($0) }
+      case .persist(let record): storage.persist([record.encoded]) { #expect($0.isDurable) }
       case .commit(let blocks, let finalization):
         storage.commit(blocks, finalization: finalization) { Issue.record("a block was not kept: \($0)") }
       case .begin(let epoch, let boundary, let finalization, let snapshot, let next):
@@ -129,8 +130,12 @@ struct LoneValidator {
       }
     }
     let isDurable = await withCheckedContinuation { continuation in
-      storage.persist([]) { continuation.resume(returning: $0) }
+      storage.persist([]) { continuation.resume(returning: $0.isDurable) }
     }
     #expect(isDurable)
   }
+}
+
+extension JournalOutcome {
+  var isDurable: Bool { if case .success = self { true } else { false } }
 }

@@ -74,6 +74,24 @@ import Wire
     #expect(keys.prune(inUse: [used.id]).isEmpty)
   }
 
+  /// Cut off for longer than a key without an epoch is kept: its transaction is signed anew, so the key must stay.
+  @Test func aKeyWhoseTransactionIsUnderWayStays() throws {
+    let scratch = try Scratch()
+    var lone = try LoneValidator(epochBlocks: 4)
+    let keys = try VoteKeys(dataDirectory: scratch.path, own: lone.key)
+    let new = try keys.make()
+    try age("\(scratch.path)/vote-keys/\(new.id).key", hours: 2)
+    try lone.run(toHeight: 1)
+    let signer = keys.signers(networkID: lone.genesis.networkID)[1]
+    lone.step(.submit(.rotateKey(signer.voteKey(of: lone.key.id)), request: 1_000))
+    #expect(lone.core.finalState.account(lone.key.id).nonce == 1)
+    #expect(keys.prune(inUse: lone.core.voteKeysInUse).isEmpty && keys.all.count == 2)
+    // Once it is included, the ledger knows the key.
+    try lone.run(toHeight: 3)
+    #expect(lone.core.voteKeysInUse.contains(new.id))
+    #expect(keys.prune(inUse: lone.core.voteKeysInUse).isEmpty)
+  }
+
   @Test func keysAreBounded() throws {
     let scratch = try Scratch()
     let keys = try VoteKeys(dataDirectory: scratch.path, own: try SigningKey.generate())
