@@ -1,5 +1,6 @@
 import Config
 import Foundation
+import Journal
 import Ledger
 import Logging
 import Primitives
@@ -39,7 +40,26 @@ package struct ConsensusRestart {
         suggestion: "name the data directory of a node of the network with --data-directory")
     }
     directory = try DataDirectory(path: configuration.node.dataDirectory)
-    try directory.bind(to: genesis.networkID)
+    if FileManager.default.fileExists(
+      atPath: configuration.node.dataDirectory + "/network" + ConsensusRestart.suffix(of: genesis))
+    {
+      // The file that names the network was moved away, by an adoption that did not come to its end.
+      try checkJournal(of: genesis.networkID)
+    } else {
+      try directory.bind(to: genesis.networkID)
+    }
+  }
+
+  /// What the names of the old network's files end with.
+  private static func suffix(of genesis: Genesis) -> String { ".\(genesis.networkID.description.prefix(16))" }
+
+  private func checkJournal(of networkID: Digest) throws(NodeError) {
+    let path = configuration.journal.directory + "/journal"
+    let found = try? JournalReader(directory: path).read { _ in }.networkID
+    guard let found, found != networkID.bytes else { return }
+    throw NodeError(
+      .wrongNetwork, "\(path) is of another network than the genesis",
+      suggestion: "name the genesis of the network that stopped with --genesis")
   }
 
   /// Reads the last final state and makes a genesis of it. The same state and validators give the same genesis.
@@ -64,7 +84,7 @@ package struct ConsensusRestart {
   ///
   /// - Returns: where the old chain is.
   package func adopt(_ genesis: Genesis) throws(NodeError) -> String {
-    let suffix = ".\(old.networkID.description.prefix(16))"
+    let suffix = ConsensusRestart.suffix(of: old)
     let data = configuration.node.dataDirectory
     let chain = configuration.journal.directory + suffix
     guard genesis.networkID != old.networkID else {
@@ -89,8 +109,14 @@ package struct ConsensusRestart {
             .genesis, "\(place) is of another network than the one that stopped and the one that was made",
             suggestion: "a node that is behind takes the file that another made: --use FILE --adopt")
         }
-        if present != nil { try files.moveItem(atPath: place, toPath: place + suffix) }
+        if present != nil, !files.fileExists(atPath: place + suffix) {
+          try files.moveItem(atPath: place, toPath: place + suffix)
+        }
         try DurableFile.write(text, to: place)
+      }
+      // Where an earlier try moved it away, it was made anew.
+      if files.fileExists(atPath: "\(data)/network\(suffix)"), files.fileExists(atPath: "\(data)/network") {
+        try files.removeItem(atPath: "\(data)/network")
       }
       for name in ["network", "vote-keys", "slashes.json"] where files.fileExists(atPath: "\(data)/\(name)") {
         try files.moveItem(atPath: "\(data)/\(name)", toPath: "\(data)/\(name)\(suffix)")

@@ -106,6 +106,74 @@ import Wire
     #expect(!marker.exists)
   }
 
+  /// The host fails after each step of an adoption; it is then done again from the start.
+  @Test(arguments: 0...6) func anAdoptionThatWasCutOffIsDoneAgain(steps: Int) async throws {
+    let scratch = try Scratch()
+    let (lone, configuration) = try await stopped(scratch)
+    try scratch.write("[]", to: "slashes.json")
+    try FileManager.default.createDirectory(atPath: scratch.path + "/vote-keys", withIntermediateDirectories: false)
+    let genesis = try make(configuration, lone, [lone.key.id]).genesis
+    let suffix = ".\(lone.genesis.networkID.description.prefix(16))"
+    func move(_ name: String) throws {
+      try FileManager.default.moveItem(
+        atPath: "\(scratch.path)/\(name)", toPath: "\(scratch.path)/\(name)\(suffix)")
+    }
+    let all: [() throws -> Void] = [
+      { _ = try RestartMarker(keyPath: configuration.node.key, networkID: genesis.networkID).write() },
+      { try move("genesis.json") },
+      { try scratch.write(GenesisDocument.render(genesis), to: "genesis.json") },
+      { try move("network") },
+      { try move("vote-keys") },
+      { try move("slashes.json") },
+    ]
+    for step in all.prefix(steps) { try step() }
+    // A try with the wrong genesis is refused, and does no harm.
+    let others = try Genesis(
+      name: "another", createdMilliseconds: 9, parameters: lone.genesis.parameters, validators: [lone.key.id],
+      balances: [])
+    #expect(
+      NodeError.code {
+        try ConsensusRestart(configuration: configuration, genesis: others, logger: silence())
+          .make(validators: [lone.key.id])
+      } != nil)
+    let old: String
+    do {
+      let restart = try ConsensusRestart(configuration: configuration, genesis: lone.genesis, logger: silence())
+      #expect(try restart.make(validators: [lone.key.id]).genesis.networkID == genesis.networkID)
+      old = try restart.adopt(genesis)
+    }
+    #expect(try GenesisDocument.read(path: scratch.path + "/genesis.json") == genesis)
+    #expect(try GenesisDocument.read(path: scratch.path + "/genesis.json" + suffix) == lone.genesis)
+    #expect(scratch.text("network" + suffix) == "\(lone.genesis.networkID)\n" && scratch.text("network") == nil)
+    for name in ["vote-keys", "slashes.json", "journal"] {
+      #expect(FileManager.default.fileExists(atPath: "\(scratch.path)/\(name)\(suffix)"))
+      #expect(!FileManager.default.fileExists(atPath: "\(scratch.path)/\(name)"))
+    }
+    #expect(FileManager.default.fileExists(atPath: old + "/blocks"))
+    try DataDirectory(path: scratch.path).bind(to: genesis.networkID)
+  }
+
+  /// The new network's data directory is not taken for one whose adoption was cut off.
+  @Test func whatIsTheNewNetworksIsNotAdoptedAgain() async throws {
+    let scratch = try Scratch()
+    let (lone, configuration) = try await stopped(scratch)
+    let genesis: Genesis
+    do {
+      let restart = try ConsensusRestart(configuration: configuration, genesis: lone.genesis, logger: silence())
+      genesis = try restart.make(validators: [lone.key.id]).genesis
+      _ = try restart.adopt(genesis)
+    }
+    try DataDirectory(path: scratch.path).bind(to: genesis.networkID)
+    try ChainStorage.open(
+      directory: scratch.path + "/journal", genesis: genesis, sequenceFloor: 0, neverVoted: true, logger: silence()
+    ).storage.close()
+    #expect(
+      NodeError.code {
+        try ConsensusRestart(configuration: configuration, genesis: lone.genesis, logger: silence())
+      } == .wrongNetwork)
+    #expect(scratch.text("network") == "\(genesis.networkID)\n")
+  }
+
   @Test func aNodeThatIsBehindTakesTheFileOfAnother() async throws {
     let scratch = try Scratch()
     let (lone, configuration) = try await stopped(scratch)
