@@ -4,6 +4,7 @@
 //    known here or not. (Anything nearer is a matter of the chain of blocks alone.)
 // 2. Links: some peers, in turn, are asked for the links of the epochs from the latest known set on. Only links whose
 //    certificates verify reach this place, so a peer can withhold, never mislead; the latest link of any peer counts.
+//    A turn ends when the peer has no more, stays silent, or has had its time: then it comes again after the others.
 // 3. Decide: a boundary that is more than `distance` blocks ahead is worth its state; otherwise, and whenever no peer
 //    serves the state, the chain is fetched by blocks.
 // 4. Snapshot: chunks are asked for of several peers at once, each proven under the state root of the link's header. A
@@ -50,6 +51,8 @@ public struct StateSync: Sendable {
   static let linkAnswersNeeded = 3
   /// How long a peer has to answer a request for links.
   static let linkTimeout = Microseconds.seconds(3)
+  /// How long a peer's turn lasts when others wait for theirs, whatever it answers.
+  static let linkTurn = Microseconds.seconds(15)
   /// The boundaries kept: the latest and the one that was the latest before, should nobody serve the newest yet.
   static let maximumTargets = 2
   /// The pause after a round that led to the chain, doubled by each that follows on a state that nobody served.
@@ -67,6 +70,8 @@ public struct StateSync: Sendable {
   struct LinkRound: Sendable {
     var asked: NodeID?
     var deadline: Instant
+    /// When the turn of who is asked is over, if others wait.
+    var turnEnds: Instant
     var toAsk: [NodeID]
     /// Who answered without news; no more than were to be asked.
     var answered: [NodeID] = []
@@ -135,7 +140,8 @@ public struct StateSync: Sendable {
     let likely = others.filter { ahead.contains($0) } + others.filter { !ahead.contains($0) }
     let peers = ([peer] + likely).filter { links.contains($0) }
     phase = .linking(
-      LinkRound(asked: nil, deadline: now, toAsk: Array(peers.prefix(StateSync.maximumLinkPeers).reversed())))
+      LinkRound(
+        asked: nil, deadline: now, turnEnds: now, toAsk: Array(peers.prefix(StateSync.maximumLinkPeers).reversed())))
     askNext(height: height, now: now, into: &actions)
   }
 
@@ -177,6 +183,7 @@ public struct StateSync: Sendable {
     guard case .linking(var round) = phase else { return }
     while let peer = round.toAsk.popLast() {
       guard links.contains(peer), round.answered.count < StateSync.linkAnswersNeeded else { continue }
+      round.turnEnds = now + StateSync.linkTurn
       ask(peer, &round, now: now, into: &actions)
       return
     }
@@ -216,6 +223,13 @@ public struct StateSync: Sendable {
     noteAhead(peer)
     actions.append(.learned(news, known))
     // There may be more: each answer proves later epochs, so this comes to an end.
+    if now >= round.turnEnds, !round.toAsk.isEmpty {
+      counters.add("linksTurnOver")
+      round.toAsk.insert(peer, at: 0)
+      phase = .linking(round)
+      askNext(height: height, now: now, into: &actions)
+      return
+    }
     ask(peer, &round, now: now, into: &actions)
   }
 

@@ -10,15 +10,16 @@ extension NodeCore {
   mutating func takeSyncMessage(
     _ message: Verified<ConsensusMessage>, from peer: NodeID, now: Instant, into effects: inout [CoreEffect]
   ) -> Bool {
+    guard admitServing(message.value, to: peer, now: now) else { return true }
     switch message.value {
     case .epochs:
       sync(now: now, into: &effects) { $0.take(message.epochLinks, from: peer, height: $1, now: now, into: &$2) }
     case .snapshot(let chunk):
       sync(now: now, into: &effects) { $0.take(chunk, from: peer, height: $1, now: now, into: &$2) }
     case .epochRequest(let epoch):
-      if admitServing(peer, now: now) { effects.append(.serveEpochs(fromEpoch: epoch, to: peer)) }
+      effects.append(.serveEpochs(fromEpoch: epoch, to: peer))
     case .snapshotRequest(let height, let key):
-      if admitServing(peer, now: now) { effects.append(.serveSnapshot(height: height, covering: key, to: peer)) }
+      effects.append(.serveSnapshot(height: height, covering: key, to: peer))
     default:
       // Rule 1 of StateSync.swift: known sets may be far ahead of the chain here, when links came and no state did.
       if let epoch = message.value.epoch, epoch > nextValidators.epoch {
@@ -31,8 +32,21 @@ extension NodeCore {
     return true
   }
 
-  private mutating func admitServing(_ peer: NodeID, now: Instant) -> Bool {
-    if servingLimits.admit(peer, now: now) { return true }
+  /// False for a request that is not to be served; true for anything else.
+  private mutating func admitServing(_ message: ConsensusMessage, to peer: NodeID, now: Instant) -> Bool {
+    var cost: Int64 = 1
+    let kind: ServingLimits.Kind
+    switch message {
+    case .epochRequest, .snapshotRequest: kind = .states
+    case .chainRequest: kind = .chain
+    case .blockRequest(let ids):
+      kind = .blocks
+      cost = Int64(max(1, ids.count))
+    case .certificateRequest: kind = .certificates
+    case .relayRequest: kind = .relays
+    default: return true
+    }
+    if servingLimits.admit(peer, kind, cost: cost, now: now) { return true }
     counters.add("servingTooOften")
     return false
   }
