@@ -113,7 +113,8 @@ struct FixedDelayNetwork {
       signer.seal(
         .transaction(
           Transaction(
-            nonce: round, feeMicrocredits: genesis.parameters.minimumFeeMicrocredits, expiresMilliseconds: 1 << 47,
+            nonce: round, feeMicrocredits: genesis.parameters.minimumFeeMicrocredits,
+            expiresMilliseconds: genesis.createdMilliseconds + 3_600_000,
             action: .transfer(to: signers[(index + 1) % signers.count].id, amountMicrocredits: 1))),
         sequence: round * 1_000 + UInt64(index) + 1)
     }

@@ -4,19 +4,30 @@ import Wire
 /// Transactions that wait to be put into a block: for each account in the order of nonces, over all accounts in
 /// the order of arrival.
 ///
-/// What does not fit is refused and counted: a transaction is never dropped for a newer one, so that a flood
-/// cannot push out what waits. The pool knows the next nonce of each of its accounts and keeps those in order whose turn
-/// it is, so that what a block takes costs as much as it takes, however much waits behind a missing nonce.
+/// What does not fit is refused and counted. The pool knows the next nonce of each of its accounts and keeps those in
+/// order whose turn it is, so that what a block takes costs as much as it takes, however much waits behind a missing
+/// nonce.
+///
+/// Who fills it must pay for it: the fees of all that an account has here are within its balance, and what waits behind a
+/// missing nonce, which no block may include and nobody pays for, has a share of the pool. In that share the accounts are
+/// even: one with less displaces the last of the one with most. A transaction whose turn can come displaces one whose
+/// turn cannot, and is itself never dropped for a newer one.
 public struct Mempool: Sendable {
   /// The most transactions held.
   public static let maximumTransactions = 16_384
   /// The most transactions of one account.
   public static let maximumPerAccount = 2_048
+  /// The most transactions taken in that wait behind a missing nonce. Enough for a node that has missed what several
+  /// blocks hold: theirs fill up when it gets these blocks.
+  public static let maximumGapped = 8_192
+  /// The most transactions of one account taken in that wait behind a missing nonce.
+  public static let maximumGappedPerAccount = 256
 
   private struct Entry {
     var message: Verified<Message>
     var arrival: UInt64
     var expiresMilliseconds: UInt64
+    var feeMicrocredits: UInt64
   }
 
   private struct Slot: Comparable {
@@ -32,8 +43,27 @@ public struct Mempool: Sendable {
     /// The next nonce by the last final block.
     var next: UInt64
     var count = 0
+    /// How many of the nonces from `next` on are here without a gap.
+    var consecutive = 0
+    /// What all of its transactions here pay.
+    var feesMicrocredits: UInt64 = 0
     /// The arrival of the transaction with that nonce, under which the account stands in `ready`.
     var readyArrival: UInt64?
+
+    /// The first nonce from `next` on that is missing here.
+    var missing: UInt64 { next &+ UInt64(consecutive) }
+    /// How many wait behind it.
+    var gapped: Int { count - consecutive }
+  }
+
+  /// An account by how many of its transactions wait behind a missing nonce.
+  private struct Gap: Comparable {
+    var count: Int
+    var account: NodeID
+
+    static func < (left: Gap, right: Gap) -> Bool {
+      left.count == right.count ? left.account < right.account : left.count < right.count
+    }
   }
 
   private struct Expiry: Comparable {
@@ -52,6 +82,10 @@ public struct Mempool: Sendable {
   /// The accounts whose next transaction is here, by its arrival.
   private var ready = Table<UInt64, NodeID>()
   private var expiries = Table<Expiry, Digest>()
+  /// The accounts that have transactions behind a missing nonce.
+  private var gaps = Table<Gap, NodeID>()
+  /// How many transactions wait behind a missing nonce: those taken in so, and those whose predecessor went.
+  public private(set) var gapped = 0
   private var nextArrival: UInt64 = 0
 
   /// Changes with every change of content.
@@ -71,52 +105,85 @@ public struct Mempool: Sendable {
   /// What became of an offered transaction.
   public enum Admission: Equatable, Sendable {
     case added
+    /// It was added, in the place of this one, which waited behind a missing nonce.
+    case displaced(Digest)
     case known
     /// Another transaction of the account has the nonce; the first to come stays.
     case nonceTaken
     case accountFull
+    /// The account has as many behind a missing nonce as it may.
+    case gapFull
+    /// The fees of all that the account has here and of this one are more than its balance.
+    case unaffordable
     case poolFull
   }
 
-  /// Adds a transaction, whose account's next nonce by the last final block is `next`.
-  public mutating func add(_ message: Verified<Message>, next: UInt64 = 0) -> Admission {
+  /// Adds a transaction, whose account has the next nonce `next` and this balance by the last final block.
+  public mutating func add(
+    _ message: Verified<Message>, next: UInt64 = 0, balanceMicrocredits: UInt64 = .max
+  ) -> Admission {
     guard case .transaction(let transaction) = message.value.body else { return .known }
     if ids.contains(message.value.id) { return .known }
     let slot = Slot(account: message.value.author, nonce: transaction.nonce)
     if slots.contains(slot) || transaction.nonce < next { return .nonceTaken }
-    if perAccount[slot.account]?.count ?? 0 >= Mempool.maximumPerAccount { return .accountFull }
-    if slots.count >= Mempool.maximumTransactions { return .poolFull }
+    let account = perAccount[slot.account] ?? Account(next: next)
+    if account.count >= Mempool.maximumPerAccount { return .accountFull }
+    let (fees, isTooMuch) = account.feesMicrocredits.addingReportingOverflow(transaction.feeMicrocredits)
+    if isTooMuch || fees > balanceMicrocredits { return .unaffordable }
+    let isGapped = slot.nonce != account.missing
+    if isGapped, account.gapped >= Mempool.maximumGappedPerAccount { return .gapFull }
+    var displaced: Digest?
+    if slots.count >= Mempool.maximumTransactions || (isGapped && gapped >= Mempool.maximumGapped) {
+      // Evenly: the one that goes must not want to come back.
+      guard let most = gaps.last?.key, !isGapped || most.count > account.gapped + 1,
+        let last = slots.lastEntry(upTo: Slot(account: most.account, nonce: .max))
+      else { return .poolFull }
+      displaced = last.value.message.value.id
+      drop(last.key)
+    }
     slots[slot] = Entry(
-      message: message, arrival: nextArrival, expiresMilliseconds: transaction.expiresMilliseconds)
+      message: message, arrival: nextArrival, expiresMilliseconds: transaction.expiresMilliseconds,
+      feeMicrocredits: transaction.feeMicrocredits)
     ids[message.value.id] = slot
     expiries[Expiry(milliseconds: transaction.expiresMilliseconds, arrival: nextArrival)] = message.value.id
-    perAccount[slot.account, default: Account(next: next)].count += 1
-    if perAccount[slot.account]?.next == slot.nonce { refreshReady(slot.account) }
     nextArrival &+= 1
     version &+= 1
-    return .added
+    if !perAccount.contains(slot.account) { perAccount[slot.account] = Account(next: next) }
+    let run = consecutive(from: slot)
+    change(slot.account) { account in
+      account.count += 1
+      account.feesMicrocredits = fees
+      if slot.nonce == account.missing { account.consecutive += run }
+    }
+    return displaced.map { .displaced($0) } ?? .added
   }
 
   /// Removes a transaction.
   public mutating func remove(_ id: Digest) {
-    guard let slot = ids[id] else { return }
-    drop(slot)
-    if perAccount[slot.account]?.next == slot.nonce { refreshReady(slot.account) }
+    if let slot = ids[id] { drop(slot) }
   }
 
   /// Removes what an account can never include any more: nonces below `nonce`, its next by the last final block. Returns
   /// the ids removed.
-  @discardableResult public mutating func removeStale(account: NodeID, below nonce: UInt64) -> [Digest] {
-    guard perAccount.contains(account) else { return [] }
-    var stale: [(slot: Slot, id: Digest)] = []
-    for (slot, entry) in slots.entries(from: Slot(account: account, nonce: 0)) {
-      guard slot.account == account, slot.nonce < nonce else { break }
-      stale.append((slot, entry.message.value.id))
+  @discardableResult public mutating func removeStale(account id: NodeID, below nonce: UInt64) -> [Digest] {
+    guard let account = perAccount[id], account.next < nonce else { return [] }
+    var stale: [Slot] = []
+    for (slot, _) in slots.entries(from: Slot(account: id, nonce: 0)) {
+      guard slot.account == id, slot.nonce < nonce else { break }
+      stale.append(slot)
     }
-    for (slot, _) in stale { drop(slot) }
-    guard perAccount.modify(account, { $0.next = max($0.next, nonce) }) != nil else { return stale.map(\.id) }
-    refreshReady(account)
-    return stale.map(\.id)
+    let entries = stale.compactMap { take($0) }
+    let passed = nonce - account.next
+    let left =
+      passed <= UInt64(account.consecutive)
+      ? account.consecutive - Int(passed) : consecutive(from: Slot(account: id, nonce: nonce))
+    change(id) { account in
+      account.count -= entries.count
+      for entry in entries { account.feesMicrocredits -= entry.feeMicrocredits }
+      account.next = nonce
+      account.consecutive = left
+    }
+    return entries.map(\.message.value.id)
   }
 
   /// Removes what no block of this ledger time or later may include.
@@ -124,29 +191,46 @@ public struct Mempool: Sendable {
     while let first = expiries.first, first.key.milliseconds <= ledgerTimeMilliseconds { remove(first.value) }
   }
 
-  /// Takes a slot out of every index but `ready`, and the account when it was its last.
+  /// How many nonces of an account are here, from this one on, without a gap.
+  private func consecutive(from slot: Slot) -> Int { Int(nextNonce(of: slot.account, from: slot.nonce) &- slot.nonce) }
+
   private mutating func drop(_ slot: Slot) {
-    guard let entry = slots.removeValue(forKey: slot) else { return }
-    ids.removeValue(forKey: entry.message.value.id)
-    expiries.removeValue(forKey: Expiry(milliseconds: entry.expiresMilliseconds, arrival: entry.arrival))
-    if var account = perAccount[slot.account] {
+    guard let entry = take(slot) else { return }
+    change(slot.account) { account in
       account.count -= 1
-      if account.count == 0, let arrival = account.readyArrival { ready.removeValue(forKey: arrival) }
-      perAccount[slot.account] = account.count > 0 ? account : nil
+      account.feesMicrocredits -= entry.feeMicrocredits
+      if slot.nonce >= account.next, slot.nonce < account.missing {
+        account.consecutive = Int(slot.nonce - account.next)
+      }
     }
-    version &+= 1
-    removals &+= 1
   }
 
-  /// Puts an account into `ready`, or takes it out, by whether its next transaction is here.
-  private mutating func refreshReady(_ id: NodeID) {
+  /// Takes a slot out of the indexes that are not by account.
+  private mutating func take(_ slot: Slot) -> Entry? {
+    guard let entry = slots.removeValue(forKey: slot) else { return nil }
+    ids.removeValue(forKey: entry.message.value.id)
+    expiries.removeValue(forKey: Expiry(milliseconds: entry.expiresMilliseconds, arrival: entry.arrival))
+    version &+= 1
+    removals &+= 1
+    return entry
+  }
+
+  /// Changes what is known of an account, and its places in `ready` and `gaps` with it.
+  private mutating func change(_ id: NodeID, _ body: (inout Account) -> Void) {
     guard var account = perAccount[id] else { return }
-    let arrival = slots[Slot(account: id, nonce: account.next)]?.arrival
-    guard arrival != account.readyArrival else { return }
-    if let old = account.readyArrival { ready.removeValue(forKey: old) }
-    if let arrival { ready[arrival] = id }
-    account.readyArrival = arrival
-    perAccount[id] = account
+    let old = account
+    body(&account)
+    if account.gapped != old.gapped {
+      gapped += account.gapped - old.gapped
+      gaps.removeValue(forKey: Gap(count: old.gapped, account: id))
+      if account.gapped > 0 { gaps[Gap(count: account.gapped, account: id)] = id }
+    }
+    account.readyArrival = slots[Slot(account: id, nonce: account.next)]?.arrival
+    if account.readyArrival != old.readyArrival {
+      if let arrival = old.readyArrival { ready.removeValue(forKey: arrival) }
+      if let arrival = account.readyArrival { ready[arrival] = id }
+    }
+    perAccount[id] = account.count > 0 ? account : nil
   }
 
   /// True when no block of this ledger time or later may include the transaction.

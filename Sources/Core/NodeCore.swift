@@ -254,7 +254,7 @@ public struct NodeCore: Sendable {
     for result in results {
       switch result {
       case .send(let message, let peer): effects.append(.send(.gossip(message), to: peer, after: 0))
-      case .deliver(let message): admit(message)
+      case .deliver(let message): admit(message, now: now)
       case .close(let peer): effects.append(.close(peer, reason: "it relayed too much that was refused"))
       }
     }

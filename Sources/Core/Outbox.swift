@@ -68,6 +68,8 @@ public struct Outbox: Sendable {
   private var pauses = BoundedMap<Purpose, Pause>(capacity: maximumPending)
   private(set) var pending = Table<UInt64, Pending>()
   private var purposes = Table<Purpose, UInt64>()
+  /// What all that is under way pays.
+  private(set) var feesMicrocredits: UInt64 = 0
 
   init() {}
 
@@ -92,12 +94,14 @@ public struct Outbox: Sendable {
   var isFull: Bool { pending.count >= Outbox.maximumPending }
 
   mutating func add(_ entry: Pending, nonce: UInt64) {
-    pending[nonce] = entry
+    if let old = pending.updateValue(entry, forKey: nonce) { feesMicrocredits -= old.feeMicrocredits }
+    feesMicrocredits += entry.feeMicrocredits
     purposes[entry.purpose] = nonce
   }
 
   mutating func remove(nonce: UInt64) -> Pending? {
     guard let entry = pending.removeValue(forKey: nonce) else { return nil }
+    feesMicrocredits -= entry.feeMicrocredits
     if purposes[entry.purpose] == nonce { purposes[entry.purpose] = nil }
     return entry
   }

@@ -19,6 +19,15 @@ extension NodeCore {
       return .refused(
         reason: "the account has \(account.balanceMicrocredits) microcredits and a transaction costs \(fee)")
     }
+    // What cannot all be paid, no node takes into its pool.
+    guard outbox.feesMicrocredits <= account.balanceMicrocredits - fee else {
+      counters.add("ownTransactionNotAffordable")
+      return .refused(
+        reason: """
+          the account has \(account.balanceMicrocredits) microcredits, which its \(outbox.pending.count) transactions \
+          under way take up in fees; try again when they are final
+          """)
+    }
     let nonce = max(outbox.nextNonce(from: account.nonce), mempool.nextNonce(of: id, from: account.nonce))
     return sign(action, for: purpose, nonce: nonce, fee: fee, now: now, into: &effects)
   }
@@ -45,25 +54,39 @@ extension NodeCore {
     outbox.add(
       Outbox.Pending(purpose: purpose, action: action, feeMicrocredits: fee, message: message, sentAt: now),
       nonce: nonce)
-    admit(message)
+    admit(message, now: now)
     step(broadcast: .publish(message), now: now, into: &effects)
     return .accepted(id: message.value.id)
   }
 
+  /// The longest that a transaction taken into the mempool can still be valid, in milliseconds: what no block includes
+  /// must not wait for ever.
+  public static let maximumValidityMilliseconds: UInt64 = 24 * 3_600_000
+
   /// Puts a transaction that has come in into the mempool, if the account could ever include it.
-  mutating func admit(_ message: Verified<Message>) {
-    guard case .transaction = message.value.body else {
+  mutating func admit(_ message: Verified<Message>, now: Instant) {
+    guard case .transaction(let transaction) = message.value.body else {
       counters.add("gossipOfUnknownKind")
+      return
+    }
+    // Ledger time lags far behind after a long halt, and the clock can be wrong.
+    let time = max(identity.wallClock.unixMilliseconds(at: now), finalState.ledgerTimeMilliseconds)
+    guard transaction.expiresMilliseconds <= time + NodeCore.maximumValidityMilliseconds else {
+      counters.add("transactionExpiresTooLate")
       return
     }
     if case .never = ledger.includability(of: message, on: ledger.finalID) {
       counters.add("transactionStale")
       return
     }
-    switch mempool.add(message, next: finalState.account(message.value.author).nonce) {
+    let account = finalState.account(message.value.author)
+    switch mempool.add(message, next: account.nonce, balanceMicrocredits: account.balanceMicrocredits) {
     case .added, .known: break
+    case .displaced: counters.add("mempoolDisplaced")
     case .nonceTaken: counters.add("mempoolNonceTaken")
     case .accountFull: counters.add("mempoolAccountFull")
+    case .gapFull: counters.add("mempoolGapFull")
+    case .unaffordable: counters.add("mempoolUnaffordable")
     case .poolFull: counters.add("mempoolFull")
     }
   }
@@ -96,7 +119,7 @@ extension NodeCore {
         continue
       }
       outbox.touch(nonce: nonce, at: now)
-      admit(entry.message)
+      admit(entry.message, now: now)
       for peer in links {
         effects.append(.send(.gossip(.publish([entry.message.value.envelope])), to: peer, after: 0))
       }

@@ -59,4 +59,39 @@ import Wire
     #expect(pool.isExpired(Self.transfer(other, nonce: 0).value.id, at: 1_000))
     #expect(!pool.isExpired(Self.transfer(other, nonce: 0).value.id, at: 999))
   }
+
+  @Test func whoCannotPayForAllItHasGetsNoMoreIn() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    for nonce in [0, 1] as [UInt64] {
+      #expect(pool.add(Self.transfer(signer, nonce: nonce), next: 0, balanceMicrocredits: 250) == .added)
+    }
+    #expect(pool.add(Self.transfer(signer, nonce: 2), next: 0, balanceMicrocredits: 250) == .unaffordable)
+    // One is paid for, by the balance and by the pool.
+    pool.removeStale(account: signer.id, below: 1)
+    #expect(pool.add(Self.transfer(signer, nonce: 2), next: 1, balanceMicrocredits: 150) == .unaffordable)
+    #expect(pool.add(Self.transfer(signer, nonce: 2), next: 1, balanceMicrocredits: 200) == .added)
+  }
+
+  @Test func aNonceThatGoesLeavesAGap() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    let messages = (0..<6).map { Self.transfer(signer, nonce: $0) }
+    for message in messages { #expect(pool.add(message) == .added) }
+    pool.remove(messages[2].value.id)
+    #expect(pool.gapped == 3)
+    #expect(pool.candidates(limit: 10) { _ in 0 }.count == 2)
+    // Blocks have passed the gap.
+    pool.removeStale(account: signer.id, below: 4)
+    #expect(pool.gapped == 0 && pool.count == 2)
+    #expect(pool.candidates(limit: 10) { _ in 4 }.count == 2)
+    pool.remove(messages[4].value.id)
+    #expect(pool.gapped == 1)
+    #expect(pool.add(Self.transfer(signer, nonce: 4, expires: 7)) == .added)
+    #expect(pool.gapped == 0)
+    pool.removeExpired(at: 7)
+    #expect(pool.gapped == 1 && pool.count == 1)
+    pool.removeStale(account: signer.id, below: 9)
+    #expect(pool.gapped == 0 && pool.count == 0 && pool.accountCount == 0)
+  }
 }

@@ -80,7 +80,7 @@ import Wire
     let old = cluster.members[0].signer.seal(
       .transaction(
         Transaction(
-          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: 1 << 47,
+          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
           action: .transfer(to: target, amountMicrocredits: 5_000))),
       sequence: 1)
     cluster.step(1, .gossip([old], from: cluster.id(0)))
