@@ -24,20 +24,15 @@ struct BlockTree: Sendable {
     let receivedAt: Instant
     /// A `certified` record of it is in the journal.
     var isRecorded: Bool
+    /// No less than its encoding has.
+    let byteCount: Int
 
     var header: BlockHeader { block.value.header }
   }
 
-  /// The most blocks that are not yet known to be final. When as many are held, proposals that came to nothing make
-  /// room, then further blocks are refused until a finalization does (rule 8 brings it about). Blocks of a finalized
-  /// chain are admitted beyond it, one answer's worth at a time. No more than one answer carries, so that whatever is
-  /// committed at once can be served at once.
-  static let maximumBlocks = ConsensusMessage.maximumChainBlocks
-
   private var entries = Table<Digest, Entry>()
 
   var count: Int { entries.count }
-  var isFull: Bool { entries.count >= BlockTree.maximumBlocks }
 
   /// The block with an id.
   subscript(id: Digest) -> Entry? { entries[id] }
@@ -47,7 +42,9 @@ struct BlockTree: Sendable {
   /// Adds a block that is not there yet.
   mutating func insert(_ block: Verified<Block>, status: BlockStatus, at now: Instant, isRecorded: Bool = false) {
     guard !entries.contains(block.value.id) else { return }
-    entries[block.value.id] = Entry(block: block, status: status, receivedAt: now, isRecorded: isRecorded)
+    entries[block.value.id] = Entry(
+      block: block, status: status, receivedAt: now, isRecorded: isRecorded,
+      byteCount: BlockTree.byteCount(of: block.value))
   }
 
   mutating func remove(_ id: Digest) { entries.removeValue(forKey: id) }
@@ -65,18 +62,27 @@ struct BlockTree: Sendable {
     entries.removeAll { $1.header.view <= view }
   }
 
+  /// All entries.
+  var all: [Entry] { entries.values }
+
   /// All entries in the order of their views.
   var byView: [Entry] { entries.values.sorted { $0.header.view < $1.header.view } }
 
-  /// The blocks from the child of `tip` up to `id`, oldest first; nil when one between is not here.
-  func path(from tip: Digest, to id: Digest) -> [Entry]? {
-    var path: [Entry] = []
+  /// The blocks from `id` down to the child of `tip`; nil when one between is not here, or they are more than `limit`.
+  func path(to id: Digest, above tip: Digest, limit: Int = .max) -> [Digest]? {
+    var path: [Digest] = []
     var next = id
     while next != tip {
-      guard let entry = entries[next], path.count < entries.count else { return nil }
-      path.append(entry)
+      guard let entry = entries[next], path.count < min(limit, entries.count) else { return nil }
+      path.append(next)
       next = entry.header.parentID
     }
-    return path.reversed()
+    return path
+  }
+
+  /// A bound of a block's encoding: the numbers of a header have ten bytes at most, a length five.
+  private static func byteCount(of block: Block) -> Int {
+    let header = 4 * 10 + 8 + 5 * 32 + 5
+    return block.transactions.reduce(header) { $0 + Envelope.overheadBytes + 5 + $1.envelope.payload.count }
   }
 }

@@ -93,9 +93,9 @@ extension SimplexMachine {
       return .ready(height: tip.height, timestampMilliseconds: tip.timestampMilliseconds)
     }
     guard header.parentView > tip.view else { return .impossible }
-    guard let id = certifiedAt[header.parentView], let entry = tree[id] else { return .missing }
-    guard id == header.parentID else { return .impossible }
-    return .ready(height: entry.header.height, timestampMilliseconds: entry.header.timestampMilliseconds)
+    guard let parent = certified(in: header.parentView)?.block else { return .missing }
+    guard parent.blockID == header.parentID else { return .impossible }
+    return .ready(height: parent.height, timestampMilliseconds: parent.timestampMilliseconds)
   }
 
   /// Rule 12: the form of a block on its parent: one higher, later, and within the epoch.
@@ -108,6 +108,12 @@ extension SimplexMachine {
   mutating func certifyNotarized() -> Bool {
     var hasProgressed = false
     for (view, id) in awaiting {
+      // Proposed again by who did not know that it was final.
+      if id == tip.blockID {
+        enter(id, certifiedIn: view)
+        hasProgressed = true
+        continue
+      }
       guard let entry = tree[id] else { continue }
       let header = entry.header
       guard header.view == view || isReproposal(header, in: view), entry.status != .invalid else {
@@ -151,13 +157,17 @@ extension SimplexMachine {
   private mutating func certify(_ id: Digest, view certified: UInt64) {
     guard let entry = tree[id] else { return }
     tree.setStatus(id, .certified)
-    awaiting.removeValue(forKey: certified)
-    certifiedAt[certified] = id
-    highestPassed = max(highestPassed, certified)
     if !entry.isRecorded, ownIndex != nil {
       tree.setRecorded(id)
       persist(.certified(entry.block.value))
     }
+    enter(id, certifiedIn: certified)
+  }
+
+  private mutating func enter(_ id: Digest, certifiedIn certified: UInt64) {
+    awaiting.removeValue(forKey: certified)
+    certifiedAt[certified] = id
+    highestPassed = max(highestPassed, certified)
     finalize(certified)
   }
 
@@ -204,9 +214,9 @@ extension SimplexMachine {
       let parentID = entry.header.parentID
       if let parent = tree[parentID], parent.status == .certified || parent.status == .executed {
         tree.setStatus(parentID, .present)
-        if certifiedAt[parent.header.view] == parentID {
-          certifiedAt.removeValue(forKey: parent.header.view)
-          awaiting[parent.header.view] = parentID
+        for (view, id) in certifiedAt where id == parentID {
+          certifiedAt.removeValue(forKey: view)
+          awaiting[view] = id
         }
       } else {
         executionRetryAt = now + settings.fetchInterval

@@ -116,7 +116,7 @@ extension SimplexMachine {
       counters.add("chainNotNews")
       return
     }
-    guard blocks.count <= ConsensusMessage.maximumChainBlocks,
+    guard blocks.count <= settings.bounds.commitBlocks,
       zip(blocks, blocks.dropFirst()).allSatisfy({ $1.value.header.parentID == $0.value.id })
     else {
       counters.add("chainGap")
@@ -140,7 +140,7 @@ extension SimplexMachine {
     // What ends below the highest finalization known, or is as long as an answer may be, is not all there is.
     isChainLong =
       subject.view < knownFinalView
-      || (subject.view > knownFinalView && blocks.count == ConsensusMessage.maximumChainBlocks)
+      || (subject.view > knownFinalView && blocks.count == settings.bounds.commitBlocks)
     chainAsksLeft = isChainLong ? SimplexMachine.laterEpochAsks : 0
     if !isChainLong { chainRequests.removeAll { height, _ in height > last.header.height } }
     if subject.view > knownFinalView { accept(finalization, from: peer, isForwarded: false) }

@@ -28,9 +28,12 @@ public struct ConsensusSettings: Sendable, Hashable {
   public var retentionViews: UInt64 = 64
   /// Rule 9: a leader without a vote in this many views, while a quorum has voted, counts as silent.
   public var silentViews: UInt64 = 8
+  /// How much may lie above the last final block.
+  public var bounds: ConsensusBounds
 
   /// The settings of a network. Values above `ChainParameters.maximumValue` count as that.
-  public init(_ parameters: ChainParameters) {
+  public init(_ parameters: ChainParameters, bounds: ConsensusBounds = ConsensusBounds()) {
+    self.bounds = bounds
     func span(_ milliseconds: UInt64) -> Microseconds {
       .milliseconds(Int64(min(milliseconds, ChainParameters.maximumValue)))
     }

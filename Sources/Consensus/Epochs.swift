@@ -5,7 +5,8 @@ import Wire
 //
 // The last block of an epoch must itself be final before the next epoch begins. Nothing is built on it in its own
 // epoch, so that a split of the votes of its view between finalize and nullify would leave it notarized for ever; it
-// is therefore proposed again, view after view, until one of these views finalizes it.
+// is therefore proposed again, view after view, until one of these views finalizes it. So is the highest certified block
+// where there is no room for another above it.
 extension SimplexMachine {
   /// The most peers of older epochs whose last answer is remembered.
   static let maximumBoundaryAnswers = 256
@@ -22,27 +23,22 @@ extension SimplexMachine {
   /// The latest proof of finality held: of a block that is not here yet, of the tip, or of the epoch's parent.
   var latestFinalization: Verified<Certificate>? { target ?? tip.finalization ?? boundary }
 
-  /// Rules 2 and 3: true when a block of an earlier view may be proposed and notarized again: it is the epoch's last.
+  /// Rules 2 and 3: true when a block is of an earlier view and so can only be proposed again.
   func isReproposal(_ header: BlockHeader, in view: UInt64) -> Bool {
-    header.epoch == epoch && header.height == lastHeight && header.view < view
+    header.epoch == epoch && header.view > tip.view && header.view < view
   }
 
-  /// Rule 4: true when a block is notarized in some view above the tip, as far as is known here.
-  func isNotarized(_ entry: BlockTree.Entry) -> Bool {
-    let id = entry.block.value.id
-    if certifiedAt[entry.header.view] == id || awaiting[entry.header.view] == id { return true }
-    guard entry.header.height == lastHeight else { return false }
-    return certifiedAt.contains { $0.value == id } || awaiting.contains { $0.value == id }
-  }
-
-  /// Rules 2 and 11: when the epoch's last block is due to be proposed again: it is the highest certified one, and the
-  /// finalizes that are under way have had the time to arrive. Nil while something else is due, or nothing.
+  /// Rules 2 and 11: when the highest certified block is due to be proposed again: it is the epoch's last or has no room
+  /// above it, and the finalizes that are under way have had the time to arrive. Nil while something else is due, or
+  /// nothing.
   var reproposalDue: Instant? {
-    guard let parent = proposalParent()?.block, parent.height == lastHeight else { return nil }
+    guard let parent = proposalParent()?.block, parent.blockID != tip.blockID,
+      parent.height == lastHeight || !hasRoom(on: parent)
+    else { return nil }
     return enteredAt + settings.delta
   }
 
-  /// Rule 2: the leader proposes the epoch's last block again, in its own view and on the view that certified it last.
+  /// Rule 2: the leader proposes a block again, in its own view and on the view that certified it last.
   mutating func proposeAgain(_ parent: CertifiedTip) {
     guard let entry = tree[parent.blockID] else { return }
     let subject = VoteSubject.notarize(epoch: epoch, view: view, parentView: parent.view, blockID: parent.blockID)

@@ -1,19 +1,78 @@
 import Primitives
 import Wire
 
+/// The blocks from a final one down to the child of the tip. Kept while they are executed one by one.
+struct CommitPath: Sendable {
+  let goal: Digest
+  var blocks: [Digest]
+}
+
 // Rule 7: committing what is final.
 extension SimplexMachine {
-  /// Rule 7: commits up to the highest finalization whose blocks are all here and executed; has them executed first.
-  /// True when something was committed.
+  /// Rule 7: commits up to the highest finalization in reach whose blocks are all here and executed; has them executed
+  /// first. True when something was committed.
   mutating func commitFinal() -> Bool {
-    // The chain's first: so no commit is longer than what one chain answer can carry.
-    for candidate in [chainTarget, target] {
-      guard let candidate, let path = tree.path(from: tip.blockID, to: candidate.value.subject.blockID) else {
-        continue
+    // The chain's first: it was as much as one answer carries.
+    for (candidate, isAnswer) in [(chainTarget, true), (target, false)] {
+      guard let candidate else { continue }
+      let goal = candidate.value.subject.blockID
+      if goal == tip.blockID {
+        renewTip(candidate)
+        return true
       }
-      return commit(path, finalization: candidate)
+      guard let path = path(to: goal) else { continue }
+      // Where nothing is in reach, others have the finalizations between: the chain is asked for.
+      guard let reach = reach(along: path, to: candidate, isAnswer: isAnswer) else { continue }
+      return commit(path.blocks.suffix(reach.count).reversed().compactMap { tree[$0] }, finalization: reach.proof)
     }
     return false
+  }
+
+  /// The tip, proposed again by who did not know that it was final, is final in a later view.
+  private mutating func renewTip(_ finalization: Verified<Certificate>) {
+    tip.view = max(tip.view, finalization.value.subject.view)
+    tip.finalization = finalization
+    forgetFinal()
+    attachChain()
+  }
+
+  /// The way to a final block; nil while one between is not here.
+  private mutating func path(to goal: Digest) -> CommitPath? {
+    if let commitPath, commitPath.goal == goal, let next = commitPath.blocks.last,
+      tree[next]?.header.parentID == tip.blockID
+    {
+      return commitPath
+    }
+    commitPath = tree.path(to: goal, above: tip.blockID).map { CommitPath(goal: goal, blocks: $0) }
+    return commitPath
+  }
+
+  /// The most blocks on the way that one chain answer carries and that end with a finalization.
+  private func reach(
+    along path: CommitPath, to goal: Verified<Certificate>, isAnswer: Bool
+  ) -> (count: Int, proof: Verified<Certificate>)? {
+    var reach: (count: Int, proof: Verified<Certificate>)?
+    var bytes = 0
+    for (offset, id) in path.blocks.reversed().prefix(settings.bounds.commitBlocks).enumerated() {
+      bytes += tree[id]?.byteCount ?? 0
+      guard offset == 0 || isAnswer || bytes <= settings.bounds.commitBytes else { break }
+      let count = offset + 1
+      guard count < path.blocks.count else { return (count, goal) }
+      let child = path.blocks[path.blocks.count - count - 1]
+      if let proof = finalization(of: id, below: child) { reach = (count, proof) }
+    }
+    return reach
+  }
+
+  /// The finalization of a block whose child is final: of the view in which it was first proposed, or again, up to the
+  /// one that the child names.
+  private func finalization(of id: Digest, below child: Digest) -> Verified<Certificate>? {
+    guard let first = tree[id]?.header.view, let last = tree[child]?.header.parentView else { return nil }
+    for (view, state) in views.entries(from: first) {
+      guard view <= last else { break }
+      if let found = state.finalization, found.value.subject.blockID == id { return found }
+    }
+    return nil
   }
 
   private mutating func commit(_ path: [BlockTree.Entry], finalization: Verified<Certificate>) -> Bool {
@@ -38,6 +97,8 @@ extension SimplexMachine {
       blockID: subject.blockID, height: last.header.height, view: subject.view,
       timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch, finalization: finalization)
     tipReceivedAt = last.receivedAt
+    commitPath?.blocks.removeLast(path.count)
+    recoveredBlocks = max(0, recoveredBlocks - path.count)
     effects.append(.commit(path.map(\.block), finalization: finalization))
     guard !isEnded else {
       endEpoch(finalization)

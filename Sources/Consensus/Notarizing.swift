@@ -23,23 +23,18 @@ extension SimplexMachine {
     // Its vote may still be evidence; the block is of no use.
     guard subject.view > knownFinalView else { return }
     // Only the first proposal of a view is judged; another is admitted when a quorum wants it.
-    if views[subject.view]?.proposal == subject { admit(block) } else { takeAskedFor(block) }
-  }
-
-  /// Rule 3: keeps a live block if there is room.
-  mutating func admit(_ block: Verified<Block>) {
-    guard !tree.contains(block.value.id) else { return }
-    if tree.isFull, let useless = uselessBlock { tree.remove(useless) }
-    guard !tree.isFull else {
-      counters.add("blocksFull")
+    guard views[subject.view]?.proposal == subject else { return takeAskedFor(block) }
+    let header = block.value.header
+    guard header.view == subject.view || isReproposal(header, in: subject.view) else {
+      noteInvalidProposal(in: subject.view)
       return
     }
-    tree.insert(block, status: .present, at: now)
+    admit(block)
   }
 
-  /// The oldest proposal that came to nothing: of a view that was left, and not notarized as far as is known here.
-  private var uselessBlock: Digest? {
-    tree.byView.first { $0.header.view < view && !isNotarized($0) }?.block.value.id
+  private mutating func noteInvalidProposal(in proposed: UInt64) {
+    views[proposed, default: ViewState()].isProposalInvalid = true
+    counters.add("proposalInvalid")
   }
 
   /// Rule 3: notarizes the proposal of the current view once nothing speaks against it.
@@ -51,9 +46,7 @@ extension SimplexMachine {
     switch judge(entry, proposal) {
     case .pending: break
     case .valid: cast(proposal)
-    case .invalid:
-      views[view, default: ViewState()].isProposalInvalid = true
-      counters.add("proposalInvalid")
+    case .invalid: noteInvalidProposal(in: view)
     }
   }
 
@@ -63,10 +56,14 @@ extension SimplexMachine {
     guard header.view == view, header.epoch == epoch, header.parentView == proposal.parentView else { return .invalid }
     switch parent(of: header) {
     case .impossible: return .invalid
-    case .missing: return .pending
+    case .missing:
+      wantAgain(header.parentView)
+      return .pending
     case .ready(let height, let timestamp):
       guard fits(header, height: height, timestampMilliseconds: timestamp) else { return .invalid }
     }
+    // The leader may know a later final block.
+    guard fitsCommit(on: header.parentID, byteCount: entry.byteCount) else { return .pending }
     guard areNullified(after: header.parentView, before: view), isTimely(header) else { return .pending }
     switch entry.status {
     case .present:
@@ -78,11 +75,14 @@ extension SimplexMachine {
     }
   }
 
-  /// Rule 3 for the epoch's last block, proposed again: valid where the named view certified that very block. It was
-  /// executed and timely then.
-  private func judgeAgain(_ header: BlockHeader, _ proposal: VoteSubject) -> Judgement {
+  /// Rule 3 for a block proposed again: valid where the named view certified that very block. It was executed and timely
+  /// then.
+  private mutating func judgeAgain(_ header: BlockHeader, _ proposal: VoteSubject) -> Judgement {
     guard proposal.parentView >= header.view, proposal.parentView > tip.view else { return .invalid }
-    guard let certified = certifiedAt[proposal.parentView] else { return .pending }
+    guard let certified = certifiedAt[proposal.parentView] else {
+      wantAgain(proposal.parentView)
+      return .pending
+    }
     guard certified == proposal.blockID else { return .invalid }
     return areNullified(after: proposal.parentView, before: view) ? .valid : .pending
   }

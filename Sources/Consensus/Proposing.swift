@@ -7,20 +7,30 @@ extension SimplexMachine {
   func proposalParent() -> (block: CertifiedTip, receivedAt: Instant?)? {
     var below = view - 1
     while below > tip.view {
-      if let id = certifiedAt[below], let entry = tree[id] {
-        let block = CertifiedTip(
-          blockID: id, height: entry.header.height, view: below,
-          timestampMilliseconds: entry.header.timestampMilliseconds)
-        return (block, entry.receivedAt)
-      }
+      if let found = certified(in: below) { return found }
       guard views[below]?.nullification != nil else { return nil }
       below -= 1
     }
     // A finalization above the tip means that the tip is not what to build on.
     guard target == nil else { return nil }
+    return (certifiedTip(at: tip.view), tipReceivedAt)
+  }
+
+  /// The tip as what is certified in a view.
+  func certifiedTip(at view: UInt64) -> CertifiedTip {
+    CertifiedTip(
+      blockID: tip.blockID, height: tip.height, view: view, timestampMilliseconds: tip.timestampMilliseconds)
+  }
+
+  /// The block that is certified in a view above the tip's; that may be the tip itself, proposed again.
+  func certified(in view: UInt64) -> (block: CertifiedTip, receivedAt: Instant?)? {
+    guard let id = certifiedAt[view] else { return nil }
+    if id == tip.blockID { return (certifiedTip(at: view), tipReceivedAt) }
+    guard let entry = tree[id] else { return nil }
     let block = CertifiedTip(
-      blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds)
-    return (block, tipReceivedAt)
+      blockID: id, height: entry.header.height, view: view,
+      timestampMilliseconds: entry.header.timestampMilliseconds)
+    return (block, entry.receivedAt)
   }
 
   /// Rule 2: true when this node leads the view and has signed nothing in it yet.
@@ -33,7 +43,7 @@ extension SimplexMachine {
   var proposeDue: Instant? {
     guard isProposalDue, let parent = proposalParent() else { return nil }
     if let reproposalDue { return reproposalDue }
-    guard !tree.isFull else { return nil }
+    guard hasRoom(on: parent.block) else { return nil }
     let earliest = max(enteredAt, parent.receivedAt.map { $0 + settings.blockIntervalMinimum } ?? enteredAt)
     let due = isWorkPending ? earliest : max(earliest, enteredAt + settings.blockIntervalIdle)
     return buildRetryAt.map { max($0, due) } ?? due
@@ -43,7 +53,7 @@ extension SimplexMachine {
   mutating func propose() {
     guard let due = proposeDue, now >= due, let parent = proposalParent()?.block else { return }
     buildAskedForView = view
-    guard parent.height < lastHeight else { return proposeAgain(parent) }
+    guard reproposalDue == nil else { return proposeAgain(parent) }
     effects.append(
       .build(
         BuildRequest(
@@ -65,7 +75,7 @@ extension SimplexMachine {
     let header = block.value.header
     guard header.view == view, case .ready(let height, let timestamp) = parent(of: header),
       fits(header, height: height, timestampMilliseconds: timestamp),
-      areNullified(after: header.parentView, before: view)
+      areNullified(after: header.parentView, before: view), makeRoom(settings.bounds.openBlocks)
     else {
       counters.add("builtUnfit")
       return

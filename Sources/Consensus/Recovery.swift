@@ -49,6 +49,7 @@ extension SimplexMachine {
       return
     }
     tree.insert(verified, status: .present, at: now, isRecorded: true)
+    recoveredBlocks = tree.count
     if certifiedAt[header.view] == nil, awaiting[header.view] == nil { awaiting[header.view] = block.id }
     // It was certified before: rule 1 had let the view be left.
     highestPassed = max(highestPassed, header.view)
@@ -97,7 +98,7 @@ extension SimplexMachine {
   /// How full every bounded collection is.
   public var occupancy: [Occupancy] {
     let viewLimit = SimplexMachine.maximumOpenViews + Int(clamping: settings.retentionViews) + 2
-    let blockLimit = BlockTree.maximumBlocks + ConsensusMessage.maximumChainBlocks
+    let blockLimit = settings.bounds.openBlocks * 2 + settings.bounds.commitBlocks + recoveredBlocks
     return [
       Occupancy(name: "views", count: views.count, limit: viewLimit),
       Occupancy(name: "blocks", count: tree.count, limit: blockLimit),

@@ -11,13 +11,14 @@ import Wire
 //     later view. Views never go back. Certified: the block is here, executed to its state root, and given to the
 //     journal before anything that follows from it.
 //  2. Propose. The leader proposes once a view, on the highest certified or final view p for which a nullification is
-//     held for every view between p and v. While that is the epoch's last block, the leader proposes that block again:
-//     the same block, in view v, with p as the parent's view. Nothing is built on it in its epoch.
+//     held for every view between p and v. When that is the epoch's last block, or there is no room above it, the leader
+//     proposes that block again: the same block, in view v, with p as the parent's view. No room: what lies above the
+//     tip would be more than one chain answer carries, or more is held than may be.
 //  3. Notarize the leader's first proposal of the current view, when nothing contrary was signed in it, its parent is
-//     certified and not below the last final view, every view between is nullified, and it executes. A block of an
-//     earlier view is valid only as the epoch's last, proposed again on a view that certified that very block. What is
-//     merely missing is asked for, after a moment in which it may come by itself, and the proposal judged again until
-//     the timer.
+//     certified and not below the last final view, every view between is nullified, and it executes, and with all above
+//     the tip it fits into one chain answer. A block of an earlier view is valid only on a view that certified that very
+//     block. What is merely missing is asked for, after a moment in which it may come by itself, and the proposal judged
+//     again until the timer.
 //  4. On q notarizes assemble the certificate and forward it once, as every certificate first received, to all
 //     validators but those known to have it. When its block is certified, enter v+1 and finalize v, unless this node
 //     nullified v, holds a nullification of it, or saw its leader equivocate.
@@ -25,17 +26,17 @@ import Wire
 //     nullified; never after a finalize of v. While stuck, every five Δ0, say it again together with the certificate
 //     by which v was entered; a node that has left v answers with what lets it be left.
 //  6. On q nullifies assemble, forward, enter v+1.
-//  7. On q finalizes, of any view at any time, commit the block and its ancestors. Finalizing any proposal of the
-//     epoch's last block finalizes it and ends the epoch. A peer that still speaks in an older epoch is sent that
-//     finalization; one that speaks in a later epoch is asked for the chain.
+//  7. On q finalizes, of any view at any time, commit the block and its ancestors, no more at once than one chain answer
+//     carries: up to the highest finalization held that is in reach. Finalizing any proposal of a block finalizes it;
+//     of the epoch's last it ends the epoch. A peer that still speaks in an older epoch is sent that finalization; one
+//     that speaks in a later epoch is asked for the chain.
 //  8. Standstill. With nothing finalized for the standstill time, and to each validator whose link comes up, send the
 //     highest finalization, all certificates of later views and all own votes in them.
 //  9. Δ of a view is Δ0 · 1.5^(v - last final view - 1), capped. A leader that was not heard of in the last eight views,
 //     while a quorum was, is nullified as soon as the view's timers start, unless its proposal is here.
 // 10. The leader is place (epoch + view) mod n of a shuffle of the epoch's validators.
 // 11. Pace. A leader with work proposes at once, but not within the minimum interval of the parent; without work after
-//     the idle interval; the epoch's last block again after one Δ0, in which finalizes under way may make that
-//     needless. The timers of rule 5 start when this node itself has work, or has the proposal, or f+1 nullifies, or
+//     the idle interval; a block again after one Δ0, in which finalizes under way may make that needless. The timers of rule 5 start when this node itself has work, or has the proposal, or f+1 nullifies, or
 //     when the leader without work is due. What cannot be included yet is no work: an idle network is quiet.
 // 12. A timestamp is above the parent's; a proposal too far ahead of the own clock waits. Certification ignores clocks.
 // 13. Paths. Links to all validators are kept by the shell. A validator that is without a link to others for two Δ0 asks
@@ -101,6 +102,10 @@ public struct SimplexMachine: Sendable {
   var refused = OrderedSet<UInt64>()
   /// The highest finalization above the tip.
   var target: Verified<Certificate>?
+  /// The way to what is to be committed next.
+  var commitPath: CommitPath?
+  /// The blocks that the journal brought beyond all bounds, to be committed first.
+  var recoveredBlocks = 0
   /// The finalization of the last chain answer, until it is committed.
   var chainTarget: Verified<Certificate>?
   /// The highest view that rule 1 lets pass.
@@ -230,13 +235,7 @@ public struct SimplexMachine: Sendable {
 
   /// The highest certified block, or the tip.
   public var certifiedTip: CertifiedTip {
-    if let id = certifiedAt.last?.value, let header = tree[id]?.header {
-      return CertifiedTip(
-        blockID: id, height: header.height, view: certifiedAt.last?.key ?? header.view,
-        timestampMilliseconds: header.timestampMilliseconds)
-    }
-    return CertifiedTip(
-      blockID: tip.blockID, height: tip.height, view: tip.view, timestampMilliseconds: tip.timestampMilliseconds)
+    certifiedAt.last.flatMap { certified(in: $0.key)?.block } ?? certifiedTip(at: tip.view)
   }
 
   /// The block that the next is built on: what `ConsensusInput.work` is about.

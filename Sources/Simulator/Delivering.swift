@@ -119,7 +119,7 @@ extension Simulation {
     transcript.mix(now, 4, number, upTo)
     checker.durable(votes, of: number, at: now)
     if nodes[number].disk.isCheckpointDue, let checkpoint = nodes[number].running?.core.checkpoint() {
-      nodes[number].disk.compact(checkpoint)
+      nodes[number].disk.write(checkpoint: checkpoint)
     }
     nodes[number].durableSequence = upTo
     let ready = nodes[number].held.prefix { $0.after <= upTo }

@@ -31,9 +31,18 @@ struct SimulatedDisk {
   private(set) var durable: [ConsensusRecord] = []
   /// Journal records that were appended and not synced, with their sequences.
   private(set) var pending: [(sequence: UInt64, record: ConsensusRecord)] = []
+  /// Where in the records a segment of a later epoch begins, counted through what is pending; ascending.
+  private var epochStarts: [(epoch: UInt64, start: Int)] = []
+  /// The epoch in which the journal's content begins: records of earlier ones were dropped.
+  private(set) var journalEpoch: UInt64 = 0
+  /// The last checkpoint, until what it replaces is dropped: where it begins and ends in the records, and the epoch of
+  /// its segment.
+  private var checkpoint: (start: Int, end: Int, epoch: UInt64)?
+  /// Of what was appended last in this life of the node.
+  private var lastSequence: UInt64 = 0
   /// Final blocks of consecutive heights. They are written without a sync; what a crash takes is in the journal.
   private(set) var blocks: [StoredBlock] = []
-  /// How many of them are known to be synced, because a checkpoint left them out.
+  /// How many of them are known to be synced, because a checkpoint or a state stands on them.
   private var syncedBlocks = 0
   /// Outcomes of leases. A job's shim outlives the daemon, and writes them itself.
   var outcomes = Table<Digest, LeaseOutcome>()
@@ -60,7 +69,10 @@ struct SimulatedDisk {
   private(set) var base: UInt64 = 0
   var height: UInt64 { base + UInt64(blocks.count) }
 
-  mutating func append(_ sequence: UInt64, _ record: ConsensusRecord) { pending.append((sequence, record)) }
+  mutating func append(_ sequence: UInt64, _ record: ConsensusRecord) {
+    pending.append((sequence, record))
+    lastSequence = sequence
+  }
 
   /// Begins to sync all that was appended; false when a sync is under way or there is nothing to sync.
   mutating func beginSync() -> Bool {
@@ -73,6 +85,7 @@ struct SimulatedDisk {
   mutating func endSync() -> (upTo: UInt64, votes: [Vote])? {
     guard let upTo = syncing else { return nil }
     syncing = nil
+    dropBeforeCheckpoint()
     let count = pending.prefix { $0.sequence <= upTo }.count
     var votes: [Vote] = []
     for entry in pending.prefix(count) {
@@ -111,14 +124,47 @@ struct SimulatedDisk {
   /// The journal is to be written anew as soon as nothing waits for a sync.
   var isCheckpointDue = false
 
-  /// Writes the journal anew from a checkpoint, as the daemon does when it has grown; blocks and states are synced
-  /// before. Only while nothing waits for a sync.
-  mutating func compact(_ checkpoint: [ConsensusRecord]) {
-    guard pending.isEmpty, syncing == nil else { return }
+  /// Writes a checkpoint behind all that was appended, as the daemon does when its journal has grown. What it replaces is
+  /// dropped a sync later, and the blocks that it leaves out are synced before that. One at a time, and only while no
+  /// sync is under way.
+  mutating func write(checkpoint records: [ConsensusRecord]) {
+    guard checkpoint == nil, syncing == nil else { return }
     isCheckpointDue = false
+    let start = durable.count + pending.count
+    for record in records { pending.append((lastSequence, record)) }
+    checkpoint = (start, start + records.count, segmentEpoch)
+  }
+
+  private mutating func dropBeforeCheckpoint() {
+    guard let checkpoint, durable.count >= checkpoint.end else { return }
     syncedBlocks = blocks.count
-    settleSnapshots()
-    durable = checkpoint
+    drop(checkpoint.start, epoch: checkpoint.epoch)
+    self.checkpoint = nil
+  }
+
+  /// The epoch of the segment in writing.
+  private var segmentEpoch: UInt64 { epochStarts.last?.epoch ?? journalEpoch }
+
+  /// What is appended from now on goes into a segment of this epoch; one that has begun already changes nothing.
+  mutating func beginJournal(of epoch: UInt64) {
+    guard epoch > segmentEpoch else { return }
+    epochStarts.append((epoch, durable.count + pending.count))
+  }
+
+  /// The blocks and the state before an epoch are durable: the records of earlier ones are dropped.
+  mutating func pruneJournal(before epoch: UInt64) {
+    guard let kept = epochStarts.first(where: { $0.epoch >= epoch }), kept.start <= durable.count else { return }
+    drop(kept.start, epoch: kept.epoch)
+  }
+
+  /// Drops the first records, so that the content begins with a segment of `epoch`.
+  private mutating func drop(_ count: Int, epoch: UInt64) {
+    durable.removeFirst(count)
+    journalEpoch = max(journalEpoch, epoch)
+    epochStarts = epochStarts.map { ($0.epoch, max(0, $0.start - count)) }
+    if let old = checkpoint {
+      checkpoint = old.start < count ? nil : (old.start - count, old.end - count, old.epoch)
+    }
   }
 
   /// The machine loses its power: a prefix of what was not synced is left (a torn record is no record), and the last
@@ -128,16 +174,25 @@ struct SimulatedDisk {
     let drawn = generator.index(below: pending.count + 1)
     let lostBlocks = generator.index(below: 4)
     var votes: [Vote] = []
-    for entry in pending.prefix(isFailedSync ? 0 : drawn) {
+    var kept = isFailedSync ? 0 : drawn
+    // Of a checkpoint all is there or nothing.
+    if let checkpoint, checkpoint.start < durable.count + kept, durable.count + kept < checkpoint.end {
+      kept = max(0, checkpoint.start - durable.count)
+    }
+    checkpoint = nil
+    for entry in pending.prefix(kept) {
       durable.append(entry.record)
       if case .ownVote(let vote) = entry.record { votes.append(vote) }
     }
     pending.removeAll()
+    lastSequence = 0
     syncing = nil
     failsNextSync = false
     isFull = false
-    blocks.removeLast(min(blocks.count - syncedBlocks, lostBlocks))
+    epochStarts.removeAll { $0.start > durable.count }
     if drawn % 2 == 0 { snapshots.removeAll { !$0.isDurable } }
+    settleSnapshots()
+    blocks.removeLast(min(blocks.count - syncedBlocks, lostBlocks))
     return votes
   }
 
@@ -145,11 +200,16 @@ struct SimulatedDisk {
   mutating func damageJournal(_ generator: inout SeededGenerator) -> Bool {
     guard !durable.isEmpty else { return false }
     durable.removeLast(durable.count - generator.index(below: durable.count))
+    epochStarts = epochStarts.map { ($0.epoch, min($0.start, durable.count)) }
     return true
   }
 
   /// The journal is gone.
-  mutating func loseJournal() { durable = [] }
+  mutating func loseJournal() {
+    durable = []
+    epochStarts = []
+    journalEpoch = 0
+  }
 
   /// A final block is damaged: it and those after it are cut off, to be fetched again.
   mutating func damageBlock(_ generator: inout SeededGenerator) {
@@ -174,15 +234,18 @@ struct SimulatedDisk {
     base = height
   }
 
-  /// What is there now outlives every crash.
+  /// What is there now outlives every crash, and so do the blocks below it, which were synced before.
   mutating func settleSnapshots() {
     for index in snapshots.indices { snapshots[index].isDurable = true }
+    guard let last = snapshots.last, last.height > base else { return }
+    syncedBlocks = max(syncedBlocks, min(blocks.count, Int(last.height - base)))
   }
 
   mutating func add(_ snapshot: StoredSnapshot) {
     snapshots.removeAll { $0.height >= snapshot.height }
     // An epoch ago is long enough to have been synced.
     settleSnapshots()
+    if let last = snapshots.last { pruneJournal(before: last.link.header.epoch + 1) }
     snapshots.append(snapshot)
     if snapshots.count > SimulatedDisk.maximumSnapshots { snapshots.removeFirst() }
   }

@@ -82,6 +82,8 @@ final class SimulatedNode {
     let trusting = Verifier(networkID: genesis.networkID) { _, _, _ in true }
     var recovery = try disk.recovery(genesis, verifier: trusting)
     recovery.records = disk.durable
+    recovery.journalEpoch = disk.journalEpoch
+    disk.beginJournal(of: recovery.tip.epoch)
     recovery.sequenceFloor = disk.sequenceMark
     var settings = CoreSettings(membership: isWide ? .wan : .lan)
     settings.housekeepingInterval = .milliseconds(500)

@@ -8,6 +8,7 @@ import Wire
 extension SimulatedDisk {
   /// An epoch has begun: keeps its state and its link. Blocks up to `keptFrom` go when a state stands for them.
   mutating func keep(_ state: StateSnapshot, _ link: EpochLink, isChange: Bool, keptFrom: UInt64) {
+    beginJournal(of: link.header.epoch + 1)
     keep(link, isChange: isChange)
     add(StoredSnapshot(link: link, state: state, isDurable: false))
     guard let oldest = snapshots.first, oldest.isDurable else { return }
@@ -16,8 +17,10 @@ extension SimulatedDisk {
 
   /// A state was fetched: the block store goes on above it once it is durable.
   mutating func install(_ state: StateSnapshot, _ link: EpochLink) {
+    beginJournal(of: link.header.epoch + 1)
     keep(link, isChange: true)
     add(StoredSnapshot(link: link, state: state, isDurable: true))
+    pruneJournal(before: link.header.epoch + 1)
     rebase(link.header.height)
   }
 

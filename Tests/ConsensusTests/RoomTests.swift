@@ -1,0 +1,181 @@
+import Consensus
+import Primitives
+import Testing
+import Wire
+
+/// How much may lie above the last final block, and that it never stays full.
+@Suite struct RoomTests {
+  /// A block of any view, that nobody can execute.
+  func block(view: UInt64, parentID: Digest, parentView: UInt64, salt: UInt64) -> Block {
+    let header = BlockHeader(
+      epoch: 0, view: view, height: 1, parentID: parentID, parentView: parentView,
+      timestampMilliseconds: 900_000 + salt, transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero,
+      nextValidators: .zero, reveal: .zero)
+    return Block(header: header, transactions: [])!
+  }
+
+  enum Way: CaseIterable {
+    /// As a proposal.
+    case proposal
+    /// A vote for it alone, and then the block as if it had been asked for.
+    case voteAndBlocks
+    /// As the made-up parent of a proposal.
+    case parent
+  }
+
+  /// A leader whose blocks are of a view that never comes.
+  @Test(arguments: Way.allCases)
+  func blocksOfAFarViewDoNotStay(way: Way) {
+    let network = Network(4)
+    let byzantine = 3
+    let honest = [0, 1, 2]
+    for index in honest { network.start(index) }
+    var lastView: UInt64 = 0
+    for turn in 0..<70 as Range<UInt64> {
+      #expect(
+        network.run(
+          until: {
+            let view = network.nodes[0].machine!.view
+            return view > lastView && network.leader(of: view) == byzantine
+          }, limit: .seconds(60)))
+      lastView = network.nodes[0].machine!.view
+      let far = block(view: 1 << 61, parentID: network.networkID, parentView: 0, salt: turn)
+      let proposed =
+        way == .parent ? block(view: lastView, parentID: far.id, parentView: lastView - 1, salt: turn) : far
+      let subject = VoteSubject.notarize(epoch: 0, view: lastView, parentView: lastView - 1, blockID: proposed.id)
+      let vote = network.vote(subject, by: byzantine).value
+      switch way {
+      case .proposal: network.inject(.proposal(proposed, vote), as: byzantine, to: honest)
+      case .voteAndBlocks:
+        network.inject(.vote(vote), as: byzantine, to: honest)
+        network.inject(.blocks([proposed]), as: byzantine, to: honest)
+      case .parent:
+        network.inject(.proposal(proposed, vote), as: byzantine, to: honest)
+        network.inject(.blocks([far]), as: byzantine, to: honest)
+      }
+    }
+    let height = network.height(0)
+    #expect(network.run(until: { network.reached(height + 10, honest) }, limit: .seconds(60)))
+    network.checkSafety(byzantine: [byzantine])
+    let blocks = network.nodes[0].machine!.occupancy.first { $0.name == "blocks" }
+    #expect((blocks?.count ?? 0) < 8)
+  }
+
+  /// In view after view a proposal, and no quorum for it.
+  @Test func proposalsThatCameToNothingMakeRoomForTheLeader() {
+    var parameters = ChainParameters()
+    parameters.deltaCapMilliseconds = 500
+    let network = Network(4, parameters: parameters)
+    network.settings.bounds.openBlocks = 6
+    network.cuts = { _, _, message in
+      switch message {
+      case .vote(let vote): vote.subject.kind == .notarize
+      default: false
+      }
+    }
+    network.startAll()
+    #expect(network.run(until: { network.nodes[0].machine!.view > 20 }, limit: .seconds(200)))
+    network.cuts = { _, _, _ in false }
+    #expect(network.run(until: { network.reached(5) }, limit: .seconds(20)))
+    network.checkSafety()
+  }
+
+  /// The votes on each of `count` blocks are such that it can never be final: one nullify, one finalize withheld for
+  /// ever. Node 3 took part and is gone.
+  func unfinishable(_ network: Network, count: UInt64) {
+    var parent = (id: network.networkID, view: UInt64(0), state: network.networkID, timestamp: UInt64(1_000))
+    for view in 1...count {
+      var header = BlockHeader(
+        epoch: 0, view: view, height: view, parentID: parent.id, parentView: parent.view,
+        timestampMilliseconds: parent.timestamp + 1, transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero,
+        nextValidators: .zero, reveal: .zero)
+      header.stateRoot = network.nextState(parent.state, header)
+      let block = Block(header: header, transactions: [])!
+      let notarize = VoteSubject.notarize(epoch: 0, view: view, parentView: parent.view, blockID: block.id)
+      let finalize = VoteSubject.finalize(epoch: 0, view: view, parentView: parent.view, blockID: block.id)
+      let notarization = network.certificate(notarize, by: [0, 1, 3])
+      for index in 0..<4 {
+        let own =
+          index == 3 ? [notarize] : index == 2 ? [VoteSubject.nullify(epoch: 0, view: view)] : [notarize, finalize]
+        network.nodes[index].journal += own.map { .ownVote(network.vote($0, by: index).value) }
+        network.nodes[index].journal += [.certificate(notarization), .certified(block)]
+      }
+      parent = (block.id, view, header.stateRoot, header.timestampMilliseconds)
+    }
+  }
+
+  @Test(arguments: [3, 63, 64] as [UInt64])
+  func blocksThatCanNeverBeFinalAreFinalByTheOneAboveOrByTheirOwnProposedAgain(count: UInt64) {
+    let network = Network(4)
+    unfinishable(network, count: count)
+    for index in 0..<3 { network.start(index) }
+    #expect(network.run(until: { network.reached(Int(count) + 70, [0, 1, 2]) }, limit: .seconds(400)))
+    network.checkSafety()
+    network.start(3)
+    network.run(for: .seconds(2))
+    #expect(network.height(3) + 4 >= network.height(0))
+  }
+
+  /// The store lost what the journal still has: two hundred blocks, each with its finalization.
+  @Test func aLongRecoveredChainIsCommittedInPieces() {
+    let network = Network(4)
+    network.startAll()
+    #expect(network.run(until: { network.reached(200) }, limit: .seconds(100)))
+    for index in 0..<4 { loseStore(network, index) }
+    network.isUnlinked = { _, _ in true }
+    let height = network.commits.count / 4
+    network.start(0)
+    network.run(for: .milliseconds(1))
+    #expect(network.height(0) + 4 >= height)
+    // Each height is served.
+    var gap = 0
+    for height in 1...UInt64(network.height(0)) {
+      gap = network.nodes[0].finalizations[height] == nil ? gap + 1 : 0
+      #expect(gap < ConsensusMessage.maximumChainBlocks)
+    }
+    network.checkSafety()
+  }
+
+  /// The same, and of the finalizations only the last is left: the others know those between.
+  @Test func aLongRecoveredChainWithoutFinalizationsIsAskedFor() {
+    let network = Network(4)
+    network.startAll()
+    #expect(network.run(until: { network.reached(200) }, limit: .seconds(100)))
+    loseStore(network, 0)
+    let last = network.nodes[0].journal.lastIndex { isFinalization($0) }
+    network.nodes[0].journal = network.nodes[0].journal.enumerated().filter {
+      $0.offset == last || !isFinalization($0.element)
+    }.map(\.element)
+    network.start(0)
+    #expect(network.run(until: { network.reached(200, [0]) }, limit: .seconds(10)))
+    network.checkSafety()
+  }
+
+  func loseStore(_ network: Network, _ index: Int) {
+    network.crash(index)
+    network.nodes[index].chain = []
+    network.nodes[index].finalizations = [:]
+    network.nodes[index].states = [network.networkID: network.networkID]
+  }
+
+  func isFinalization(_ record: ConsensusRecord) -> Bool {
+    if case .certificate(let certificate) = record { certificate.subject.kind == .finalize } else { false }
+  }
+
+  @Test func aBlockAskedForManyTimesIsSentOnce() {
+    let network = Network(4)
+    network.cuts = { _, _, message in
+      if case .vote(let vote) = message { vote.subject.kind == .finalize } else { false }
+    }
+    network.startAll()
+    #expect(network.run(until: { network.nodes[0].machine!.view > 3 }, limit: .seconds(10)))
+    let id = network.nodes[0].machine!.certifiedTip.blockID
+    var sent = 0
+    network.watch = { from, message, _ in
+      if from == 0, case .blocks = message { sent += 1 }
+    }
+    let request = network.verified(.blockRequest([Digest](repeating: id, count: 16)))!
+    network.step(0, .message(request, from: network.nodes[1].signer.id))
+    #expect(sent == 1)
+  }
+}
