@@ -28,6 +28,10 @@ public struct ValidatorBook: Sendable {
     if set.epoch >= latest.epoch { latest = set }
   }
 
+  /// The two sets told of last: those of the current and of the next epoch, since the core ends with them whatever it
+  /// tells.
+  public var inUse: [ValidatorSet] { Array(sets.suffix(2)) }
+
   /// The set of an epoch; nil for one that is over for long or not known yet.
   public subscript(epoch: UInt64) -> ValidatorSet? {
     latest.epoch == epoch ? latest : sets.last { $0.epoch == epoch }

@@ -116,7 +116,7 @@ final class NodeShell: CoreShell {
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
     case .close(let peer, let reason): endpoint.value?.close(peer, reason: reason)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
-    case .validators(let set): validators.learn(set)
+    case .validators(let set): endpoint.value?.prefer(validators.learn(set))
     case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):
       begin(epoch, boundary: boundary, finalization: finalization, snapshot: snapshot, next: next)
     case .epochLinks(let links):

@@ -9,8 +9,13 @@ final class ValidatorTable: Sendable {
 
   init(genesis: Genesis) { book = Mutex(ValidatorBook(genesis: genesis)) }
 
-  /// Takes in a set that became known.
-  func learn(_ set: ValidatorSet) { book.withLock { $0.insert(set) } }
+  /// Takes in a set that became known. Returns the validators of the current and of the next epoch.
+  func learn(_ set: ValidatorSet) -> Set<NodeID> {
+    book.withLock { book in
+      book.insert(set)
+      return Set(book.inUse.flatMap(\.members))
+    }
+  }
 
   /// The set of an epoch; nil for one that is over for long, or not known yet.
   func set(of epoch: UInt64) -> ValidatorSet? { book.withLock { $0[epoch] } }

@@ -45,6 +45,23 @@ import Wire
     #expect(standing(nil, nil, one, stands: false, jailed: true) == (.jailed, nil))
   }
 
+  @Test func linksArePreferredOfTheValidatorsInUse() throws {
+    let ids = try (1...6).map { try nodeID(UInt8($0)) }
+    let genesis = try Genesis(
+      name: "test", createdMilliseconds: 1, parameters: ChainParameters(), validators: [ids[0]],
+      balances: [Genesis.Balance(account: ids[0], amountMicrocredits: 50_000_000)])
+    let table = ValidatorTable(genesis: genesis)
+    func set(_ epoch: UInt64, _ members: [NodeID]) throws -> ValidatorSet {
+      try #require(ValidatorSet(epoch: epoch, members: members.sorted()))
+    }
+    _ = table.learn(try set(4, [ids[1], ids[2]]))
+    #expect(table.learn(try set(5, [ids[2], ids[3]])) == [ids[1], ids[2], ids[3]])
+    // A set of a far epoch was fetched; then the core tells again of those in use.
+    _ = table.learn(try set(9, [ids[4]]))
+    _ = table.learn(try set(4, [ids[1], ids[2]]))
+    #expect(table.learn(try set(5, [ids[2], ids[3]])) == [ids[1], ids[2], ids[3]])
+  }
+
   @Test func theGenesisSaysWhoBegins() throws {
     let ids = try [1, 2, 3].map { try nodeID($0) }.sorted()
     let genesis = try Genesis(
