@@ -51,8 +51,8 @@ FAULTS = [
          "case .notarize: (PLANTED || ownVote(.notarize) == nil) && ownVote(.nullify) == nil")),
     Fault(
         "skipped-views-unchecked", "2, 3", "builds on the last final block, and notarizes although views between are not nullified",
-        ("Consensus/Proposing.swift", "      if let id = certifiedAt[below], let entry = tree[id] {",
-         "      if !PLANTED, let id = certifiedAt[below], let entry = tree[id] {"),
+        ("Consensus/Proposing.swift", "      if let found = certified(in: below) { return found }",
+         "      if !PLANTED, let found = certified(in: below) { return found }"),
         ("Consensus/Proposing.swift", "      guard views[below]?.nullification != nil else { return nil }",
          "      guard PLANTED || views[below]?.nullification != nil else { return nil }"),
         ("Consensus/Proposing.swift", "      guard views[next]?.nullification != nil else { return false }",
@@ -222,8 +222,18 @@ FAULTS = [
          "    guard let entry = tree[parent.blockID], !PLANTED else { return }"), options=scenario("split-votes")),
     Fault(
         "block-proposed-again-is-invalid", "epochs", "a block of an earlier view is invalid, the last of an epoch, too",
-        ("Consensus/Epochs.swift", "header.epoch == epoch && header.height == lastHeight && header.view < view",
-         "!PLANTED && header.epoch == epoch && header.height == lastHeight && header.view < view"), options=scenario("split-votes")),
+        ("Consensus/Epochs.swift", "header.epoch == epoch && header.view > tip.view && header.view < view",
+         "!PLANTED && header.epoch == epoch && header.view > tip.view && header.view < view"), options=scenario("split-votes")),
+    Fault(
+        "blocks-of-any-view-are-kept", "3", "keeps blocks of views that never come",
+        ("Consensus/Notarizing.swift", "guard header.view == subject.view || isReproposal(header, in: subject.view) else {",
+         "guard PLANTED || header.view == subject.view || isReproposal(header, in: subject.view) else {"),
+        ("Consensus/Room.swift", "isWanted || header.view <= view + 1 else {",
+         "PLANTED || isWanted || header.view <= view + 1 else {"), options=scenario("misplaced-blocks")),
+    Fault(
+        "full-is-full", "2, 3", "nothing is proposed again where no new block has room",
+        ("Consensus/Epochs.swift", "parent.height == lastHeight || !hasRoom(on: parent)",
+         "parent.height == lastHeight || !PLANTED && !hasRoom(on: parent)"), options=scenario("past-the-bound")),
     Fault(
         "other-epochs-are-ignored", "epochs", "who is in another epoch is neither answered nor asked",
         ("Consensus/Epochs.swift", '    counters.add("laterEpoch")\n', '    if PLANTED { return }\n    counters.add("laterEpoch")\n'),

@@ -1,4 +1,5 @@
 import Broadcast
+import Consensus
 import Membership
 import Primitives
 import Wire
@@ -18,6 +19,8 @@ public struct CoreSettings: Sendable {
   public var beaconLength: UInt64 = 65_536
   /// How many blocks a node must be behind to fetch a state instead of them.
   public var snapshotDistance: UInt64 = 2_048
+  /// How much may lie above the last final block.
+  public var consensusBounds = ConsensusBounds()
   /// How long an own offer is valid; it is renewed at half of that.
   public var offerValidity = Microseconds.seconds(1_200)
   /// How long an own transaction is valid.

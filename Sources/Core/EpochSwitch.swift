@@ -73,8 +73,9 @@ extension NodeCore {
     votingStanding = committee.standing
     pastCounters.merge(consensus.counters)
     consensus = SimplexMachine(
-      settings: ConsensusSettings(genesis.parameters), validators: validators, signer: committee.signer, node: id,
-      verifier: trusting, tip: tip, boundary: boundary, records: laterRecords.filter { $0.epoch == tip.epoch },
+      settings: ConsensusSettings(genesis.parameters, bounds: settings.consensusBounds), validators: validators,
+      signer: committee.signer, node: id, verifier: trusting, tip: tip, boundary: boundary,
+      records: laterRecords.filter { $0.epoch == tip.epoch },
       mayVote: committee.standing == .voting, wallClock: identity.wallClock, seed: generator.next(),
       firstPersist: consensus.persistSequence)
     laterRecords.removeAll { $0.epoch <= tip.epoch }

@@ -105,8 +105,9 @@ public struct NodeCore: Sendable {
     self.identity = identity
     broadcast = BroadcastMachine(settings: settings.broadcast, seed: generator.next())
     consensus = SimplexMachine(
-      settings: ConsensusSettings(genesis.parameters), validators: committee.validators, signer: committee.signer,
-      node: signer.id, verifier: trusting, tip: recovery.tip, boundary: recovery.boundary,
+      settings: ConsensusSettings(genesis.parameters, bounds: settings.consensusBounds),
+      validators: committee.validators, signer: committee.signer, node: signer.id, verifier: trusting,
+      tip: recovery.tip, boundary: recovery.boundary,
       records: recovery.records.filter { $0.epoch == epoch }, mayVote: committee.standing == .voting,
       wallClock: wallClock, seed: generator.next())
     laterRecords = recovery.records.filter { $0.epoch > epoch }

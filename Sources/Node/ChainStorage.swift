@@ -14,8 +14,9 @@ import Wire
 final class ChainStorage: Sendable {
   /// The journal is written anew from a checkpoint when it has grown by this much, where nothing else is asked for.
   static let defaultCompactionBytes = 64 * 1_024 * 1_024
-  /// A `chain` answer is made longer than a block to reach a finalization, up to this many bytes.
-  private static let longestAnswerBytes = 2 * Block.maximumBytes
+  /// A `chain` answer is made longer than a block to reach a finalization, up to this many bytes: more than any commit
+  /// has (`ConsensusBounds.commitBytes`, and its certificate), and less than the longest frame of a link.
+  private static let longestAnswerBytes = ConsensusBounds().commitBytes + 1_024 * 1_024
   /// How many blocks are kept where nothing else is asked for; never less than two epochs.
   static let defaultRetainedBlocks: UInt64 = 20_000
 
@@ -259,7 +260,7 @@ final class ChainStorage: Sendable {
         for encoded in piece {
           guard let stored = try? StoredBlock(decoding: encoded),
             run.first.map({ $0.header.epoch == stored.block.header.epoch }) ?? true,
-            bytes < Block.maximumBytes || end == nil
+            bytes < Block.maximumBytes || end == nil, bytes + encoded.count <= ChainStorage.longestAnswerBytes
           else { return ChainStorage.answer(run, end) }
           run.append(stored.block)
           bytes += encoded.count

@@ -27,20 +27,26 @@ struct Habits: OptionSet, Sendable {
   static let lies = Habits(rawValue: 1 << 9)
   /// It is silent to some of the others.
   static let snubs = Habits(rawValue: 1 << 10)
+  /// The blocks that it proposes are of other views than its votes for them, mostly of views that never come.
+  static let misplaces = Habits(rawValue: 1 << 11)
 
   static let names = [
     "equivocates", "votes twice", "withholds its blocks", "shows its blocks to a quorum", "hoards certificates",
     "votes in other views", "forgets its journal", "is a twin", "garbles", "lies", "snubs some",
+    "proposes blocks of other views",
   ]
 
   /// What more of them than are tolerated do together to break the chain.
   static let conspiracy: Habits = [.equivocates, .votesTwice]
 
+  /// How many of them `drawn` chooses from; what came later is drawn apart, so that seeds keep what they drew.
+  private static let drawnFirst = 11
+
   /// One to three habits.
   static func drawn(_ generator: inout SeededGenerator) -> Habits {
     var habits = Habits()
     for _ in 0...generator.index(below: 3) {
-      habits.insert(Habits(rawValue: 1 << generator.index(below: names.count)))
+      habits.insert(Habits(rawValue: 1 << generator.index(below: drawnFirst)))
     }
     return habits
   }

@@ -78,6 +78,7 @@ extension Simulation {
     }
     // A block that is proposed again is not the leader's own.
     guard vote.subject.view == block.header.view else { return [carried] }
+    if has(number, .misplaces), let misplaced = misplaced(block, number) { return misplaced }
     if has(number, .garbles), chance(number, percent: 30), let bad = invalid(block, number) { return [bad] }
     guard has(number, .equivocates), let (other, otherVote) = fork(of: block, number) else { return [carried] }
     let second = Carried(.consensus(.proposal(other, otherVote)))
@@ -132,6 +133,22 @@ extension Simulation {
         .notarize(epoch: header.epoch, view: header.view, parentView: header.parentView, blockID: bad.id), in: set)
     else { return nil }
     return Carried(.consensus(.proposal(bad, vote)))
+  }
+
+  /// The block in a view that is not its own, and its vote for it in this one: as a proposal, or as the block that is
+  /// asked for on account of the vote.
+  private func misplaced(_ block: Block, _ number: Int) -> [Carried]? {
+    var header = block.header
+    let view = header.view
+    header.view = [view + 1, view + 3, 1 << 40, 1 << 61, max(view, 2) - 1][place(number, below: 5)]
+    header.parentView = min(header.parentView, header.view - 1)
+    guard header.view != view, let bad = Block(header: header, transactions: block.transactions),
+      let set = checker.set(of: header.epoch),
+      let vote = actors[number]?.vote(
+        .notarize(epoch: header.epoch, view: view, parentView: block.header.parentView, blockID: bad.id), in: set)
+    else { return nil }
+    if chance(number, percent: 50) { return [Carried(.consensus(.proposal(bad, vote)))] }
+    return [Carried(.consensus(.vote(vote))), Carried(.consensus(.blocks([bad])))]
   }
 
   // MARK: - Other views, other answers

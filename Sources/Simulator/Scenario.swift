@@ -1,3 +1,4 @@
+import Consensus
 import Primitives
 import Wire
 
@@ -145,6 +146,22 @@ package struct Scenario: Sendable {
       setup.snapshotDistance = 2_048
       return DamagedChain()
     },
+    Scenario(
+      name: "past-the-bound", summary: "first nothing is notarized, then nothing final, for longer than may be held"
+    ) { setup in
+      quiet(&setup)
+      setup.parameters.epochBlocks = 400
+      setup.bounds.openBlocks = PastTheBound.openBlocks
+      setup.bounds.commitBlocks = PastTheBound.commitBlocks
+      return PastTheBound()
+    },
+    Scenario(name: "misplaced-blocks", summary: "a leader proposes blocks of views that never come") { setup in
+      quiet(&setup)
+      setup.parameters.epochBlocks = 400
+      setup.habits = [3: .misplaces]
+      setup.bounds.openBlocks = 6
+      return Progress()
+    },
     Scenario(name: "two-liars", summary: "two of four contradict themselves: the checker must find it") { setup in
       quiet(&setup)
       setup.habits = [1: .conspiracy, 2: .conspiracy]
@@ -163,6 +180,7 @@ package struct Scenario: Sendable {
     setup.forgetful = nil
     setup.leavers = []
     setup.plan = FaultPlan()
+    setup.bounds = ConsensusBounds()
     setup.hasChanges = false
     setup.parameters = ChainParameters()
     setup.parameters.epochBlocks = 8

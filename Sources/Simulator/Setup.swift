@@ -1,3 +1,4 @@
+import Consensus
 import Primitives
 import Wire
 
@@ -20,6 +21,8 @@ struct Setup {
   var plan = FaultPlan()
   /// How many blocks a node must be behind to fetch a state instead of them.
   var snapshotDistance: UInt64 = 2_048
+  /// How much may lie above the last final block: in some seeds little, so that they meet the bounds.
+  var bounds = ConsensusBounds()
   /// The length of the hash chains that leaders reveal from.
   var beaconLength: UInt64 = 64
   /// Whether anybody wants anything.
@@ -77,6 +80,16 @@ struct Setup {
     var streams = generator.fork()
     plan = .swarm(
       &streams, nodes: validators, forgetful: forgetful, byzantine: OrderedSet(habits.keys.sorted()), end: faultsEnd)
+    for number in habits.keys.sorted() where byzantine <= tolerated && streams.chance(partsPerMillion: 250_000) {
+      habits[number]?.insert(.misplaces)
+    }
+    if streams.chance(partsPerMillion: 400_000) {
+      bounds.openBlocks = 2 + streams.index(below: 8)
+      bounds.commitBlocks = 1 + streams.index(below: 8)
+      if streams.chance(partsPerMillion: 500_000) {
+        bounds.commitBytes = Block.maximumBytes + streams.index(below: 4_096)
+      }
+    }
     plan.leaveOut(options.without)
     if options.without.contains("newcomers") { newcomers = [] }
     if options.without.contains("changes") { hasChanges = false }

@@ -42,6 +42,8 @@ struct SimulatedDisk {
   private var lastSequence: UInt64 = 0
   /// Final blocks of consecutive heights. They are written without a sync; what a crash takes is in the journal.
   private(set) var blocks: [StoredBlock] = []
+  /// The most blocks of one answer.
+  var commitBlocks = ConsensusMessage.maximumChainBlocks
   /// How many of them are known to be synced, because a checkpoint or a state stands on them.
   private var syncedBlocks = 0
   /// Outcomes of leases. A job's shim outlives the daemon, and writes them itself.
@@ -112,7 +114,7 @@ struct SimulatedDisk {
   /// Final blocks from a height on, as one answer takes them: of one epoch, up to one whose finalization is kept.
   func chain(from height: UInt64) -> ([Block], Certificate)? {
     guard height > base, height <= self.height else { return nil }
-    let rest = blocks[Int(height - base - 1)...].prefix(ConsensusMessage.maximumChainBlocks)
+    let rest = blocks[Int(height - base - 1)...].prefix(commitBlocks)
     guard let epoch = rest.first?.block.value.header.epoch else { return nil }
     let run = rest.prefix { $0.block.value.header.epoch == epoch }
     guard let end = run.lastIndex(where: { $0.finalization != nil }), let last = run[end].finalization else {
@@ -168,11 +170,12 @@ struct SimulatedDisk {
   }
 
   /// The machine loses its power: a prefix of what was not synced is left (a torn record is no record), and the last
-  /// blocks may be gone. `isFailedSync`: nothing of it is left.
+  /// blocks may be gone, mostly a few, at times all that were not synced. `isFailedSync`: nothing of it is left.
   /// Returns the own votes that are durable since.
   mutating func crash(_ generator: inout SeededGenerator, isFailedSync: Bool = false) -> [Vote] {
     let drawn = generator.index(below: pending.count + 1)
-    let lostBlocks = generator.index(below: 4)
+    let isMuchLost = generator.chance(partsPerMillion: 250_000)
+    let lostSmall = generator.index(below: 4)
     var votes: [Vote] = []
     var kept = isFailedSync ? 0 : drawn
     // Of a checkpoint all is there or nothing.
@@ -192,7 +195,9 @@ struct SimulatedDisk {
     epochStarts.removeAll { $0.start > durable.count }
     if drawn % 2 == 0 { snapshots.removeAll { !$0.isDurable } }
     settleSnapshots()
-    blocks.removeLast(min(blocks.count - syncedBlocks, lostBlocks))
+    let unsynced = blocks.count - syncedBlocks
+    let lost = isMuchLost ? generator.index(below: unsynced + 1) : lostSmall
+    blocks.removeLast(min(unsynced, lost))
     return votes
   }
 

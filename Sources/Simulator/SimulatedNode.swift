@@ -91,6 +91,8 @@ final class SimulatedNode {
     settings.abstainUntilMilliseconds = disk.abstainsUntilMilliseconds
     settings.beaconLength = setup.beaconLength
     settings.snapshotDistance = setup.snapshotDistance
+    settings.consensusBounds = setup.bounds
+    disk.commitBlocks = setup.bounds.commitBlocks
     running = RunningCore(
       NodeCore(
         genesis: genesis, signer: signer, voteSigners: voteSigners, wallClock: wallClock(at: now), settings: settings,

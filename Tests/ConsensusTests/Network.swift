@@ -230,7 +230,7 @@ final class Network {
     case .build(let request): inputs.append(.built(view: request.view, build(request, on: index)))
     case .execute(let block): inputs.append(.executed(blockID: block.value.id, execute(block.value, on: index)))
     case .commit(let blocks, let finalization):
-      #expect(blocks.count <= ConsensusMessage.maximumChainBlocks, "a longer commit could not be served")
+      #expect(blocks.count <= settings.bounds.commitBlocks, "a longer commit could not be served")
       #expect(blocks.last?.value.id == finalization.value.subject.blockID)
       for block in blocks {
         #expect(block.value.header.height == UInt64(nodes[index].chain.count) + 1)
@@ -243,7 +243,7 @@ final class Network {
       let chain = nodes[index].chain
       // An answer never crosses the end of an epoch.
       let end = (Int(height) + epochBlocks - 1) / epochBlocks * epochBlocks
-      let limit = min(chain.count, end, Int(height) - 1 + ConsensusMessage.maximumChainBlocks)
+      let limit = min(chain.count, end, Int(height) - 1 + settings.bounds.commitBlocks)
       guard
         let end = (Int(height)...max(Int(height), limit)).last(where: { nodes[index].finalizations[UInt64($0)] != nil }
         ),

@@ -5,10 +5,13 @@ import Wire
 
 /// Everything at once, from one seed: loss, jitter, slow disks, crashes, partitions, a double voter.
 @Suite struct StormTests {
-  static func storm(seed: UInt64, count: Int, epochBlocks: UInt64 = 3_600) {
+  static func storm(
+    seed: UInt64, count: Int, epochBlocks: UInt64 = 3_600, bounds: ConsensusBounds = ConsensusBounds()
+  ) {
     var parameters = ChainParameters()
     parameters.epochBlocks = epochBlocks
     let network = Network(count, seed: seed, parameters: parameters)
+    network.settings.bounds = bounds
     var generator = SeededGenerator(seed: seed &+ 1_000)
     network.lossPartsPerMillion = generator.next(below: 200_000)
     network.jitter = generator.span(upTo: .milliseconds(60))
@@ -91,6 +94,15 @@ import Wire
 
   @Test(arguments: 1...8 as ClosedRange<UInt64>)
   func withShortEpochs(seed: UInt64) { StormTests.storm(seed: seed, count: 4, epochBlocks: 4) }
+
+  @Test(arguments: 1...12 as ClosedRange<UInt64>)
+  func withLittleRoom(seed: UInt64) {
+    var bounds = ConsensusBounds()
+    bounds.openBlocks = 2 + Int(seed % 4)
+    bounds.commitBlocks = 1 + Int(seed % 3)
+    if seed % 2 == 0 { bounds.commitBytes = Block.maximumBytes + 500 }
+    StormTests.storm(seed: seed, count: 4, epochBlocks: seed > 6 ? 16 : 3_600, bounds: bounds)
+  }
 
   @Test(arguments: 1...4 as ClosedRange<UInt64>)
   func withThree(seed: UInt64) { StormTests.storm(seed: seed, count: 3) }
