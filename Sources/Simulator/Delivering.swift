@@ -142,6 +142,9 @@ extension Simulation {
     guard isHonest(number) else { return }
     let height = checker.finalizedHeight
     checker.committed(blocks, finalization: finalization.value, by: number, at: now)
+    if blocks.count > setup.bounds.commitBlocks {
+      checker.report(10, at: now, "n\(number + 1) made \(blocks.count) blocks final at once, which no answer carries")
+    }
     if checker.finalizedHeight > height { liveness.progressed(at: now) }
     guard let root = nodes[number].running?.core.ledger.finalStateRoot,
       let held = nodes[number].running?.core.ledger.finalHeight
