@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,6 +21,26 @@ int linnet_lock_file(int descriptor) {
 int linnet_pidfd_open(pid_t pid) {
   long result = syscall(SYS_pidfd_open, pid, 0);
   return result < 0 ? -errno : (int)result;
+}
+
+int linnet_yield_to_others(void) {
+  errno = 0;
+  int nice = getpriority(PRIO_PROCESS, 0);
+  if (errno != 0) return -errno;
+  // struct sched_attr, version 0 (linux/sched/types.h, which old headers lack).
+  struct {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime;
+    uint64_t deadline;
+    uint64_t period;
+  } attributes = {
+      .size = sizeof(attributes), .policy = SCHED_BATCH, .nice = nice > 9 ? 19 : nice + 10, .runtime = 20 * 1000 * 1000};
+  long result = syscall(SYS_sched_setattr, 0, &attributes, 0);
+  return result < 0 ? -errno : 0;
 }
 
 int linnet_pidfd_send_signal(int pidfd, int signal) {

@@ -55,8 +55,16 @@ actor CoreDriver {
   }
 
   /// Hands an input to the core, from any thread. Inputs of one thread keep their order.
-  nonisolated func post(_ input: CoreInput) {
-    loop.execute { self.assumeIsolated { $0.handle(input) } }
+  nonisolated func post(_ input: CoreInput) { post([input]) {} }
+
+  /// Hands inputs to the core; `done` is called on its loop when it has handled them.
+  nonisolated func post(_ inputs: [CoreInput], done: @escaping @Sendable () -> Void) {
+    loop.execute {
+      self.assumeIsolated { driver in
+        for input in inputs { driver.handle(input) }
+      }
+      done()
+    }
   }
 
   /// Reads from the core.

@@ -65,13 +65,16 @@ package struct NodeDaemon: Sendable {
       haltSignal.yield()
     }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+    let background = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
     let node: RunningNode
     do {
       node = try await assemble(
-        shell: shell, opened: opened, key: key, genesis: genesis, group: group, directory: directory)
+        shell: shell, opened: opened, key: key, genesis: genesis, group: group, background: background,
+        directory: directory)
     } catch {
       opened.storage.close()
       try? await group.shutdownGracefully()
+      try? await background.shutdownGracefully()
       throw error
     }
     let control = ControlServer(
@@ -93,6 +96,7 @@ package struct NodeDaemon: Sendable {
     do { try await services.run() } catch is CancellationError {} catch { failure = error }
     await node.stop()
     try? await group.shutdownGracefully()
+    try? await background.shutdownGracefully()
     if let error = halted.withLock({ $0 }) { throw error }
     if let error = failure as? ControlError {
       throw NodeError(
@@ -157,7 +161,7 @@ package struct NodeDaemon: Sendable {
 
   private func assemble(
     shell: NodeShell, opened: ChainStorage.Opened, key: SigningKey, genesis: Genesis,
-    group: MultiThreadedEventLoopGroup, directory: DataDirectory
+    group: MultiThreadedEventLoopGroup, background: MultiThreadedEventLoopGroup, directory: DataDirectory
   ) async throws(NodeError) -> RunningNode {
     let supervisor: JobSupervisor
     let store: BlobStore
@@ -210,7 +214,7 @@ package struct NodeDaemon: Sendable {
     let node = RunningNode(
       id: key.id, genesis: genesis, driver: driver, shell: shell, store: store, supervisor: supervisor,
       hardware: hardware, sandboxHolds: sandboxHolds, abstains: opened.abstains, directory: directory,
-      configuration: configuration, logger: logger)
+      configuration: configuration, background: background, logger: logger)
     try await node.connect(key: key, group: group, listen: addresses)
     do {
       let runner = try LeaseRunner(

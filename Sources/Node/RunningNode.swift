@@ -47,7 +47,7 @@ final class RunningNode: Sendable {
   init(
     id: NodeID, genesis: Genesis, driver: CoreDriver, shell: NodeShell, store: BlobStore, supervisor: JobSupervisor,
     hardware: HardwareReport, sandboxHolds: Bool, abstains: String?, directory: DataDirectory,
-    configuration: NodeConfiguration, logger: Logger
+    configuration: NodeConfiguration, background: any EventLoopGroup, logger: Logger
   ) {
     self.id = id
     self.genesis = genesis
@@ -88,7 +88,8 @@ final class RunningNode: Sendable {
     let hub = hub
     pipeline = InboundPipeline(
       Inbound(verifier: verifier, validators: shell.validators.known), workers: System.coreCount,
-      post: { driver.post($0) }, service: { hub.receive($0, from: $1) },
+      background: Array(background.makeIterator()), post: { driver.post($0, done: $1) },
+      service: { hub.receive($0, from: $1) },
       penalise: { shell.datagrams.value?.penalise($0) })
   }
 

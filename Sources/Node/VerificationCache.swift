@@ -7,21 +7,43 @@ import Wire
 /// a proposal or a repair; a vote in the certificate that every validator forwards. Only successes are kept: a failure
 /// costs its sender the full price each time.
 final class VerificationCache: Sendable {
-  /// The most transactions remembered, by their ids.
+  /// The most transactions remembered, by their ids; the latest half of them for certain.
   static let transactionCapacity = 131_072
-  /// The most signatures remembered.
+  /// The most signatures remembered; the latest half of them for certain.
   static let signatureCapacity = 32_768
   /// Votes sign short statements. What is longer is an envelope, and those that come again are known by their ids.
   static let longestStatement = 256
 
-  private let transactions = Mutex(BoundedMap<Digest, Void>(capacity: transactionCapacity))
-  private let signatures = Mutex(BoundedMap<Digest, Void>(capacity: signatureCapacity))
+  /// Two generations: when the younger is full the elder is forgotten, which costs nothing for each entry.
+  struct Memory {
+    private let generationCapacity: Int
+    private var younger: Set<Digest>
+    private var elder: Set<Digest> = []
+
+    init(capacity: Int) {
+      generationCapacity = max(1, capacity / 2)
+      younger = Set(minimumCapacity: generationCapacity)
+    }
+
+    func contains(_ key: Digest) -> Bool { younger.contains(key) || elder.contains(key) }
+
+    mutating func insert(_ key: Digest) {
+      if younger.count >= generationCapacity {
+        swap(&younger, &elder)
+        younger.removeAll(keepingCapacity: true)
+      }
+      younger.insert(key)
+    }
+  }
+
+  private let transactions = Mutex(Memory(capacity: transactionCapacity))
+  private let signatures = Mutex(Memory(capacity: signatureCapacity))
 
   /// The transactions that were verified.
   var known: VerifiedMessages {
     VerifiedMessages(
       contains: { [self] id in transactions.withLock { $0.contains(id) } },
-      insert: { [self] id in transactions.withLock { _ = $0.insert((), forKey: id) } })
+      insert: { [self] id in transactions.withLock { $0.insert(id) } })
   }
 
   /// True when the signature is the signer's over the bytes.
@@ -36,7 +58,7 @@ final class VerificationCache: Sendable {
     let key = hasher.finish()
     if signatures.withLock({ $0.contains(key) }) { return true }
     guard Sodium.verify(signature, of: message, by: signer) else { return false }
-    signatures.withLock { _ = $0.insert((), forKey: key) }
+    signatures.withLock { $0.insert(key) }
     return true
   }
 }

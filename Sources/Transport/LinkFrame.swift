@@ -10,17 +10,20 @@
 // 3. A frame's fragments are in order within their channel; fragments of different channels may alternate.
 // 4. A fragment that is followed by more is not empty.
 
-/// The four channels of a link, in the order of their priority on sending: as long as a lower number has something to
-/// send, no higher one is served.
+/// The four channels of a link.
 package enum LinkChannel: UInt8, Sendable, CaseIterable {
   /// Votes and certificates.
   case consensus
   /// Gossip.
   case broadcast
-  /// Blocks for nodes that are behind.
+  /// Proposals, and blocks for nodes that are behind.
   case sync
   /// Blobs, logs, requests and answers.
   case services
+
+  /// In the order of their priority on sending: as long as an earlier one has something to send, no later one is served.
+  /// A proposal does not wait for gossip: every transaction that is still on its way can come a block later.
+  static let byPriority: [LinkChannel] = [.consensus, .sync, .broadcast, .services]
 }
 
 /// Why the other side said that it closes a link.

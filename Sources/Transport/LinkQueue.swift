@@ -89,7 +89,7 @@ struct LinkQueue {
 
   /// The next fragment to send: of the most urgent channel that has anything.
   mutating func next(maximumByteCount: Int = LinkFormat.maximumFragmentByteCount) -> Fragment? {
-    for channel in LinkChannel.allCases {
+    for channel in LinkChannel.byPriority {
       if let fragment = lanes[Int(channel.rawValue)].next(channel, maximumByteCount: maximumByteCount) {
         return fragment
       }

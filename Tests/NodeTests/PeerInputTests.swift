@@ -1,4 +1,6 @@
 import Core
+import NIOCore
+import NIOPosix
 import Primitives
 import Sodium
 import Synchronization
@@ -40,19 +42,24 @@ import Wire
   private let network = Digest(hashing: Array("a network".utf8))
 
   private func pipeline(
-    post: @escaping @Sendable (CoreInput) -> Void = { _ in },
+    post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
     penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
   ) throws -> InboundPipeline {
     let inbound = Inbound(
       verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
       validators: KnownValidators(try LoneValidator().genesis.validatorSet))
-    return InboundPipeline(inbound, workers: 2, post: post, service: service, penalise: penalise)
+    return InboundPipeline(
+      inbound, workers: 2, background: Array(MultiThreadedEventLoopGroup.singleton.makeIterator().prefix(2)),
+      post: post, service: service, penalise: penalise)
   }
 
   @Test func garbageIsCountedAndItsSenderNamed() async throws {
     let (inputs, continuation) = AsyncStream<CoreInput>.makeStream()
-    let pipeline = try pipeline(post: { continuation.yield($0) })
+    let pipeline = try pipeline(post: { inputs, done in
+      for input in inputs { continuation.yield(input) }
+      done()
+    })
     let peer = try nodeID(1)
     for _ in 0..<5 { pipeline.frame([0xff, 1, 2], channel: .broadcast, from: peer) }
     var named = 0
@@ -89,7 +96,7 @@ import Wire
   @Test func aServiceMessageGoesPastTheCore() async throws {
     let (messages, continuation) = AsyncStream<(ServiceMessage, NodeID)>.makeStream()
     let pipeline = try pipeline(
-      post: { Issue.record("the core was told: \($0)") }, service: { continuation.yield(($0, $1)) })
+      post: { inputs, _ in Issue.record("the core was told: \(inputs)") }, service: { continuation.yield(($0, $1)) })
     let peer = try nodeID(1)
     let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])
     pipeline.frame(LinkMessage.service(message).encoded, channel: .services, from: peer)
@@ -109,8 +116,8 @@ import Wire
     let peer = try nodeID(1)
     let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [UInt8](repeating: 0, count: 512 << 10))
     let bytes = LinkMessage.service(message).encoded
-    let fits = InboundPipeline.maximumPeerBytes / bytes.count
-    for _ in 0..<(fits + 3) { pipeline.frame(bytes, channel: .consensus, from: peer) }
+    let fits = InboundPipeline.maximumPeerBytes / (bytes.count + InboundPipeline.overheadBytes)
+    for _ in 0..<(fits + 3) { pipeline.frame(bytes, channel: .sync, from: peer) }
     #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == 3)
     isOpen.withLock { $0 = true }
     var count = 0
@@ -119,12 +126,51 @@ import Wire
       if count == fits { break }
     }
     // There is room again.
-    pipeline.frame(bytes, channel: .consensus, from: peer)
+    pipeline.frame(bytes, channel: .sync, from: peer)
     #expect(await served.first { _ in true } == peer)
+  }
+
+  @Test func whatTheCoreHasNotHandledStillCounts() async throws {
+    let (handed, continuation) = AsyncStream<Void>.makeStream()
+    let undone = Mutex<[@Sendable () -> Void]>([])
+    // A core that is stuck: it takes everything, and comes to nothing.
+    let pipeline = try pipeline(post: { _, done in
+      undone.withLock { $0.append(done) }
+      continuation.yield()
+    })
+    let peer = try nodeID(1)
+    let request = LinkMessage.consensus(.chainRequest(fromHeight: 1)).encoded
+    let fits = InboundPipeline.maximumUrgentPeerBytes / (request.count + InboundPipeline.overheadBytes)
+    for _ in 0..<(fits * 2) { pipeline.frame(request, channel: .consensus, from: peer) }
+    #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == UInt64(fits))
+    var handedCount = 0
+    for await _ in handed {
+      handedCount += 1
+      if handedCount == fits { break }
+    }
+    #expect(undone.withLock { $0.count } == fits)
+    // Another peer is not held up by it.
+    pipeline.frame(request, channel: .consensus, from: try nodeID(2))
+    for await _ in handed { break }
+    for done in undone.withLock({ $0 }) { done() }
+    pipeline.frame(request, channel: .consensus, from: peer)
+    for await _ in handed { break }
+    #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == UInt64(fits))
   }
 }
 
 @Suite struct VerificationCacheTests {
+  @Test func theLatestHalfIsRememberedAndNoMoreThanAll() {
+    var memory = VerificationCache.Memory(capacity: 8)
+    let ids = (0..<20).map { Digest(hashing: [UInt8($0)]) }
+    for (count, id) in ids.enumerated() {
+      #expect(!memory.contains(id))
+      memory.insert(id)
+      for latest in ids[max(0, count - 3)...count] { #expect(memory.contains(latest)) }
+      #expect(ids.count { memory.contains($0) } <= 8)
+    }
+  }
+
   @Test func onlyWhatFitsIsRemembered() throws {
     let cache = VerificationCache()
     let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))
