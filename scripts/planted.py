@@ -212,7 +212,7 @@ FAULTS = [
     Fault(
         "epoch-ends-when-notarized", "epochs", "an epoch ends when its last block is certified, not when it is final",
         ("Consensus/Certifying.swift", "    certifiedAt[certified] = id\n", """    certifiedAt[certified] = id
-    if PLANTED, entry.header.height == lastHeight, let notarization = views[certified]?.notarization {
+    if PLANTED, tree[id]?.header.height == lastHeight, let notarization = views[certified]?.notarization {
       target = notarization
     }
 """)),

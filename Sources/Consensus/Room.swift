@@ -54,9 +54,9 @@ extension SimplexMachine {
     return true
   }
 
-  /// The newest block that is not needed, so that what stays lies on what stays: neither the highest certified one, nor notarized in a later view, nor known to
-  /// be final, nor of the current view or the next, nor below such a one. It can only become final by way of a proposal
-  /// that builds on it, and then it is asked for again.
+  /// The newest block that is not needed, so that what stays lies on what stays: neither the highest certified one, nor
+  /// notarized in a later view, nor known to be final, nor of the current view or the next, nor below such a one. It can
+  /// only become final by way of a proposal that builds on it, and then it is asked for again.
   private var needless: Digest? {
     let top = certifiedAt.last
     var needed = OrderedSet<Digest>()

@@ -36,8 +36,9 @@ import Wire
 //     while a quorum was, is nullified as soon as the view's timers start, unless its proposal is here.
 // 10. The leader is place (epoch + view) mod n of a shuffle of the epoch's validators.
 // 11. Pace. A leader with work proposes at once, but not within the minimum interval of the parent; without work after
-//     the idle interval; a block again after one Δ0, in which finalizes under way may make that needless. The timers of rule 5 start when this node itself has work, or has the proposal, or f+1 nullifies, or
-//     when the leader without work is due. What cannot be included yet is no work: an idle network is quiet.
+//     the idle interval; a block again after one Δ0, in which finalizes under way may make that needless. The timers of
+//     rule 5 start when this node itself has work, or has the proposal, or f+1 nullifies, or when the leader without work
+//     is due. What cannot be included yet is no work: an idle network is quiet.
 // 12. A timestamp is above the parent's; a proposal too far ahead of the own clock waits. Certification ignores clocks.
 // 13. Paths. Links to all validators are kept by the shell. A validator that is without a link to others for two Δ0 asks
 //     f+1 of its peers, others each time, to relay for a while the votes and proposals that these receive from them
