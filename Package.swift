@@ -45,6 +45,7 @@ let rooms: [Room] = [
 
   // Services
   Room(name: "Journal", needs: ["Primitives", "CLinux"]),
+  Room(name: "LinkProtocol", needs: ["Sodium", "Wire", "Primitives"]),
   Room(
     name: "Transport", needs: ["Sodium", "Wire", "Primitives", "CLinux"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
@@ -102,6 +103,7 @@ let rooms: [Room] = [
   Room(
     name: "TransportTests", kind: .test, needs: ["Transport", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio)], exclude: ["Vectors"]),
+  Room(name: "LinkProtocolTests", kind: .test, needs: ["LinkProtocol", "Sodium", "Wire", "Primitives"]),
   Room(name: "BlobsTests", kind: .test, needs: ["Blobs", "Primitives"]),
   Room(name: "HardwareTests", kind: .test, needs: ["Hardware"]),
   Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
