@@ -1,0 +1,58 @@
+import Primitives
+
+/// Lets through `rate` things a second, and `burst` at once after a pause.
+package struct TokenBucket: Sendable {
+  /// How much a bucket lets through.
+  package struct Allowance: Sendable, Equatable {
+    /// Things a second.
+    package var ratePerSecond: Int
+    /// Things at once after a pause.
+    package var burst: Int
+
+    /// An allowance.
+    package init(ratePerSecond: Int, burst: Int) {
+      self.ratePerSecond = ratePerSecond
+      self.burst = burst
+    }
+  }
+
+  private static let unit: Int64 = 1_000_000
+
+  // In millionths of a token, so that the rate per second is what one microsecond adds.
+  private var level: Int64
+  private var updated: Instant
+
+  /// A full bucket.
+  package init(_ allowance: Allowance, now: Instant) {
+    level = Int64(allowance.burst) * TokenBucket.unit
+    updated = now
+  }
+
+  /// Takes one token; false when there is none.
+  package mutating func take(_ allowance: Allowance, now: Instant) -> Bool {
+    refill(allowance, now: now)
+    guard level >= TokenBucket.unit else { return false }
+    level -= TokenBucket.unit
+    return true
+  }
+
+  /// Takes all tokens.
+  package mutating func empty(now: Instant) {
+    level = 0
+    updated = now
+  }
+
+  /// True when the bucket is as good as a new one.
+  package mutating func isFull(_ allowance: Allowance, now: Instant) -> Bool {
+    refill(allowance, now: now)
+    return level >= Int64(allowance.burst) * TokenBucket.unit
+  }
+
+  private mutating func refill(_ allowance: Allowance, now: Instant) {
+    let capacity = Int64(allowance.burst) * TokenBucket.unit
+    let elapsed = max(0, (now - updated).count)
+    let (gain, overflow) = elapsed.multipliedReportingOverflow(by: Int64(allowance.ratePerSecond))
+    level = overflow || gain > capacity - level ? capacity : level + gain
+    updated = now
+  }
+}
