@@ -132,7 +132,8 @@ public struct BroadcastMachine: Sendable {
     }
   }
 
-  func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
+  /// True for what has come before, as far as that is remembered: it is not delivered again.
+  public func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
 
   private mutating func forget(_ id: Digest, _ now: Instant) {
     guard store.remove(id) else { return }
