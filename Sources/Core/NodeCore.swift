@@ -258,7 +258,13 @@ public struct NodeCore: Sendable {
       switch result {
       case .send(let message, let peer): effects.append(.send(.gossip(message), to: peer, after: 0))
       case .deliver(let message): admit(message, now: now)
-      case .close(let peer): effects.append(.close(peer, reason: "it relayed too much that was refused"))
+      case .close(let peer):
+        // Its gossip is not heard for a while; agreement needs its link.
+        if validators.index(of: peer) != nil || nextValidators.index(of: peer) != nil {
+          counters.add("validatorNotHeard")
+        } else {
+          effects.append(.close(peer, reason: "it relayed too much that was refused"))
+        }
       }
     }
   }
