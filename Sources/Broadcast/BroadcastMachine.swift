@@ -10,8 +10,11 @@ import Wire
 /// 3. What was announced is asked of one announcer; when it does not come in time, of the next.
 /// 4. A new link is told the ids of all that is kept, a part in each heartbeat.
 /// 5. An id is remembered only once its message's signatures held: only verified messages enter here.
-/// 6. Invalid messages, floods and broken promises cost a peer's score; at the bottom its link is closed. Scores fade,
-///    and outlive the link.
+/// 6. Invalid messages, floods and broken promises cost a peer's score, the latter two once a heartbeat; at the bottom
+///    nothing more is taken from it, and the caller is told to close its link. Scores fade, and outlive the link; where it
+///    was not closed, the peer is heard again at half of the bottom.
+/// 7. What this node announces and asks in one of its heartbeats is at most half of what a peer takes in one of its own,
+///    since two of ours may fall into one of theirs: an honest node never floods.
 public struct BroadcastMachine: Sendable {
   /// The most links; more are ignored.
   public static let maximumLinks = 4_096
@@ -22,11 +25,15 @@ public struct BroadcastMachine: Sendable {
     /// Thousandths of a point, so that fading does not stop at small scores.
     var score: Int64 = 0
     var isEager = false
-    /// True once the shell was told to close its link: nothing more is taken from it.
+    /// True once the caller was told to close its link: nothing is taken from it.
     var isClosing = false
-    /// Ids announced and requested in this heartbeat, and whether it broke a promise in it.
+    /// Ids announced and requested by it and asked of it in this heartbeat, what it was sent for its requests, and whether it
+    /// flooded or broke a promise.
     var announced = 0
     var requested = 0
+    var asked = 0
+    var answeredBytes = 0
+    var hasFlooded = false
     var hasBrokenPromise = false
     /// Which part of the store it was told of at the beginning (rule 4); nil when all of it.
     var catchUp: (next: UInt64, end: UInt64)?
@@ -132,7 +139,8 @@ public struct BroadcastMachine: Sendable {
     }
   }
 
-  func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
+  /// True for what has come before, as far as that is remembered: it is not delivered again.
+  public func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
 
   private mutating func forget(_ id: Digest, _ now: Instant) {
     guard store.remove(id) else { return }
@@ -171,7 +179,7 @@ public struct BroadcastMachine: Sendable {
   }
 
   /// Every link while there are few; else those chosen stay and random others join them up to the degree.
-  private mutating func chooseMesh() {
+  mutating func chooseMesh() {
     let open = links.filter { !$0.value.isClosing }
     var eager = OrderedSet<NodeID>()
     if open.count <= settings.fullMeshLinks {

@@ -34,16 +34,19 @@ public struct BroadcastSettings: Sendable, Equatable {
   /// The most messages waited for from one peer at once.
   public var maximumWantedPerPeer = 512
   /// The most announced ids taken from one peer in a heartbeat; more cost its score.
-  public var maximumAnnouncedPerHeartbeat = 2_048
+  public var maximumAnnouncedPerHeartbeat = 4_096
   /// The most requested ids answered to one peer in a heartbeat; more cost its score.
-  public var maximumRequestedPerHeartbeat = 1_024
+  public var maximumRequestedPerHeartbeat = 4_096
+  /// The most bytes answered to one peer in a heartbeat; what it asks for beyond is not sent.
+  public var maximumAnsweredBytesPerHeartbeat = 2 * 1_024 * 1_024
   /// What a message that the shell refused costs its relayer, in points.
   public var invalidCost: Int64 = 20
   /// What a heartbeat with too many announcements or requests costs a peer, in points.
-  public var floodCost: Int64 = 10
+  public var floodCost: Int64 = 15
   /// What a heartbeat in which a peer did not send what it had announced costs it, in points.
   public var brokenPromiseCost: Int64 = 2
-  /// A peer whose score falls to this many points is closed.
+  /// Nothing is taken from a peer whose score falls to this many points. Scores fade by a tenth a heartbeat, so that one
+  /// which floods in each gets there after eleven.
   public var closingScore: Int64 = -100
   /// The most points that a peer can gain, one for each message it was the first to bring.
   public var maximumScore: Int64 = 50

@@ -16,7 +16,7 @@ extension BroadcastMachine {
       } else if wants.contains(id) {
         wants.addAnnouncer(announcer, of: id)
       } else if wants.count < settings.maximumWanted,
-        wants.count(asked: announcer) < settings.maximumWantedPerPeer
+        wants.count(asked: announcer) < settings.maximumWantedPerPeer, isAskable(announcer)
       {
         ask(announcer, for: id, others: [], now)
       } else {
@@ -31,27 +31,40 @@ extension BroadcastMachine {
     _ = links.modify(asker) { $0.requested += min(ids.count, room) }
     if ids.count > room { flooded(asker, &effects) }
     for id in OrderedSet(ids.prefix(room)) {
-      guard let message = store[id]?.message else {
+      guard let item = store[id] else {
         counters.add("requestUnknown")
         continue
       }
-      outbox[asker, default: []].append(message.value.envelope)
+      guard let sent = links[asker]?.answeredBytes, sent + item.bytes <= settings.maximumAnsweredBytesPerHeartbeat
+      else { return counters.add("requestTooMuch") }
+      _ = links.modify(asker) { $0.answeredBytes += item.bytes }
+      outbox[asker, default: []].append(item.message.value.envelope)
     }
   }
 
+  /// Once in a heartbeat: one burst must not close a link.
   private mutating func flooded(_ peer: NodeID, _ effects: inout [BroadcastEffect]) {
     counters.add("flood")
+    guard links[peer]?.hasFlooded == false else { return }
+    _ = links.modify(peer) { $0.hasFlooded = true }
     charge(peer, settings.floodCost, &effects)
   }
 
+  /// Rule 7.
+  private func isAskable(_ peer: NodeID) -> Bool {
+    guard let asked = links[peer]?.asked else { return false }
+    return isOpen(peer) && asked < settings.maximumRequestedPerHeartbeat / 2
+  }
+
   private mutating func ask(_ peer: NodeID, for id: Digest, others: [NodeID], _ now: Instant) {
+    _ = links.modify(peer) { $0.asked += 1 }
     wants.ask(peer, for: id, others: others, deadline: now + settings.requestTimeout)
     requests[peer, default: []].append(id)
   }
 
   /// Rule 3: asks the next announcer that is still linked.
   mutating func askNext(_ id: Digest, _ others: [NodeID], _ now: Instant) {
-    guard let next = others.firstIndex(where: isOpen) else { return counters.add("wantGivenUp") }
+    guard let next = others.firstIndex(where: isAskable) else { return counters.add("wantGivenUp") }
     ask(others[next], for: id, others: Array(others[(next + 1)...]), now)
   }
 
@@ -70,30 +83,44 @@ extension BroadcastMachine {
     for peer in links.keys {
       _ = links.modify(peer) { state in
         BroadcastMachine.fade(&state)
-        state.announced = 0
-        state.requested = 0
-        state.hasBrokenPromise = false
+        (state.announced, state.requested, state.asked, state.answeredBytes) = (0, 0, 0, 0)
+        (state.hasFlooded, state.hasBrokenPromise) = (false, false)
       }
+      reopen(peer)
       catchUp(peer, &effects)
     }
-    announceFresh(&effects)
+    announceFresh(now, &effects)
   }
 
-  /// Rule 2: some peers, those outside the mesh first, learn what is new.
-  private mutating func announceFresh(_ effects: inout [BroadcastEffect]) {
-    guard !fresh.isEmpty else { return }
+  /// Rule 6: the end of a peer's silence whose link the caller did not close.
+  private mutating func reopen(_ peer: NodeID) {
+    guard let state = links[peer], state.isClosing, state.score > settings.closingScore * 500 else { return }
+    _ = links.modify(peer) { $0.isClosing = false }
+    chooseMesh()
+  }
+
+  /// Rule 2: some peers, those outside the mesh first, learn what is new; but not what has just gone to the mesh, since
+  /// that is still on its way to them, and they would ask for it.
+  private mutating func announceFresh(_ now: Instant, _ effects: inout [BroadcastEffect]) {
+    let due = store.settled(in: fresh, by: now - interval, limit: maximumAnnounced)
+    guard !due.isEmpty else { return }
     let open = links.filter { !$0.value.isClosing }
     var chosen = generator.sample(open.filter { !$0.value.isEager }.map(\.key), count: settings.announcedPeers)
     chosen += generator.sample(
       open.filter { $0.value.isEager }.map(\.key), count: max(1, settings.announcedPeers - chosen.count))
     for peer in chosen {
-      let ids = fresh.filter { store[$0]?.holders.contains(peer) == false }
+      let ids = due.filter { store[$0]?.holders.contains(peer) == false }
       for start in stride(from: 0, to: ids.count, by: GossipMessage.maximumIDs) {
         let part = Array(ids[start..<min(ids.count, start + GossipMessage.maximumIDs)])
         effects.append(.send(.announce(part), to: peer))
       }
     }
-    for id in fresh.members where !store.announce(id) { fresh.remove(id) }
+    for id in due where !store.announce(id) { fresh.remove(id) }
+  }
+
+  /// Rule 7, of which rule 4 has its share.
+  private var maximumAnnounced: Int {
+    max(1, settings.maximumAnnouncedPerHeartbeat / 2 - GossipMessage.maximumIDs)
   }
 
   /// Rule 4.
@@ -110,7 +137,7 @@ extension BroadcastMachine {
     let hasWork =
       (!fresh.isEmpty && !links.isEmpty)
       || links.contains {
-        $0.value.score.magnitude >= 10 || $0.value.announced + $0.value.requested > 0
+        $0.value.score.magnitude >= 10 || $0.value.announced + $0.value.requested + $0.value.asked > 0
           || $0.value.catchUp != nil
       }
     if hasWork { heartbeatAt = now + interval }

@@ -74,6 +74,16 @@ struct MessageStore: Sendable {
     return (found, nil)
   }
 
+  /// Up to `limit` of these ids, the least announced first, then the oldest, of messages that came at this time or before.
+  func settled(in ids: OrderedSet<Digest>, by time: Instant, limit: Int) -> [Digest] {
+    var found: [(left: Int, order: UInt64, id: Digest)] = []
+    for id in ids.members {
+      if let item = items[id], item.since <= time { found.append((item.announcements, item.order, id)) }
+    }
+    found.sort { ($1.left, $0.order) < ($0.left, $1.order) }
+    return found.prefix(limit).map(\.id)
+  }
+
   /// Counts one heartbeat's announcement of a message; true while more are to come.
   mutating func announce(_ id: Digest) -> Bool {
     items.modify(id) { item in

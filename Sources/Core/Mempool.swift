@@ -8,8 +8,8 @@ import Wire
 /// order whose turn it is, so that what a block takes costs as much as it takes, however much waits behind a missing
 /// nonce.
 ///
-/// Who fills it must pay for it: the fees of all that an account has here are within its balance, and what waits behind a
-/// missing nonce, which no block may include and nobody pays for, has a share of the pool. In that share the accounts are
+/// Who fills it must pay for it: the fees of all that an account has here are within its final balance (`add`, `trim`), and
+/// what waits behind a missing nonce, which no block may include and nobody pays for, has a share of the pool. In that share the accounts are
 /// even: one with less displaces the last of the one with most. A transaction whose turn can come displaces one whose
 /// turn cannot, and is itself never dropped for a newer one.
 public struct Mempool: Sendable {
@@ -152,7 +152,8 @@ public struct Mempool: Sendable {
     let run = consecutive(from: slot)
     change(slot.account) { account in
       account.count += 1
-      account.feesMicrocredits = fees
+      // Not the sum from above: what was displaced may have been this account's.
+      account.feesMicrocredits += transaction.feeMicrocredits
       if slot.nonce == account.missing { account.consecutive += run }
     }
     return displaced.map { .displaced($0) } ?? .added
@@ -184,6 +185,19 @@ public struct Mempool: Sendable {
       account.consecutive = left
     }
     return entries.map(\.message.value.id)
+  }
+
+  /// Removes the highest nonces of an account until this balance, the one by the last final block, pays the fees of all
+  /// that is left: what nobody pays for must not keep others out. Returns the ids removed.
+  public mutating func trim(account id: NodeID, balanceMicrocredits: UInt64) -> [Digest] {
+    var trimmed: [Digest] = []
+    while let account = perAccount[id], account.feesMicrocredits > balanceMicrocredits,
+      let last = slots.lastEntry(upTo: Slot(account: id, nonce: .max)), last.key.account == id
+    {
+      trimmed.append(last.value.message.value.id)
+      drop(last.key)
+    }
+    return trimmed
   }
 
   /// Removes what no block of this ledger time or later may include.

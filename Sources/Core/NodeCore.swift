@@ -154,7 +154,9 @@ public struct NodeCore: Sendable {
     case .laterEpoch(let peer):
       sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
     case .gossip(let messages, let peer):
+      let again = messages.filter(isOnceMore)
       step(broadcast: .received(messages, from: peer), now: now, into: &effects)
+      for message in again { admit(message, now: now) }
     case .announced(let ids, let peer):
       step(broadcast: .announced(ids, from: peer), now: now, into: &effects)
     case .requested(let ids, let peer):
@@ -256,7 +258,13 @@ public struct NodeCore: Sendable {
       switch result {
       case .send(let message, let peer): effects.append(.send(.gossip(message), to: peer, after: 0))
       case .deliver(let message): admit(message, now: now)
-      case .close(let peer): effects.append(.close(peer, reason: "it relayed too much that was refused"))
+      case .close(let peer):
+        // Its gossip is not heard for a while; agreement needs its link.
+        if validators.index(of: peer) != nil || nextValidators.index(of: peer) != nil {
+          counters.add("validatorNotHeard")
+        } else {
+          effects.append(.close(peer, reason: "it relayed too much that was refused"))
+        }
       }
     }
   }
@@ -352,13 +360,10 @@ public struct NodeCore: Sendable {
         refusals.insert(reason, forKey: id)
       }
     }
-    var stale: [Digest] = []
-    let state = finalState
-    for author in authors {
-      stale.append(contentsOf: mempool.removeStale(account: author, below: state.account(author).nonce))
-    }
+    // Nothing but its own transactions takes from an account's balance.
+    let dropped = dropHopeless(of: authors.members)
     lastCommitted = blocks.last
-    step(broadcast: .forget(included.members + stale), now: now, into: &effects)
+    step(broadcast: .forget(included.members + dropped), now: now, into: &effects)
     step(membership: .height(ledger.finalHeight), now: now, into: &effects)
     effects.append(.committed(blocks, finalization: finalization, events: events))
     settleOutbox(included: included, now: now, into: &effects)

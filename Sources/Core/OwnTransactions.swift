@@ -91,6 +91,30 @@ extension NodeCore {
     }
   }
 
+  /// True for a transaction that broadcast has seen and will not deliver, that the mempool refused or dropped, and whose
+  /// turn can still come: why it was refused may have passed. It is only offered to the mempool, not spread, announced or
+  /// asked for again, so that who sends it often gains nothing.
+  func isOnceMore(_ message: Verified<Message>) -> Bool {
+    guard !mempool.contains(message.value.id), broadcast.hasSeen(message.value.id),
+      case .transaction(let transaction) = message.value.body
+    else { return false }
+    return transaction.nonce >= finalState.account(message.value.author).nonce
+  }
+
+  /// Takes out of the mempool what these accounts can't include or pay for any more by the final state; answers the ids.
+  mutating func dropHopeless(of accounts: [NodeID]) -> [Digest] {
+    let state = finalState
+    var dropped: [Digest] = []
+    for id in accounts {
+      let account = state.account(id)
+      dropped += mempool.removeStale(account: id, below: account.nonce)
+      let unpaid = mempool.trim(account: id, balanceMicrocredits: account.balanceMicrocredits)
+      if !unpaid.isEmpty { counters.add("mempoolUnpaid", UInt64(unpaid.count)) }
+      dropped += unpaid
+    }
+    return dropped
+  }
+
   /// After blocks became final: what of the own transactions is done, and what must be signed anew.
   mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
     let nonce = finalState.account(id).nonce

@@ -108,7 +108,7 @@ extension NodeCore {
       counters.add("ownTransactionFateUnknown")
       outbox.judged(entry.purpose, isRefused: false, at: now)
     }
-    for account in mempool.accounts { mempool.removeStale(account: account, below: state.account(account).nonce) }
+    step(broadcast: .forget(dropHopeless(of: mempool.accounts)), now: now, into: &effects)
     step(membership: .height(ledger.finalHeight), now: now, into: &effects)
     beginEpoch(at: .beginning(after: link.header), boundary: finalization, now: now, into: &effects)
     step(consensus: .start(links: links.members), now: now, into: &effects)

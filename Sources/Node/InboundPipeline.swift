@@ -10,19 +10,19 @@ import Wire
 /// Runs `Inbound` off the core's loop: nothing unverified reaches the core, and verifying never holds it up.
 ///
 /// 1. What one peer sends on one channel goes through one lane, and so keeps its order.
-/// 2. Votes, certificates and blocks have lanes apart from gossip's, and those of gossip are threads that yield their
-///    processor to every other: to verify a transaction can wait, and agreement cannot.
+/// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them. Gossip
+///    is verified on threads that yield their processor to every other: a transaction can wait, and agreement cannot.
 /// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Beyond its
-///    share, or all peers' together, it is dropped and counted, as a lossy network would. Votes have a share of their own,
-///    so that no block and no stranger takes their room.
+///    share, or all peers' together, it is dropped and counted, as a lossy network would. The votes and the blocks of
+///    validators have shares of their own, so that nobody else takes their room.
 final class InboundPipeline: Sendable {
-  /// The most datagrams, and frames of gossip and of services, that wait in a lane.
+  /// The most that wait in a lane other than those of validators' votes and blocks.
   private static let maximumWaiting = 4_096
-  /// Bytes of one peer's frames that may wait, those of the consensus channel apart.
+  /// Bytes of a validator's votes that may wait.
+  static let maximumVoteBytes = 1_024 * 1_024
+  /// Bytes of a validator's blocks, or of all else of any peer, that may wait.
   static let maximumPeerBytes = 64 * 1_024 * 1_024
-  /// Bytes of one peer's frames of the consensus channel that may wait.
-  static let maximumUrgentPeerBytes = 1_024 * 1_024
-  /// Bytes of all peers' frames that may wait, those of the consensus channel apart.
+  /// Bytes of all validators' blocks, or of all else of all peers, that may wait.
   static let maximumBytes = 512 * 1_024 * 1_024
   /// What a frame that waits costs besides its bytes.
   static let overheadBytes = 512
@@ -48,56 +48,82 @@ final class InboundPipeline: Sendable {
     }
   }
 
+  /// Rule 2. The channel says what a frame may hold; who sent it, whether that can wait.
+  private enum Sort: Int {
+    case votes, blocks, other, gossip
+
+    init(_ channel: LinkChannel, isValidator: Bool) {
+      switch channel {
+      case .consensus: self = isValidator ? .votes : .other
+      case .sync: self = isValidator ? .blocks : .other
+      case .services: self = .other
+      case .broadcast: self = .gossip
+      }
+    }
+
+    /// A validator's votes and blocks are never dropped for the length of their lane: rule 3 bounds them.
+    var mayDrop: Bool { self == .other || self == .gossip }
+  }
+
   /// Rule 3.
   private struct Waiting {
-    var urgent: [NodeID: Int] = [:]
-    var other: [NodeID: Int] = [:]
-    var otherBytes = 0
+    private struct Share {
+      let maximumPeerBytes: Int
+      var peers: [NodeID: Int] = [:]
+      var bytes = 0
+    }
+    private var votes = Share(maximumPeerBytes: InboundPipeline.maximumVoteBytes)
+    private var blocks = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
+    private var rest = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
 
-    mutating func take(_ cost: Int, of peer: NodeID, isUrgent: Bool) -> Bool {
-      if isUrgent {
-        let sum = urgent[peer, default: 0] + cost
-        guard sum <= maximumUrgentPeerBytes else { return false }
-        urgent[peer] = sum
-        return true
+    private static func share(of sort: Sort) -> WritableKeyPath<Waiting, Share> {
+      switch sort {
+      case .votes: \.votes
+      case .blocks: \.blocks
+      case .other, .gossip: \.rest
       }
-      let sum = other[peer, default: 0] + cost
-      guard sum <= maximumPeerBytes, otherBytes + cost <= maximumBytes else { return false }
-      other[peer] = sum
-      otherBytes += cost
+    }
+
+    mutating func take(_ cost: Int, of peer: NodeID, _ sort: Sort) -> Bool {
+      let path = Waiting.share(of: sort)
+      let sum = self[keyPath: path].peers[peer, default: 0] + cost
+      guard sum <= self[keyPath: path].maximumPeerBytes,
+        self[keyPath: path].bytes + cost <= InboundPipeline.maximumBytes
+      else { return false }
+      self[keyPath: path].peers[peer] = sum
+      self[keyPath: path].bytes += cost
       return true
     }
 
-    mutating func release(_ cost: Int, of peer: NodeID, isUrgent: Bool) {
-      let left = (isUrgent ? urgent[peer] : other[peer]).map { $0 - cost }
-      let rest = left.flatMap { $0 > 0 ? $0 : nil }
-      if isUrgent {
-        urgent[peer] = rest
-      } else {
-        other[peer] = rest
-        otherBytes -= cost
-      }
+    mutating func release(_ cost: Int, of peer: NodeID, _ sort: Sort) {
+      let path = Waiting.share(of: sort)
+      let left = self[keyPath: path].peers[peer, default: 0] - cost
+      self[keyPath: path].peers[peer] = left > 0 ? left : nil
+      self[keyPath: path].bytes -= cost
     }
   }
 
   private let inbound: Inbound
-  private let urgent: [Lane]
-  private let ordinary: [Lane]
-  private let background: [Lane]
+  /// By the raw value of their sort.
+  private let lanes: [[Lane]]
+  private let isValidator: @Sendable (NodeID) -> Bool
   private let post: @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void
   private let service: @Sendable (ServiceMessage, NodeID) -> Void
   private let penalise: @Sendable (PeerAddress) -> Void
   private let waiting = Mutex(Waiting())
   private let counted = Mutex(Counters())
+  private let isStopped = Atomic(false)
 
   /// - Parameters:
   ///   - workers: how many lanes of each sort; one for each processor.
   ///   - background: the threads on which gossip is verified, none of which does anything else.
+  ///   - isValidator: whether a node is a validator of this epoch or of the next.
   ///   - post: takes what is verified to the core, and calls back when the core has handled it.
   ///   - service: takes messages of services.
   ///   - penalise: told of the source of a datagram that is not signed by whom it names.
   init(
     _ inbound: Inbound, workers: Int, background: [any EventLoop],
+    isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void,
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
     penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
@@ -106,10 +132,11 @@ final class InboundPipeline: Sendable {
     self.post = post
     self.service = service
     self.penalise = penalise
-    let workers = max(1, workers)
-    urgent = (0..<workers).map { Lane(.queue(DispatchQueue(label: "linnet.consensus.\($0)"))) }
-    ordinary = (0..<workers).map { Lane(.queue(DispatchQueue(label: "linnet.verify.\($0)"))) }
-    self.background = background.map { Lane(.loop($0)) }
+    self.isValidator = isValidator
+    let queues = ["votes", "blocks", "other"].map { name in
+      (0..<max(1, workers)).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
+    }
+    lanes = queues + [background.map { Lane(.loop($0)) }]
     // A kernel that refuses leaves the priority as it is, and nothing else changes.
     for loop in background { loop.execute { _ = linnet_yield_to_others() } }
   }
@@ -117,9 +144,17 @@ final class InboundPipeline: Sendable {
   /// What was refused.
   var counters: Counters { counted.withLock { $0 } }
 
+  /// Lets what waits come to nothing. Once this returns nothing is handed on any more.
+  func stop() async {
+    isStopped.store(true, ordering: .sequentiallyConsistent)
+    for lane in lanes.joined() {
+      await withCheckedContinuation { continuation in lane.run { continuation.resume() } }
+    }
+  }
+
   /// Takes a datagram's payload.
   func datagram(_ bytes: [UInt8], from source: PeerAddress) {
-    run(lane(ordinary, source.ip), mayDrop: true) { [self] done in
+    run(.other, source.ip) { [self] done in
       let received = inbound.datagram(bytes, from: source)
       if received.refused.contains(InboundPipeline.badSignature) { penalise(source) }
       deliver(received, from: nil, done)
@@ -128,22 +163,13 @@ final class InboundPipeline: Sendable {
 
   /// Takes a frame of a link.
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
-    let isUrgent = channel == .consensus
+    let sort = Sort(channel, isValidator: isValidator(peer))
     let cost = bytes.count + InboundPipeline.overheadBytes
-    guard waiting.withLock({ $0.take(cost, of: peer, isUrgent: isUrgent) }) else {
+    guard waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
       return counted.withLock { $0.add("verifyPeerTooFast") }
     }
-    let lanes =
-      switch channel {
-      case .consensus, .sync: urgent
-      case .broadcast: background
-      case .services: ordinary
-      }
-    let release: @Sendable () -> Void = { [self] in
-      waiting.withLock { $0.release(cost, of: peer, isUrgent: isUrgent) }
-    }
-    let isConsensus = channel == .consensus || channel == .sync
-    let isQueued = run(lane(lanes, peer.bytes + [channel.rawValue]), mayDrop: !isConsensus) { [self] done in
+    let release: @Sendable () -> Void = { [self] in waiting.withLock { $0.release(cost, of: peer, sort) } }
+    let isQueued = run(sort, peer.bytes + [channel.rawValue]) { [self] done in
       deliver(inbound.frame(bytes, from: peer), from: peer) {
         release()
         done()
@@ -162,24 +188,24 @@ final class InboundPipeline: Sendable {
     if received.inputs.isEmpty { done() } else { post(received.inputs, done) }
   }
 
-  private func lane(_ lanes: [Lane], _ key: [UInt8]) -> Lane {
-    // FNV-1a: any spread will do.
-    let hash = key.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    return lanes[Int(hash % UInt64(lanes.count))]
-  }
-
+  /// Rule 1: what has the same key and sort goes through the same lane. False when that is full.
   @discardableResult
   private func run(
-    _ lane: Lane, mayDrop: Bool, _ work: @escaping @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
+    _ sort: Sort, _ key: [UInt8], _ work: @escaping @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
   ) -> Bool {
+    // FNV-1a: any spread will do.
+    let hash = key.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let lanes = lanes[sort.rawValue]
+    let lane = lanes[Int(hash % UInt64(lanes.count))]
     let depth = lane.waiting.wrappingAdd(1, ordering: .relaxed).newValue
-    if mayDrop, depth > InboundPipeline.maximumWaiting {
+    if sort.mayDrop, depth > InboundPipeline.maximumWaiting {
       lane.waiting.wrappingSubtract(1, ordering: .relaxed)
       counted.withLock { $0.add("verifyQueueFull") }
       return false
     }
-    lane.run {
-      work { lane.waiting.wrappingSubtract(1, ordering: .relaxed) }
+    lane.run { [self] in
+      let done: @Sendable () -> Void = { lane.waiting.wrappingSubtract(1, ordering: .relaxed) }
+      if isStopped.load(ordering: .sequentiallyConsistent) { done() } else { work(done) }
     }
     return true
   }

@@ -235,6 +235,8 @@ final class NodeShell: CoreShell {
       await driver.read { [self] core, _ in
         guard storage.hasGrown else { return }
         storage.compact(keeping: core.checkpoint) { [self] error in
+          // The node is stopping, and the next start compacts.
+          if (error as? JournalError)?.code == .closed { return }
           haltForDisk("the journal could not be written anew", error)
         }
       }

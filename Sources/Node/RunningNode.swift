@@ -87,8 +87,10 @@ final class RunningNode: Sendable {
     let verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: shell.validators.known), workers: System.coreCount,
-      background: Array(background.makeIterator()), post: { driver.post($0, done: $1) },
+      Inbound(verifier: verifier, validators: shell.validators.answers), workers: System.coreCount,
+      background: Array(background.makeIterator()),
+      isValidator: { shell.validators.isValidator($0) },
+      post: { driver.post($0, done: $1) },
       service: { hub.receive($0, from: $1) },
       penalise: { shell.datagrams.value?.penalise($0) })
   }
@@ -213,6 +215,7 @@ final class RunningNode: Sendable {
     shell.bell.ring()
     await shell.datagrams.value?.shutdown()
     await shell.endpoint.value?.shutdown()
+    await pipeline.stop()
     shell.storage.close()
   }
 

@@ -18,11 +18,13 @@ final class VerificationCache: Sendable {
   struct Memory {
     private let generationCapacity: Int
     private var younger: Set<Digest>
-    private var elder: Set<Digest> = []
+    private var elder: Set<Digest>
 
+    /// Both generations have their room from the beginning: none grows while others wait for it.
     init(capacity: Int) {
       generationCapacity = max(1, capacity / 2)
       younger = Set(minimumCapacity: generationCapacity)
+      elder = Set(minimumCapacity: generationCapacity)
     }
 
     func contains(_ key: Digest) -> Bool { younger.contains(key) || elder.contains(key) }

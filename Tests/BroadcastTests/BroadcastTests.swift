@@ -150,6 +150,9 @@ import Wire
     }
     #expect(machine.storedCount == 100 && machine.seenCount == 200)
     #expect(machine.counters["storedDropped"] == 900)
+    for place in machine.occupancy { #expect(!place.isExceeded, "\(place)") }
+    let full = machine.occupancy.filter { ["stored", "seen", "fresh"].contains($0.name) }
+    #expect(full.map(\.count) == [200, 100, 100])
     effects = []
     var number: UInt64 = 0
     func ids(_ count: Int) -> [Digest] {
@@ -158,18 +161,69 @@ import Wire
         return Digest(hashing: Array("\(number)".utf8))
       }
     }
+    func isClosed(_ peer: NodeID) -> Bool { effects.contains { if case .close(peer) = $0 { true } else { false } } }
     for _ in 0..<20 { machine.step(.announced(ids(512), from: peers[1]), now: .zero, into: &effects) }
     #expect(machine.wantedCount <= settings.maximumWantedPerPeer)
-    #expect(effects.contains { if case .close(let peer) = $0 { peer == peers[1] } else { false } })
-    effects = []
+    // A burst is not enough.
+    #expect(!isClosed(peers[1]) && machine.counters["flood"] == 12)
     let known = (950..<1_000 as Range<UInt64>).map { StandIn.message($0).value.id }
-    for _ in 0..<100 { machine.step(.requested(known, from: peers[2]), now: .zero, into: &effects) }
-    let answered = effects.reduce(0) { if case .send(.publish(let list), _) = $1 { $0 + list.count } else { $0 } }
-    #expect(answered <= settings.maximumRequestedPerHeartbeat)
-    for place in machine.occupancy { #expect(!place.isExceeded, "\(place)") }
-    let full = machine.occupancy.filter { ["stored", "seen", "fresh"].contains($0.name) }
-    #expect(full.map(\.count) == [200, 100, 100])
-    #expect(effects.contains { if case .close(let peer) = $0 { peer == peers[2] } else { false } })
+    var now = Instant.zero
+    for _ in 0..<11 {
+      effects = []
+      for _ in 0..<100 { machine.step(.requested(known, from: peers[2]), now: now, into: &effects) }
+      let answered = effects.reduce(0) { if case .send(.publish(let list), _) = $1 { $0 + list.count } else { $0 } }
+      #expect(answered <= settings.maximumRequestedPerHeartbeat)
+      guard !isClosed(peers[2]) else { break }
+      now = now + settings.smallHeartbeat
+      machine.step(.tick, now: now, into: &effects)
+    }
+    #expect(isClosed(peers[2]))
+  }
+
+  /// All that a busy node spreads is lost at first: its repair stays within what an honest peer may do.
+  @Test func repairOfALotIsNoFlood() {
+    var gossip = Gossip(2, seed: 14)
+    gossip.link(0, 1)
+    gossip.lossPartsPerMillion = 1_000_000
+    for number in 0..<6_000 as Range<UInt64> { gossip.step(0, .publish(StandIn.message(number))) }
+    gossip.lossPartsPerMillion = 0
+    gossip.run(for: .seconds(20))
+    #expect(gossip.delivered[1].count == 6_000)
+    for machine in gossip.machines { #expect(machine.counters["flood"] == 0) }
+    #expect(gossip.closed.isEmpty)
+  }
+
+  @Test func whatHasJustGoneOutIsNotAnnouncedYet() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 15)
+    var effects: [BroadcastEffect] = []
+    machine.step(.linkUp(StandIn.identity(0).id), now: .zero, into: &effects)
+    func announced(at milliseconds: Int64) -> Int {
+      effects = []
+      machine.step(.tick, now: Instant.zero + .milliseconds(milliseconds), into: &effects)
+      return effects.reduce(0) { if case .send(.announce(let ids), _) = $1 { $0 + ids.count } else { $0 } }
+    }
+    machine.step(.publish(StandIn.message(1)), now: .zero, into: &effects)
+    machine.step(.publish(StandIn.message(2)), now: Instant.zero + .milliseconds(299), into: &effects)
+    #expect(announced(at: 300) == 1)
+    #expect(announced(at: 600) == 2)
+  }
+
+  @Test func whoseLinkIsNotClosedIsHeardAgain() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 16)
+    let peer = StandIn.identity(0).id
+    var effects: [BroadcastEffect] = []
+    machine.step(.linkUp(peer), now: .zero, into: &effects)
+    for _ in 0..<5 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
+    #expect(machine.peers[0].score == -100 && !machine.peers[0].isEager)
+    var now = Instant.zero
+    for heartbeat in 1...7 {
+      now = now + .milliseconds(300)
+      effects = []
+      machine.step(.tick, now: now, into: &effects)
+      machine.step(.received([StandIn.message(UInt64(heartbeat))], from: peer), now: now, into: &effects)
+      #expect(effects.isEmpty == (heartbeat < 7), "\(heartbeat)")
+    }
+    #expect(machine.peers[0].isEager)
   }
 
   @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {

@@ -48,6 +48,7 @@ struct Cluster {
     var forgotten: [Digest] = []
     var halts: [String] = []
     var dials: [(at: Instant, to: NodeID)] = []
+    var closed: [NodeID] = []
     var refused: [String] = []
     /// The state after the last block of each epoch, by height; the latest two are served.
     var snapshots: [UInt64: StateSnapshot] = [:]
@@ -208,7 +209,8 @@ struct Cluster {
         members[number].servedChunks += 1
         send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
       case .dial(_, let peer): members[number].dials.append((now, peer))
-      case .close, .memberChanged: break
+      case .close(let peer, _): members[number].closed.append(peer)
+      case .memberChanged: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }

@@ -146,6 +146,77 @@ import Wire
     }
   }
 
+  /// The first of the most that one account may have takes what should pay for the others.
+  @Test func whoSpendsTheFeesLosesThePlaceInThePool() throws {
+    let fee = ChainParameters().minimumFeeMicrocredits
+    let balance = fee * UInt64(Mempool.maximumPerAccount)
+    var cluster = try Cluster(2, validators: 1, balances: [1: balance])
+    cluster.start([0])
+    let expires = cluster.genesis.createdMilliseconds + 3_600_000
+    let signer = try Self.unsigned(cluster.id(1), network: cluster.genesis.networkID)
+    cluster.step(0, .linkUp(signer.id, cluster.members[1].address))
+    let drain = signer.seal(
+      .transaction(
+        Transaction(
+          nonce: 0, feeMicrocredits: fee, expiresMilliseconds: expires,
+          action: .transfer(to: cluster.id(0), amountMicrocredits: balance - fee))), sequence: 1)
+    let others = (1..<Mempool.maximumPerAccount).map { Self.transfer(signer, UInt64($0), expires: expires) }
+    // One input, so that no block is begun before all are in.
+    cluster.step(0, .gossip([drain] + others, from: signer.id))
+    #expect(cluster.members[0].core.mempool.count == Mempool.maximumPerAccount)
+    #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.finalState.account(signer.id).nonce == 1 })
+    #expect(cluster.members[0].core.finalState.account(signer.id).balanceMicrocredits == 0)
+    #expect(cluster.members[0].core.mempool.count == 0)
+    #expect(cluster.members[0].core.broadcast.storedCount == 0)
+    #expect(cluster.members[0].core.counters["mempoolUnpaid"] == UInt64(others.count))
+  }
+
+  @Test func whatWasRefusedForNowIsTakenWhenItComesAgain() throws {
+    var cluster = try Cluster(2, validators: 1)
+    cluster.start([0])
+    let expires = cluster.genesis.createdMilliseconds + 3_600_000
+    let signer = try Self.unsigned(cluster.id(1), network: cluster.genesis.networkID)
+    cluster.step(0, .linkUp(signer.id, cluster.members[1].address))
+    let all = (0..<1_000).map { Self.transfer(signer, UInt64($0), expires: expires) }
+    let late = Array(all[64...])
+    cluster.step(0, .gossip(late, from: signer.id))
+    #expect(cluster.members[0].core.mempool.count == Mempool.maximumGappedPerAccount)
+    cluster.step(0, .gossip(Array(all[..<64]), from: signer.id))
+    #expect(cluster.members[0].core.mempool.count == Mempool.maximumGappedPerAccount + 64)
+    let duplicates = cluster.members[0].core.broadcast.counters["duplicate"]
+    cluster.step(0, .gossip(late, from: signer.id))
+    #expect(cluster.members[0].core.mempool.count == 1_000)
+    #expect(cluster.members[0].core.broadcast.counters["duplicate"] == duplicates + UInt64(late.count))
+    // What is final is not offered again.
+    #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.finalState.account(signer.id).nonce == 1_000 })
+    cluster.step(0, .gossip(late, from: signer.id))
+    #expect(cluster.members[0].core.mempool.count == 0)
+    #expect(cluster.members[0].core.counters["transactionStale"] == 0)
+  }
+
+  /// The account that gets in displaces the last of its own.
+  @Test func whatIsDisplacedIsNotPaidFor() throws {
+    var pool = Mempool()
+    let half = Mempool.maximumTransactions - Mempool.maximumGapped
+    let ready = try (0..<half).map { Self.transfer(try Self.unsigned(Self.id($0)), 0, expires: 9) }
+    for message in ready { #expect(pool.add(message) == .added) }
+    let greedy = try (0..<32).map { try Self.unsigned(Self.id(100_000 + $0)) }
+    for signer in greedy {
+      for nonce in 1...Mempool.maximumGappedPerAccount {
+        #expect(pool.add(Self.transfer(signer, UInt64(nonce), expires: 9)) == .added)
+      }
+    }
+    let most = try #require(greedy.max { $0.id < $1.id })
+    let count = UInt64(Mempool.maximumGappedPerAccount)
+    let last = Self.transfer(most, count, expires: 9)
+    #expect(pool.add(Self.transfer(most, 0, expires: 9)) == .displaced(last.value.id))
+    #expect(pool.count == Mempool.maximumTransactions)
+    pool.remove(ready[0].value.id)
+    let fees = (count + 1) * 100
+    #expect(pool.add(last, balanceMicrocredits: fees - 1) == .unaffordable)
+    #expect(pool.add(last, balanceMicrocredits: fees) == .added)
+  }
+
   @Test func whatIsValidForTooLongIsRefused() throws {
     var cluster = try Cluster(2, validators: 1)
     cluster.start()

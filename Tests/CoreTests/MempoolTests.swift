@@ -73,6 +73,22 @@ import Wire
     #expect(pool.add(Self.transfer(signer, nonce: 2), next: 1, balanceMicrocredits: 200) == .added)
   }
 
+  @Test func theHighestNoncesGoUntilTheBalancePaysForTheRest() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    let other = try Self.signer(2)
+    let messages = [0, 1, 2, 5].map { Self.transfer(signer, nonce: $0) }
+    for message in messages { #expect(pool.add(message) == .added) }
+    #expect(pool.add(Self.transfer(other, nonce: 0)) == .added)
+    #expect(pool.trim(account: signer.id, balanceMicrocredits: 400).isEmpty)
+    #expect(pool.trim(account: signer.id, balanceMicrocredits: 299) == [messages[3].value.id, messages[2].value.id])
+    #expect(pool.gapped == 0 && pool.count == 3)
+    #expect(pool.nextNonce(of: signer.id, from: 0) == 2)
+    #expect(pool.trim(account: signer.id, balanceMicrocredits: 0).count == 2)
+    #expect(pool.accounts == [other.id])
+    #expect(pool.trim(account: signer.id, balanceMicrocredits: 0).isEmpty)
+  }
+
   @Test func aNonceThatGoesLeavesAGap() throws {
     var pool = Mempool()
     let signer = try Self.signer(1)

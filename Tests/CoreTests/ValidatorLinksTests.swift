@@ -23,4 +23,19 @@ import Testing
     cluster.run(for: .seconds(60))
     #expect(!cluster.members[0].dials.contains { $0.to == cluster.id(3) && $0.at > back })
   }
+
+  /// Agreement needs the link, whatever else comes over it.
+  @Test func aValidatorIsNotHeardButKeepsItsLink() throws {
+    var cluster = try Cluster(5, validators: 4)
+    cluster.start([0, 1, 2])
+    let (validator, stranger) = (cluster.id(1), cluster.id(4))
+    cluster.step(0, .linkUp(stranger, cluster.members[4].address))
+    for peer in [validator, stranger] {
+      for _ in 0..<5 { cluster.step(0, .invalidGossip(from: peer)) }
+    }
+    #expect(cluster.members[0].closed == [stranger])
+    #expect(cluster.members[0].core.counters["validatorNotHeard"] == 1)
+    let height = cluster.members[0].core.ledger.finalHeight
+    #expect(cluster.run(for: .seconds(60)) { $0.members[0].core.ledger.finalHeight > height + 3 })
+  }
 }

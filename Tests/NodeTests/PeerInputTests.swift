@@ -5,6 +5,7 @@ import Primitives
 import Sodium
 import Synchronization
 import Testing
+import Transport
 import Wire
 
 @testable import Node
@@ -42,6 +43,7 @@ import Wire
   private let network = Digest(hashing: Array("a network".utf8))
 
   private func pipeline(
+    isValidator: @escaping @Sendable (NodeID) -> Bool = { _ in true },
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
     penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
@@ -51,7 +53,7 @@ import Wire
       validators: KnownValidators(try LoneValidator().genesis.validatorSet))
     return InboundPipeline(
       inbound, workers: 2, background: Array(MultiThreadedEventLoopGroup.singleton.makeIterator().prefix(2)),
-      post: post, service: service, penalise: penalise)
+      isValidator: isValidator, post: post, service: service, penalise: penalise)
   }
 
   @Test func garbageIsCountedAndItsSenderNamed() async throws {
@@ -140,7 +142,7 @@ import Wire
     })
     let peer = try nodeID(1)
     let request = LinkMessage.consensus(.chainRequest(fromHeight: 1)).encoded
-    let fits = InboundPipeline.maximumUrgentPeerBytes / (request.count + InboundPipeline.overheadBytes)
+    let fits = InboundPipeline.maximumVoteBytes / (request.count + InboundPipeline.overheadBytes)
     for _ in 0..<(fits * 2) { pipeline.frame(request, channel: .consensus, from: peer) }
     #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == UInt64(fits))
     var handedCount = 0
@@ -156,6 +158,72 @@ import Wire
     pipeline.frame(request, channel: .consensus, from: peer)
     for await _ in handed { break }
     #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == UInt64(fits))
+  }
+}
+
+@Suite struct InboundLanesTests {
+  /// What a service callback does not return from until it is let.
+  private final class Gate: Sendable {
+    private let isOpen = Mutex(false)
+    func open() { isOpen.withLock { $0 = true } }
+    func wait() { while !isOpen.withLock({ $0 }) {} }
+  }
+
+  private let message = LinkMessage.service(ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])).encoded
+
+  private func pipeline(
+    isValidator: @escaping @Sendable (NodeID) -> Bool, service: @escaping @Sendable (NodeID) -> Void
+  ) throws -> InboundPipeline {
+    let genesis = try LoneValidator().genesis
+    let inbound = Inbound(
+      verifier: Verifier(networkID: genesis.networkID) { Sodium.verify($0, of: $1, by: $2) },
+      validators: KnownValidators(genesis.validatorSet))
+    return InboundPipeline(
+      inbound, workers: 1, background: [MultiThreadedEventLoopGroup.singleton.next()], isValidator: isValidator,
+      post: { $1() }, service: { service($1) })
+  }
+
+  @Test(arguments: [LinkChannel.consensus, .sync])
+  func aStrangerIsNotAheadOfAValidator(channel: LinkChannel) async throws {
+    let (served, continuation) = AsyncStream<NodeID>.makeStream()
+    let (stranger, validator) = (try nodeID(1), try nodeID(2))
+    let gate = Gate()
+    let pipeline = try pipeline(isValidator: { $0 == validator }) { peer in
+      if peer == stranger { gate.wait() }
+      continuation.yield(peer)
+    }
+    for _ in 0..<3 { pipeline.frame(message, channel: channel, from: stranger) }
+    pipeline.frame(message, channel: channel, from: validator)
+    var order: [NodeID] = []
+    for await peer in served {
+      if peer == validator { gate.open() }
+      order.append(peer)
+      if order.count == 4 { break }
+    }
+    #expect(order == [validator, stranger, stranger, stranger])
+  }
+
+  @Test func afterAStopNothingIsHandedOn() async throws {
+    let (begun, continuation) = AsyncStream<Void>.makeStream()
+    let gate = Gate()
+    let handed = Mutex(0)
+    let pipeline = try pipeline(isValidator: { _ in true }) { _ in
+      continuation.yield()
+      gate.wait()
+      handed.withLock { $0 += 1 }
+    }
+    for _ in 0..<3 { pipeline.frame(message, channel: .sync, from: try nodeID(1)) }
+    for await _ in begun { break }
+    async let stopped: Void = pipeline.stop()
+    pipeline.frame(message, channel: .sync, from: try nodeID(1))
+    // What is under way ends before `stop` returns; what waits, or comes later, comes to nothing.
+    gate.open()
+    await stopped
+    let count = handed.withLock { $0 }
+    #expect((1...4).contains(count))
+    pipeline.frame(message, channel: .sync, from: try nodeID(1))
+    await pipeline.stop()
+    #expect(handed.withLock { $0 } == count)
   }
 }
 

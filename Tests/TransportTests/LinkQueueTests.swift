@@ -20,7 +20,7 @@ import Testing
     }
     #expect(
       order == [
-        "consensus 0..<5 false", "broadcast 0..<5 false", "sync 100..<200 true", "sync 200..<250 false",
+        "consensus 0..<5 false", "sync 100..<200 true", "sync 200..<250 false", "broadcast 0..<5 false",
         "services 0..<10 false",
       ])
     #expect(queue.isEmpty)

@@ -55,21 +55,23 @@ import Wire
     await two.endpoint.shutdown()
   }
 
-  @Test func aVoteOvertakesQueuedBlocks() async throws {
+  @Test func aVoteOvertakesQueuedBlocksAndTheyOvertakeGossip() async throws {
     let (one, two) = (try await TestNode(), try await TestNode())
     await one.link(to: two)
     await two.endpoint.setReading(false, from: one.id)
     // More than the kernel's buffers hold.
     let block = [UInt8](repeating: 7, count: LinkConfiguration.maximumFrameByteCount - 1_000)
-    for _ in 0..<3 { #expect(one.endpoint.send(block, channel: .sync, to: two.id)) }
-    #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
+    #expect(one.endpoint.send(block, channel: .sync, to: two.id))
     #expect(one.endpoint.send([2], channel: .broadcast, to: two.id))
+    for _ in 0..<2 { #expect(one.endpoint.send(block, channel: .sync, to: two.id)) }
+    #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
     await two.endpoint.setReading(true, from: one.id)
     await eventually { two.log.received.count == 5 }
     let order = two.log.received.map(\.channel)
     let vote = try #require(order.firstIndex(of: .consensus))
     let gossip = try #require(order.firstIndex(of: .broadcast))
-    #expect(vote < gossip && gossip < order.lastIndex(of: .sync)!, "\(order)")
+    let lastBlock = try #require(order.lastIndex(of: .sync))
+    #expect(vote < lastBlock && lastBlock < gossip, "\(order)")
     #expect(two.log.received.filter { $0.channel == .sync }.allSatisfy { $0.bytes == block })
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()
