@@ -51,6 +51,40 @@ import Wire
     Decoder(name: "SnapshotChunk") { canonical(SnapshotChunk.self, $0) != nil },
     Decoder(name: "SnapshotEntry") { canonical(SnapshotEntry.self, $0) != nil },
     Decoder(name: "MerkleSibling") { canonical(MerkleSibling.self, $0) != nil },
+    Decoder(name: "NodeRecord") { canonical(NodeRecord.self, $0) != nil },
+    Decoder(name: "NodeList") { bytes in
+      guard let list = canonical(NodeList.self, bytes) else { return false }
+      let again = try? NodeList(expiresUnixSeconds: list.expiresUnixSeconds, nodes: list.nodes.reversed())
+      require(again == list || bytes.count > NodeList.maximumBytes, "a list that was read is not made")
+      return true
+    },
+    Decoder(name: "MemberDigest") { bytes in
+      guard let digest = canonical(MemberDigest.self, bytes) else { return false }
+      for count in MemberDigest.bucketCounts where count <= digest.buckets.count {
+        guard let folded = digest.folded(to: count) else { fail("a digest does not fold") }
+        require(folded.differences(from: digest).buckets.isEmpty, "a digest differs from itself")
+      }
+      return true
+    },
+    Decoder(name: "MemberRequest") { bytes in
+      guard let request = canonical(MemberRequest.self, bytes) else { return false }
+      let again = MemberRequest(count: Int(request.bucketCount), buckets: request.buckets)
+      require(again == request, "a request that was read is not made")
+      return true
+    },
+    Decoder(name: "Invite") { bytes in
+      guard let invite = canonical(Invite.self, bytes) else { return false }
+      require((try? Invite(text: invite.text)) == invite, "an invite's text is another's")
+      return true
+    },
+    Decoder(name: "InviteText") { bytes in
+      guard let invite = try? Invite(text: String(decoding: bytes, as: UTF8.self)) else { return false }
+      require(invite.text.utf8.elementsEqual(bytes), "an invite has two texts")
+      return true
+    },
+    Decoder(name: "GenesisAnswer") { canonical(GenesisAnswer.self, $0) != nil },
+    Decoder(name: "DialBackAnswer") { canonical(DialBackAnswer.self, $0) != nil },
+    Decoder(name: "ConnectRequest") { canonical(ConnectRequest.self, $0) != nil },
     Decoder(name: "PeerAddressText") { bytes in
       guard let address = PeerAddress(text: String(decoding: bytes, as: UTF8.self)) else { return false }
       require(PeerAddress(text: address.description) == address, "the text of an address is another's")

@@ -82,7 +82,7 @@ struct FixedDelayNetwork {
     for number in cores.indices { step(number, .start) }
     for number in cores.indices {
       for other in cores.indices where other != number {
-        step(number, .linkUp(cores[other].id, FixedDelayNetwork.address(other)))
+        step(number, .linkUp(cores[other].id, FixedDelayNetwork.address(other), isOutbound: number < other))
       }
     }
     queue.add(.load, at: now)

@@ -13,8 +13,8 @@ public enum BroadcastInput: Sendable {
   case announced([Digest], from: NodeID)
   /// A peer says what it wants (`GossipMessage.request`).
   case requested([Digest], from: NodeID)
-  /// A link with a node is up.
-  case linkUp(NodeID)
+  /// A link with a node is up; it is outbound when this node dialled.
+  case linkUp(NodeID, isOutbound: Bool)
   /// A link with a node is gone.
   case linkDown(NodeID)
   /// Messages that nobody needs any more: included, or expired.
@@ -41,6 +41,8 @@ public struct BroadcastPeer: Sendable, Equatable {
   public var id: NodeID
   /// True when new messages go to it at once.
   public var isEager: Bool
+  /// True when this node dialled it.
+  public var isOutbound: Bool
   /// Its score in points: what it brought first, less what it cost.
   public var score: Int64
 }

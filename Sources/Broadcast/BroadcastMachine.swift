@@ -25,6 +25,7 @@ public struct BroadcastMachine: Sendable {
     /// Thousandths of a point, so that fading does not stop at small scores.
     var score: Int64 = 0
     var isEager = false
+    var isOutbound = false
     /// True once the caller was told to close its link: nothing is taken from it.
     var isClosing = false
     /// Ids announced and requested by it and asked of it in this heartbeat, what it was sent for its requests, and whether it
@@ -76,7 +77,7 @@ public struct BroadcastMachine: Sendable {
       charge(relayer, settings.invalidCost, &effects)
     case .announced(let ids, let announcer): announced(ids, announcer, now, &effects)
     case .requested(let ids, let asker): requested(ids, asker, &effects)
-    case .linkUp(let peer): linkUp(peer, now, &effects)
+    case .linkUp(let peer, let isOutbound): linkUp(peer, isOutbound, now, &effects)
     case .linkDown(let peer): linkDown(peer, now)
     case .forget(let ids): for id in ids { forget(id, now) }
     case .nodes(let count): nodes = count
@@ -98,7 +99,9 @@ public struct BroadcastMachine: Sendable {
 
   /// The linked nodes in the order of their ids, with their scores.
   public var peers: [BroadcastPeer] {
-    links.map { BroadcastPeer(id: $0.key, isEager: $0.value.isEager, score: $0.value.score / 1_000) }
+    links.map { id, peer in
+      BroadcastPeer(id: id, isEager: peer.isEager, isOutbound: peer.isOutbound, score: peer.score / 1_000)
+    }
   }
 
   /// How many messages are kept to answer requests.
@@ -150,10 +153,13 @@ public struct BroadcastMachine: Sendable {
     seen.insert(now, forKey: id)
   }
 
-  private mutating func linkUp(_ peer: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]) {
-    guard !links.contains(peer) else { return }
+  private mutating func linkUp(
+    _ peer: NodeID, _ isOutbound: Bool, _ now: Instant, _ effects: inout [BroadcastEffect]
+  ) {
+    // Of two links dialled at once one stays: it may be the other.
+    guard links.modify(peer, { $0.isOutbound = isOutbound }) == nil else { return }
     guard links.count < BroadcastMachine.maximumLinks else { return counters.add("linkIgnored") }
-    var state = Peer()
+    var state = Peer(isOutbound: isOutbound)
     if let grudge = grudges.removeValue(forKey: peer) {
       state.score = grudge.score
       var rest = min(1_000, (now - grudge.at).count / max(1, interval.count))

@@ -12,8 +12,8 @@ public enum CoreEffect: Sendable {
   case send(LinkMessage, to: NodeID, after: UInt64)
   /// A link is wanted.
   case dial(PeerAddress, NodeID)
-  /// A link is not wanted any more.
-  case close(NodeID, reason: String)
+  /// A link is not wanted any more, nor another with the same node for so many seconds (0: at any time).
+  case close(NodeID, reason: String, banSeconds: UInt32)
   /// Append to the journal; answer `.persisted` once it is durable. Sequences increase by one.
   case persist(sequence: UInt64, ConsensusRecord)
   /// Blocks are final, in the order of heights; the certificate finalizes the last.
@@ -47,8 +47,14 @@ public enum CoreEffect: Sendable {
   case forgetLease(Digest)
   /// The answer to `.submit`: the id of the transaction, or why there is none.
   case submitted(request: UInt64, Submission)
-  /// A member's state changed.
-  case memberChanged(NodeID, MemberState)
+  /// A member's state changed; `from` is nil for one that is new. The accusers are those that stand against it.
+  case memberChanged(NodeID, from: MemberState?, to: MemberState, accusers: [NodeID])
+  /// Something happened that people may want to know.
+  case network(NetworkEvent)
+  /// The answer to `.ping`.
+  case pinged(request: UInt64, PingOutcome)
+  /// A node was found alive by this one itself, at these addresses, best first: worth an entry in the address book.
+  case met(NodeID, [PeerAddress])
   /// The node can't go on without contradicting what is final. The shell stops it with this message.
   case halt(reason: String)
 }

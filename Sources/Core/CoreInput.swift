@@ -1,3 +1,4 @@
+import Broadcast
 import Consensus
 import Primitives
 import Wire
@@ -12,8 +13,8 @@ public enum CoreInput: Sendable {
   case wallClock(WallClock)
   /// A probe datagram, and those of its rumours whose signatures fit.
   case datagram(Verified<Message>, rumours: [Verified<Message>], from: PeerAddress)
-  /// A link to a node stands.
-  case linkUp(NodeID, PeerAddress)
+  /// A link to a node stands; it is outbound when this node dialled.
+  case linkUp(NodeID, PeerAddress, isOutbound: Bool)
   /// The link to a node ended.
   case linkDown(NodeID)
   /// A consensus message over a link.
@@ -30,6 +31,29 @@ public enum CoreInput: Sendable {
   case invalidGossip(from: NodeID)
   /// Records that a peer knows.
   case members([Verified<Message>], from: NodeID)
+  /// A peer takes this node into its mesh.
+  case graft(from: NodeID)
+  /// A peer takes this node out of its mesh; this node must not graft for so long.
+  case prune(reason: PruneReason, backoffSeconds: UInt16, from: NodeID)
+  /// Ids that a peer does not want to be sent.
+  case unwanted([Digest], from: NodeID)
+  /// What a peer's table of members hashes to.
+  case digest(MemberDigest, from: NodeID)
+  /// A peer asks for the members of some buckets.
+  case memberRequest(MemberRequest, from: NodeID)
+  /// The addresses of this host's interfaces that are up, as they are now, each with the port that is listened on.
+  case interfaces([PeerAddress])
+  /// Somebody may be found at an address: from a beacon, the address book, a name. Dial if that is of use. The id is nil
+  /// where only the handshake will tell.
+  case contact(PeerAddress, NodeID?)
+  /// A dial came to nothing; the id is that of the node expected there.
+  case dialFailed(PeerAddress, NodeID?)
+  /// The shell noted what a linked node is to be charged for.
+  case misconduct(NodeID, Misconduct)
+  /// Whether the broadcast channel of the link with a node takes no more: true when it begins, false when it ends.
+  case congested(NodeID, Bool)
+  /// Ping a member because a person asks; answered by `.pinged` with the same number.
+  case ping(NodeID, request: UInt64)
   /// All persists up to this sequence are on the disk.
   case persisted(upTo: UInt64)
   /// Sign and spread a transaction of this node; answered by `.submitted` with the same number.

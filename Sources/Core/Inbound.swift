@@ -46,6 +46,16 @@ public struct Inbound: Sendable {
     return received
   }
 
+  /// Takes the envelope of a beacon: a node's own record and nothing else.
+  ///
+  /// - Throws: why it is refused, which is nobody's fault: who sends a beacon is not known.
+  public func beacon(_ bytes: [UInt8]) throws(VerificationError) -> Verified<Message> {
+    let envelope: Envelope
+    do { envelope = try Envelope(decoding: bytes) } catch { throw .malformed(error) }
+    guard envelope.kind == .nodeRecord else { throw .malformed(.badValue(what: "beacon kind")) }
+    return try verifier.verify(envelope)
+  }
+
   /// Takes a frame of a link. A peer that sends what is refused is named to the core.
   public func frame(_ bytes: [UInt8], from peer: NodeID) -> Received {
     var received = Received()
@@ -70,11 +80,17 @@ public struct Inbound: Sendable {
       if !verified.isEmpty { received.inputs.append(.gossip(verified, from: peer)) }
     case .gossip(.announce(let ids)): received.inputs.append(.announced(ids, from: peer))
     case .gossip(.request(let ids)): received.inputs.append(.requested(ids, from: peer))
+    case .gossip(.graft): received.inputs.append(.graft(from: peer))
+    case .gossip(.prune(let reason, let backoff)):
+      received.inputs.append(.prune(reason: reason, backoffSeconds: backoff, from: peer))
+    case .gossip(.unwanted(let ids)): received.inputs.append(.unwanted(ids, from: peer))
     case .members(let records):
       let kinds: [EnvelopeKind] = [.nodeRecord, .accusation, .leave]
       let verified = verify(records, kinds: kinds, counter: "members", from: peer, &received)
       received.inputs.append(.members(verified, from: peer))
     case .service(let request): received.service = request
+    case .memberDigest(let digest): received.inputs.append(.digest(digest, from: peer))
+    case .memberRequest(let request): received.inputs.append(.memberRequest(request, from: peer))
     }
     return received
   }
@@ -108,7 +124,7 @@ extension MessageBody {
     case .ping(let ping): ping.rumours
     case .ack(let ack): ack.rumours
     case .nack, .pingRequest: []
-    case .nodeRecord, .accusation, .leave, .transaction: nil
+    case .nodeRecord, .accusation, .leave, .nodeList, .transaction: nil
     }
   }
 }

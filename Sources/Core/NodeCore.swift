@@ -141,7 +141,7 @@ public struct NodeCore: Sendable {
       step(consensus: .wallClock(clock), now: now, into: &effects)
     case .datagram(let message, let rumours, let source):
       step(membership: .datagram(message, rumours: rumours, from: source), now: now, into: &effects)
-    case .linkUp(let peer, let address): linkUp(peer, address, now: now, into: &effects)
+    case .linkUp(let peer, let address, let isOutbound): linkUp(peer, address, isOutbound, now: now, into: &effects)
     case .linkDown(let peer):
       links.remove(peer)
       step(membership: .linkDown(peer), now: now, into: &effects)
@@ -166,6 +166,10 @@ public struct NodeCore: Sendable {
       sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
     case .members(let records, let peer):
       step(membership: .members(records, from: peer), now: now, into: &effects)
+    case .graft, .prune, .unwanted, .digest, .memberRequest, .interfaces, .contact, .dialFailed, .misconduct,
+      .congested,
+      .ping:
+      counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
     case .submit(let action, let request):
@@ -200,20 +204,6 @@ public struct NodeCore: Sendable {
     return next
   }
 
-  private mutating func linkUp(
-    _ peer: NodeID, _ address: PeerAddress, now: Instant, into effects: inout [CoreEffect]
-  ) {
-    guard links.contains(peer) || links.count < NodeCore.maximumLinks else {
-      counters.add("linksFull")
-      return
-    }
-    links.insert(peer)
-    sync.linkUp(peer)
-    step(membership: .linkUp(peer, address), now: now, into: &effects)
-    step(broadcast: .linkUp(peer), now: now, into: &effects)
-    step(consensus: .linkUp(peer), now: now, into: &effects)
-  }
-
   /// Looks after what the input has left to do, until nothing is left.
   private mutating func settle(now: Instant, into effects: inout [CoreEffect]) {
     guard startedAt != nil else { return }
@@ -242,8 +232,9 @@ public struct NodeCore: Sendable {
         effects.append(.datagram(message, to: address, receiver: receiver))
       case .exchange(let records, let peer): effects.append(.send(.members(records), to: peer, after: 0))
       case .dial(let address, let peer): effects.append(.dial(address, peer))
-      case .changed(let member, _, let state):
-        effects.append(.memberChanged(member, state))
+      case .changed(let member, let before, let state):
+        let accusers = membership.member(member)?.accusers.map(\.id) ?? []
+        effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         needsHousekeeping = true
       case .learned: break
@@ -263,7 +254,7 @@ public struct NodeCore: Sendable {
         if validators.index(of: peer) != nil || nextValidators.index(of: peer) != nil {
           counters.add("validatorNotHeard")
         } else {
-          effects.append(.close(peer, reason: "it relayed too much that was refused"))
+          effects.append(.close(peer, reason: "it relayed too much that was refused", banSeconds: 0))
         }
       }
     }

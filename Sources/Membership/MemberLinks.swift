@@ -17,14 +17,14 @@ extension MembershipMachine {
   }
 
   mutating func linkUp(
-    _ peer: NodeID, _ address: PeerAddress, _ now: Instant, _ identity: inout Identity,
+    _ peer: NodeID, _ address: PeerAddress, _ isOutbound: Bool, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
   ) {
     guard peer != id else { return counters.add("linkWithSelf") }
     guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
       return counters.add("linkIgnored")
     }
-    links[peer] = MemberLink(address: address)
+    links[peer] = MemberLink(address: address, isOutbound: isOutbound)
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay

@@ -12,8 +12,8 @@ public enum MembershipInput: Sendable {
   /// What a linked node knows: records, accusations and farewells whose signatures held. An empty list asks for this
   /// node's own record.
   case members([Verified<Message>], from: NodeID)
-  /// A link with a node is up; the address is the link's other end.
-  case linkUp(NodeID, PeerAddress)
+  /// A link with a node is up; the address is the link's other end. It is outbound when this node dialled.
+  case linkUp(NodeID, PeerAddress, isOutbound: Bool)
   /// A link with a node is gone.
   case linkDown(NodeID)
   /// The height of this node's last finalized block.

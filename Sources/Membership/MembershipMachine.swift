@@ -79,7 +79,7 @@ public struct MembershipMachine: Sendable {
       guard isRunning else { return counters.add("notRunning") }
       receive(message, rumours, source, now, &identity, &effects)
     case .members(let messages, let sender): receive(messages, from: sender, now, &identity, &effects)
-    case .linkUp(let peer, let address): linkUp(peer, address, now, &identity, &effects)
+    case .linkUp(let peer, let address, let isOutbound): linkUp(peer, address, isOutbound, now, &identity, &effects)
     case .linkDown(let peer): linkDown(peer, now, &identity, &effects)
     case .height(let height): ownHeight = height
     case .updateRecord(let record):

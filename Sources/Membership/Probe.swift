@@ -32,6 +32,8 @@ struct Probe: Sendable {
 /// A link with a node, as far as membership cares.
 struct MemberLink: Sendable {
   var address: PeerAddress
+  /// True when this node dialled.
+  var isOutbound: Bool
   /// When the whole table was last sent over it.
   var tableSent: Instant?
   /// When the own record was last sent over it for an empty list.

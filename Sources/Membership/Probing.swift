@@ -31,13 +31,9 @@ extension MembershipMachine {
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
-    let body = Ping(receiver: target, number: number, height: ownHeight, rumours: [])
-    var words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
-    // A ping is never shorter than its answer, which names an address besides.
-    if words.isEmpty { words = [ownRecord.envelope] }
+    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
     let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
-    var ping = body
-    ping.rumours = words
+    let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
     if case .relay = purpose {} else { entry.probe = number }
     entries[target] = entry
     probes[number] = Probe(

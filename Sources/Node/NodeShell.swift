@@ -80,7 +80,7 @@ final class NodeShell: CoreShell {
   static func channel(of message: LinkMessage) -> LinkChannel {
     switch message {
     case .consensus(let consensus): consensus.isUrgent ? .consensus : .sync
-    case .gossip, .members: .broadcast
+    case .gossip, .members, .memberDigest, .memberRequest: .broadcast
     case .service: .services
     }
   }
@@ -114,7 +114,7 @@ final class NodeShell: CoreShell {
     switch effect {
     case .datagram, .send, .persist: preconditionFailure("the driver performs these itself")
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
-    case .close(let peer, let reason): endpoint.value?.close(peer, reason: reason)
+    case .close(let peer, let reason, _): endpoint.value?.close(peer, reason: reason)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))
     case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):
@@ -132,7 +132,8 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
-    case .memberChanged(let member, let state):
+    case .network, .pinged, .met: break
+    case .memberChanged(let member, _, let state, _):
       logger.info("\(member.short) is \(state)")
       learnSource(of: member)
     case .halt(let reason):

@@ -79,6 +79,8 @@ final class RunningNode: Sendable {
           }
           guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
+        // Nobody answers these yet: they are counted as what can't be understood.
+        case .genesis, .dialBack, .connect: return nil
         }
       })
     keeper = BlobKeeper(store: store, logger: logger)
@@ -123,7 +125,7 @@ final class RunningNode: Sendable {
     switch event {
     case .up(let peer, let address, let direction):
       logger.info("link with \(peer.short) at \(address) is up (\(direction.rawValue))")
-      driver.post(.linkUp(peer, address))
+      driver.post(.linkUp(peer, address, isOutbound: direction == .outbound))
       shell.learnSource(of: peer)
     case .down(let peer, let reason):
       logger.info("link with \(peer.short) is down: \(reason)")

@@ -9,6 +9,12 @@ enum PeerService: UInt8, Sendable {
   case blob = 1
   /// A part of a job's output stream: `LogRequest`, answered by `LogAnswer`.
   case log = 2
+  /// A part of the genesis: `GenesisRequest`, answered by `GenesisAnswer`.
+  case genesis = 3
+  /// Whether the asker can be dialled from outside: `DialBackRequest`, answered by `DialBackAnswer`.
+  case dialBack = 4
+  /// Have a node dial the asker, who can't dial it: `ConnectRequest`, answered by `ConnectAnswer`.
+  case connect = 5
 }
 
 /// Why a question to a peer has no answer.

@@ -4,11 +4,11 @@ import Synchronization
 import Wire
 
 /// Remembers what was verified, so that it is verified once and not again when it comes back: a transaction in a block,
-/// a proposal or a repair; a vote in the certificate that every validator forwards. Only successes are kept: a failure
+/// a proposal or a repair; a record, an accusation or a farewell as a rumour of most members; a vote in the certificate that every validator forwards. Only successes are kept: a failure
 /// costs its sender the full price each time.
 final class VerificationCache: Sendable {
-  /// The most transactions remembered, by their ids; the latest half of them for certain.
-  static let transactionCapacity = 131_072
+  /// The most messages remembered, by their ids; the latest half of them for certain.
+  static let messageCapacity = 131_072
   /// The most signatures remembered; the latest half of them for certain.
   static let signatureCapacity = 32_768
   /// Votes sign short statements. What is longer is an envelope, and those that come again are known by their ids.
@@ -38,14 +38,14 @@ final class VerificationCache: Sendable {
     }
   }
 
-  private let transactions = Mutex(Memory(capacity: transactionCapacity))
+  private let messages = Mutex(Memory(capacity: messageCapacity))
   private let signatures = Mutex(Memory(capacity: signatureCapacity))
 
-  /// The transactions that were verified.
+  /// The messages that were verified.
   var known: VerifiedMessages {
     VerifiedMessages(
-      contains: { [self] id in transactions.withLock { $0.contains(id) } },
-      insert: { [self] id in transactions.withLock { $0.insert(id) } })
+      contains: { [self] id in messages.withLock { $0.contains(id) } },
+      insert: { [self] id in messages.withLock { $0.insert(id) } })
   }
 
   /// True when the signature is the signer's over the bytes.

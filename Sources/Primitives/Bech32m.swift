@@ -1,9 +1,10 @@
 /// Bech32m text of bytes (BIP-173 with the checksum constant of BIP-350). Decoding is strict: lower case
-/// only, zero padding only, no length beyond 90 characters.
+/// only, zero padding only, and by default no length beyond 90 characters.
 public enum Bech32m {
   private static let alphabet = Array("qpzry9x8gf2tvdw0s3jn54khce6mua7l".utf8)
   private static let checksumConstant: UInt32 = 0x2bc8_30a3
-  private static let maximumLength = 90
+  /// The longest text for which BIP-173 says how many wrong characters are found for certain: four.
+  public static let maximumLength = 90
 
   /// The text of `bytes` under a lower-case `prefix`.
   public static func encode(_ bytes: [UInt8], prefix: String) -> String {
@@ -15,8 +16,11 @@ public enum Bech32m {
     return prefix + "1" + String(decoding: text, as: UTF8.self)
   }
 
-  /// The bytes of `text`; nil unless prefix, alphabet, padding and checksum are right.
-  public static func decode(_ text: some StringProtocol, prefix: String) -> [UInt8]? {
+  /// The bytes of `text`; nil unless prefix, alphabet, padding and checksum are right and it has at most `maximumLength`
+  /// characters. In texts above 90 the checksum is a checksum of 30 bits and no more.
+  public static func decode(
+    _ text: some StringProtocol, prefix: String, maximumLength: Int = Bech32m.maximumLength
+  ) -> [UInt8]? {
     let characters = Array(text.utf8)
     let head = Array(prefix.utf8) + [0x31]
     guard characters.count <= maximumLength, characters.count >= head.count + 6, characters.starts(with: head) else {

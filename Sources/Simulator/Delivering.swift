@@ -51,7 +51,7 @@ extension Simulation {
         }
       case .dial(let address, let peer):
         if let target = places[address], nodes[target].id == peer { dial(number, target) }
-      case .close(let peer, _):
+      case .close(let peer, _, _):
         for target in instances[peer] ?? [] { linkLost(number, target) }
       case .persist(let sequence, let record): persist(sequence, record, at: number)
       case .committed(let blocks, let finalization, _): committed(blocks, finalization, by: number)
@@ -75,7 +75,7 @@ extension Simulation {
         guard let (blocks, finalization) = nodes[number].disk.chain(from: height) else { continue }
         transmit(Carried(.consensus(.chain(blocks, finalization: finalization))), from: number, to: peer)
       case .startLease(let order): startJob(order, on: number)
-      case .stopLease, .forgetLease, .submitted, .memberChanged: break
+      case .stopLease, .forgetLease, .submitted, .memberChanged, .network, .pinged, .met: break
       case .halt(let reason):
         transcript.note(now, "n\(number + 1) halts: \(reason)")
         if isHonest(number) { checker.report(7, at: now, "n\(number + 1) halted: \(reason)") }
@@ -257,8 +257,8 @@ extension Simulation {
     transcript.mix(now, 6, first, UInt64(second))
     transcript.note(now, "n\(first + 1) and n\(second + 1) are linked")
     // A twin's link beside its other's is nothing new to the core.
-    if !wasLinked[0] { step(first, .linkUp(nodes[second].id, nodes[second].address)) }
-    if !wasLinked[1] { step(second, .linkUp(nodes[first].id, nodes[first].address)) }
+    if !wasLinked[0] { step(first, .linkUp(nodes[second].id, nodes[second].address, isOutbound: true)) }
+    if !wasLinked[1] { step(second, .linkUp(nodes[first].id, nodes[first].address, isOutbound: false)) }
   }
 
   /// A link ends; each side hears of it within half a second.

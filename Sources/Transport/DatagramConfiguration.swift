@@ -4,8 +4,8 @@ package struct DatagramConfiguration: Sendable {
   package static let maximumByteCount = 1_200
   /// Bytes of the tag that opens each datagram.
   package static let tagByteCount = 16
-  /// Bytes in the longest payload.
-  package static let maximumPayloadByteCount = maximumByteCount - tagByteCount
+  /// Bytes in the longest payload: there is room for a type byte and two tags, mac1 and mac2.
+  package static let maximumPayloadByteCount = maximumByteCount - 1 - 2 * tagByteCount
 
   /// Datagrams a second from one known source.
   package var knownPerSecond = 500

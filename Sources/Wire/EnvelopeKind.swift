@@ -6,6 +6,8 @@ public enum EnvelopeKind: UInt8, CaseIterable, Sendable {
   case accusation = 2
   /// A node's polite farewell; its sequence is an incarnation above every earlier record's.
   case leave = 3
+  /// Nodes to begin with, vouched for by a validator (`NodeList`). For DNS only: nobody relays it.
+  case nodeList = 4
   /// Are you there? (`Ping`)
   case ping = 16
   /// Yes (`Ack`).
@@ -23,6 +25,7 @@ public enum EnvelopeKind: UInt8, CaseIterable, Sendable {
     case .nodeRecord: "node-record"
     case .accusation: "accusation"
     case .leave: "leave"
+    case .nodeList: "node-list"
     case .ping: "ping"
     case .ack: "ack"
     case .nack: "nack"
@@ -37,6 +40,7 @@ public enum EnvelopeKind: UInt8, CaseIterable, Sendable {
     case .nodeRecord: 512
     case .accusation: 64
     case .leave: 0
+    case .nodeList: NodeList.maximumBytes
     case .ping, .ack, .nack, .pingRequest: 1_100
     case .transaction: 4_096
     }

@@ -1,84 +1,5 @@
 import Primitives
 
-/// What a node does for the network, as bits.
-public struct Roles: OptionSet, Hashable, Sendable {
-  /// The bits.
-  public let rawValue: UInt8
-
-  /// Roles from bits.
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
-
-  /// Votes in consensus.
-  public static let validator = Roles(rawValue: 1)
-  /// Offers to run jobs.
-  public static let provider = Roles(rawValue: 2)
-  /// All bits that have a meaning.
-  public static let all: Roles = [.validator, .provider]
-
-  /// The names of the roles, in the order of their bits.
-  public var names: [String] {
-    (contains(.validator) ? ["validator"] : []) + (contains(.provider) ? ["provider"] : [])
-  }
-}
-
-/// A node's own signed record. The envelope's sequence is the SWIM incarnation: nobody else can make one, so
-/// nobody can resurrect, move or impersonate a node.
-public struct NodeRecord: Hashable, Sendable, WireCodable {
-  /// The most addresses a record names.
-  public static let maximumAddresses = 4
-  /// The longest name, in bytes.
-  public static let maximumNameBytes = 63
-  /// The longest agent version, in bytes.
-  public static let maximumAgentBytes = 31
-
-  /// A name for people; grants nothing.
-  public var name: String
-  /// Where the node can be reached, best first.
-  public var addresses: [PeerAddress]
-  /// What it does.
-  public var roles: Roles
-  /// The hash of its hardware report.
-  public var capabilities: Digest
-  /// The software and its version.
-  public var agent: String
-  /// Seconds since 1970 after which the record means nothing.
-  public var expiresUnixSeconds: UInt64
-
-  /// A record.
-  public init(
-    name: String, addresses: [PeerAddress], roles: Roles, capabilities: Digest, agent: String,
-    expiresUnixSeconds: UInt64
-  ) {
-    self.name = name
-    self.addresses = addresses
-    self.roles = roles
-    self.capabilities = capabilities
-    self.agent = agent
-    self.expiresUnixSeconds = expiresUnixSeconds
-  }
-
-  /// Appends the canonical bytes.
-  public func encode(into writer: inout WireWriter) {
-    writer.string(name)
-    writer.array(addresses)
-    writer.uint8(roles.rawValue)
-    writer.digest(capabilities)
-    writer.string(agent)
-    writer.uint64(expiresUnixSeconds)
-  }
-
-  /// Reads the canonical bytes; throws for all others.
-  public init(from reader: inout WireReader) throws(WireError) {
-    name = try reader.string(limit: NodeRecord.maximumNameBytes, what: "node name")
-    addresses = try reader.array(limit: NodeRecord.maximumAddresses, what: "node addresses")
-    roles = Roles(rawValue: try reader.uint8())
-    guard Roles.all.isSuperset(of: roles) else { throw .badValue(what: "roles") }
-    capabilities = try reader.digest()
-    agent = try reader.string(limit: NodeRecord.maximumAgentBytes, what: "agent version")
-    expiresUnixSeconds = try reader.uint64()
-  }
-}
-
 /// "This node, in this incarnation, does not answer me": signed by the accuser.
 public struct Accusation: Hashable, Sendable, WireCodable {
   /// Who does not answer.
@@ -106,6 +27,9 @@ public struct Accusation: Hashable, Sendable, WireCodable {
 }
 
 /// Bounds of the rumours (records, accusations, farewells) that ride on probe traffic.
+///
+/// A ping or ack with the most of them has at most 114 (envelope) + 2 + 32 + 9 (number) + 8 + 19 + 1 + 960 = 1,145 bytes, and
+/// a datagram has room for 1,167 besides its own header.
 public enum Rumours {
   /// The most rumours in one datagram.
   public static let maximumCount = 8
@@ -131,14 +55,18 @@ public struct Ping: Hashable, Sendable, WireCodable {
   public var number: UInt64
   /// The height of the sender's last finalized block.
   public var height: UInt64
+  /// The address that the probe is sent to: how a node learns an address of its own. It makes a probe without rumours as
+  /// long as its answer.
+  public var observed: PeerAddress
   /// Records, accusations and farewells that ride along.
   public var rumours: [Envelope]
 
   /// A probe.
-  public init(receiver: NodeID, number: UInt64, height: UInt64, rumours: [Envelope]) {
+  public init(receiver: NodeID, number: UInt64, height: UInt64, observed: PeerAddress, rumours: [Envelope]) {
     self.receiver = receiver
     self.number = number
     self.height = height
+    self.observed = observed
     self.rumours = rumours
   }
 
@@ -146,7 +74,8 @@ public struct Ping: Hashable, Sendable, WireCodable {
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
-    writer.varint(height)
+    writer.uint64(height)
+    writer.value(observed)
     Rumours.encode(rumours, into: &writer)
   }
 
@@ -154,7 +83,8 @@ public struct Ping: Hashable, Sendable, WireCodable {
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()
-    height = try reader.varint()
+    height = try reader.uint64()
+    observed = try reader.value()
     rumours = try Rumours.decode(from: &reader)
   }
 }
@@ -185,7 +115,7 @@ public struct Ack: Hashable, Sendable, WireCodable {
   public func encode(into writer: inout WireWriter) {
     writer.nodeID(receiver)
     writer.varint(number)
-    writer.varint(height)
+    writer.uint64(height)
     writer.value(observed)
     Rumours.encode(rumours, into: &writer)
   }
@@ -194,7 +124,7 @@ public struct Ack: Hashable, Sendable, WireCodable {
   public init(from reader: inout WireReader) throws(WireError) {
     receiver = try reader.nodeID()
     number = try reader.varint()
-    height = try reader.varint()
+    height = try reader.uint64()
     observed = try reader.value()
     rumours = try Rumours.decode(from: &reader)
   }

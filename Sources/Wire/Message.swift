@@ -5,6 +5,7 @@ public enum MessageBody: Hashable, Sendable {
   case nodeRecord(NodeRecord)
   case accusation(Accusation)
   case leave
+  case nodeList(NodeList)
   case ping(Ping)
   case ack(Ack)
   case nack(Nack)
@@ -17,6 +18,7 @@ public enum MessageBody: Hashable, Sendable {
     case .nodeRecord: .nodeRecord
     case .accusation: .accusation
     case .leave: .leave
+    case .nodeList: .nodeList
     case .ping: .ping
     case .ack: .ack
     case .nack: .nack
@@ -31,6 +33,7 @@ public enum MessageBody: Hashable, Sendable {
     case .nodeRecord(let body): body.encoded
     case .accusation(let body): body.encoded
     case .leave: []
+    case .nodeList(let body): body.encoded
     case .ping(let body): body.encoded
     case .ack(let body): body.encoded
     case .nack(let body): body.encoded
@@ -47,6 +50,7 @@ public enum MessageBody: Hashable, Sendable {
     case .leave:
       guard payload.isEmpty else { throw .trailingBytes }
       self = .leave
+    case .nodeList: self = .nodeList(try NodeList(decoding: payload))
     case .ping: self = .ping(try Ping(decoding: payload))
     case .ack: self = .ack(try Ack(decoding: payload))
     case .nack: self = .nack(try Nack(decoding: payload))

@@ -38,7 +38,7 @@ public enum VerificationError: Error, Equatable, Sendable {
   }
 }
 
-/// Remembers transactions of this network whose signatures fit, by their ids: an id is the hash of every byte of the
+/// Remembers messages of this network whose signatures fit, by their ids: an id is the hash of every byte of the
 /// envelope, the signature included, so that what is known by it need not be checked again. Closures, so that a shell may
 /// share one bounded memory between threads.
 public struct VerifiedMessages: Sendable {
@@ -97,14 +97,12 @@ public struct Verifier: Sendable {
   /// Checks the network and signature of a decoded message.
   public func verify(_ message: Message) throws(VerificationError) -> Verified<Message> {
     guard message.envelope.network == tag else { throw .wrongNetwork }
-    // Only transactions come again: by gossip from several peers, in a proposal, in blocks that were asked for.
-    guard case .transaction(let transaction) = message.body else {
-      guard check(message.envelope.signature, message.envelope.statement, message.author) else { throw .badSignature }
-      return Verified(message)
-    }
+    let known = message.body.comesAgain ? known : nil
     if let known, known.contains(message.id) { return Verified(message) }
     guard check(message.envelope.signature, message.envelope.statement, message.author) else { throw .badSignature }
-    try verifyInner(transaction.action, author: message.author)
+    if case .transaction(let transaction) = message.body {
+      try verifyInner(transaction.action, author: message.author)
+    }
     known?.insert(message.id)
     return Verified(message)
   }
@@ -194,6 +192,17 @@ public struct Verifier: Sendable {
 
   private func verify(_ block: Block) throws(VerificationError) {
     for transaction in block.transactions { _ = try verify(transaction) }
+  }
+}
+
+extension MessageBody {
+  /// True for what comes again: a transaction by gossip from several peers, in a proposal, in blocks that were asked for;
+  /// a record, an accusation or a farewell as a rumour from most members and in each exchange. Probes come once.
+  fileprivate var comesAgain: Bool {
+    switch self {
+    case .transaction, .nodeRecord, .accusation, .leave: true
+    case .nodeList, .ping, .ack, .nack, .pingRequest: false
+    }
   }
 }
 

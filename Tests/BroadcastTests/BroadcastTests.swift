@@ -90,7 +90,7 @@ import Wire
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 9)
     let peers = (0..<3).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
-    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
     effects = []
     machine.step(.received((0..<100).map { StandIn.message($0) }, from: peers[0]), now: .zero, into: &effects)
     let sizes = effects.compactMap { if case .send(.publish(let list), let to) = $0 { (list.count, to) } else { nil } }
@@ -102,7 +102,7 @@ import Wire
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 10)
     let peer = StandIn.identity(0).id
     var effects: [BroadcastEffect] = []
-    machine.step(.linkUp(peer), now: .zero, into: &effects)
+    machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects)
     for _ in 0..<4 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
     #expect(effects.isEmpty && machine.peers[0].score == -80)
     machine.step(.invalid(from: peer), now: .zero, into: &effects)
@@ -111,10 +111,10 @@ import Wire
     machine.step(.received([StandIn.message(1)], from: peer), now: .zero, into: &effects)
     #expect(effects.count == 1)
     machine.step(.linkDown(peer), now: .zero, into: &effects)
-    machine.step(.linkUp(peer), now: Instant.zero + .milliseconds(900), into: &effects)
+    machine.step(.linkUp(peer, isOutbound: true), now: Instant.zero + .milliseconds(900), into: &effects)
     #expect(machine.peers[0].score < -60 && machine.peers[0].score > -100)
     machine.step(.linkDown(peer), now: Instant.zero + .milliseconds(900), into: &effects)
-    machine.step(.linkUp(peer), now: Instant.zero + .seconds(60), into: &effects)
+    machine.step(.linkUp(peer, isOutbound: true), now: Instant.zero + .seconds(60), into: &effects)
     #expect(machine.peers[0].score == 0)
   }
 
@@ -144,7 +144,7 @@ import Wire
     var machine = BroadcastMachine(settings: settings, seed: 12)
     let peers = (0..<3).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
-    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
     for number in 0..<1_000 as Range<UInt64> {
       machine.step(.received([StandIn.message(number)], from: peers[0]), now: .zero, into: &effects)
     }
@@ -196,7 +196,7 @@ import Wire
   @Test func whatHasJustGoneOutIsNotAnnouncedYet() {
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 15)
     var effects: [BroadcastEffect] = []
-    machine.step(.linkUp(StandIn.identity(0).id), now: .zero, into: &effects)
+    machine.step(.linkUp(StandIn.identity(0).id, isOutbound: true), now: .zero, into: &effects)
     func announced(at milliseconds: Int64) -> Int {
       effects = []
       machine.step(.tick, now: Instant.zero + .milliseconds(milliseconds), into: &effects)
@@ -212,7 +212,7 @@ import Wire
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 16)
     let peer = StandIn.identity(0).id
     var effects: [BroadcastEffect] = []
-    machine.step(.linkUp(peer), now: .zero, into: &effects)
+    machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects)
     for _ in 0..<5 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
     #expect(machine.peers[0].score == -100 && !machine.peers[0].isEager)
     var now = Instant.zero
@@ -230,7 +230,7 @@ import Wire
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 13)
     let peers = (0..<2).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
-    machine.step(.linkUp(peers[0]), now: .zero, into: &effects)
+    machine.step(.linkUp(peers[0], isOutbound: true), now: .zero, into: &effects)
     machine.step(.requested([.zero], from: peers[0]), now: .zero, into: &effects)
     machine.step(.announced([.zero], from: peers[1]), now: .zero, into: &effects)
     machine.step(.received([StandIn.message(1)], from: peers[1]), now: .zero, into: &effects)

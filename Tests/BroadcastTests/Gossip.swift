@@ -66,8 +66,8 @@ struct Gossip {
   mutating func link(_ one: Int, _ other: Int) {
     guard one != other, links[one].insert(other) else { return }
     links[other].insert(one)
-    step(one, .linkUp(ids[other]))
-    step(other, .linkUp(ids[one]))
+    step(one, .linkUp(ids[other], isOutbound: true))
+    step(other, .linkUp(ids[one], isOutbound: false))
   }
 
   mutating func step(_ number: Int, _ input: BroadcastInput) {
@@ -111,6 +111,8 @@ struct Gossip {
         step(target, .received(list.compactMap { try? StandIn.verifier.verify($0) }, from: ids[from]))
       case .gossip(.announce(let list), let from, let target): step(target, .announced(list, from: ids[from]))
       case .gossip(.request(let list), let from, let target): step(target, .requested(list, from: ids[from]))
+      // No machine says these yet.
+      case .gossip(.graft, _, _), .gossip(.prune, _, _), .gossip(.unwanted, _, _): preconditionFailure("not heard yet")
       }
     }
     now = end

@@ -152,7 +152,7 @@ struct Cluster {
     for first in members.indices where members[first].isUp {
       for second in members.indices where first != second && members[second].isUp {
         guard starting.contains(first) || starting.contains(second) else { continue }
-        step(first, .linkUp(id(second), members[second].address))
+        step(first, .linkUp(id(second), members[second].address, isOutbound: first < second))
       }
     }
   }
@@ -209,8 +209,8 @@ struct Cluster {
         members[number].servedChunks += 1
         send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
       case .dial(_, let peer): members[number].dials.append((now, peer))
-      case .close(let peer, _): members[number].closed.append(peer)
-      case .memberChanged: break
+      case .close(let peer, _, _): members[number].closed.append(peer)
+      case .memberChanged, .network, .pinged, .met: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }

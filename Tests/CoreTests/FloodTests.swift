@@ -71,7 +71,7 @@ import Wire
       cluster.members[0].core.links.insert(peer)
       if cluster.members[0].core.links.count >= NodeCore.maximumLinks { break }
     }
-    cluster.step(0, .linkUp(try Cluster.key(60).id, cluster.members[0].address))
+    cluster.step(0, .linkUp(try Cluster.key(60).id, cluster.members[0].address, isOutbound: false))
     #expect(cluster.members[0].core.links.count == NodeCore.maximumLinks)
     #expect(cluster.members[0].core.counters["linksFull"] == 1)
   }
@@ -129,7 +129,7 @@ import Wire
       let expires = cluster.genesis.createdMilliseconds + 3_600_000
       for attacker in 1..<9 {
         let signer = try Self.unsigned(cluster.id(attacker), network: cluster.genesis.networkID)
-        cluster.step(0, .linkUp(signer.id, cluster.members[attacker].address))
+        cluster.step(0, .linkUp(signer.id, cluster.members[attacker].address, isOutbound: false))
         for start in stride(from: 1, through: 2_048, by: 64) {
           let batch = (start..<(start + 64)).map { Self.transfer(signer, UInt64($0), expires: expires) }
           cluster.step(0, .gossip(batch, from: cluster.id(attacker)))
@@ -154,7 +154,7 @@ import Wire
     cluster.start([0])
     let expires = cluster.genesis.createdMilliseconds + 3_600_000
     let signer = try Self.unsigned(cluster.id(1), network: cluster.genesis.networkID)
-    cluster.step(0, .linkUp(signer.id, cluster.members[1].address))
+    cluster.step(0, .linkUp(signer.id, cluster.members[1].address, isOutbound: false))
     let drain = signer.seal(
       .transaction(
         Transaction(
@@ -176,7 +176,7 @@ import Wire
     cluster.start([0])
     let expires = cluster.genesis.createdMilliseconds + 3_600_000
     let signer = try Self.unsigned(cluster.id(1), network: cluster.genesis.networkID)
-    cluster.step(0, .linkUp(signer.id, cluster.members[1].address))
+    cluster.step(0, .linkUp(signer.id, cluster.members[1].address, isOutbound: false))
     let all = (0..<1_000).map { Self.transfer(signer, UInt64($0), expires: expires) }
     let late = Array(all[64...])
     cluster.step(0, .gossip(late, from: signer.id))

@@ -45,7 +45,7 @@ import Wire
 
   private func ping(_ signer: Signer, rumours: [Envelope]) -> Verified<Message> {
     signer.seal(
-      .ping(Ping(receiver: peer, number: 1, height: 0, rumours: rumours)), sequence: 2)
+      .ping(Ping(receiver: peer, number: 1, height: 0, observed: source, rumours: rumours)), sequence: 2)
   }
 
   private func forged(_ envelope: Envelope) throws -> Envelope {
@@ -212,5 +212,49 @@ import Wire
     #expect(book[3] != nil && book[20] != nil)
     let all = (0...30 as ClosedRange<UInt64>).filter { book[$0] != nil }
     #expect(all.count <= ValidatorBook.capacity + 1)
+  }
+
+  @Test func whatTheMeshAndTheTablesSayReachesTheCore() throws {
+    let bucket = MemberDigest.Bucket(member: peer, sequence: 1, hasLeft: false)
+    let digest = try #require(MemberDigest(buckets: [MemberDigest.Bucket](repeating: bucket, count: 16)))
+    let request = try #require(MemberRequest(count: 16, buckets: [3, 15]))
+    let ids = [Digest(hashing: [1])]
+    let messages: [LinkMessage] = [
+      .gossip(.graft), .gossip(.prune(reason: .score, backoffSeconds: 60)), .gossip(.unwanted(ids)),
+      .memberDigest(digest), .memberRequest(request),
+    ]
+    for message in messages {
+      let received = inbound.frame(message.encoded, from: peer)
+      #expect(received.refused.isEmpty && received.inputs.count == 1 && received.service == nil)
+      let isRight =
+        switch (message, received.inputs.first) {
+        case (.gossip(.graft), .graft(peer)): true
+        case (.gossip(.prune), .prune(.score, 60, peer)): true
+        case (.gossip(.unwanted), .unwanted(ids, peer)): true
+        case (.memberDigest, .digest(digest, peer)): true
+        case (.memberRequest, .memberRequest(request, peer)): true
+        default: false
+        }
+      #expect(isRight, "\(message)")
+    }
+    var cluster = try Cluster(1)
+    let before = cluster.members[0].core.counters["inputNotHandled"]
+    for message in messages {
+      for input in inbound.frame(message.encoded, from: peer).inputs { cluster.step(0, input) }
+    }
+    #expect(cluster.members[0].core.counters["inputNotHandled"] == before + UInt64(messages.count))
+  }
+
+  @Test func aBeaconIsARecordAndNothingElse() throws {
+    let own = record(validator).value.envelope
+    #expect(try inbound.beacon(own.encoded).value.envelope == own)
+    #expect(throws: VerificationError.badSignature) { try inbound.beacon(forged(own).encoded) }
+    #expect(throws: VerificationError.malformed(.truncated)) { try inbound.beacon(Array(own.encoded.dropLast())) }
+    let others = [transfer(validator), ping(validator, rumours: []), validator.seal(.leave, sequence: 3)]
+    for other in others {
+      #expect(throws: VerificationError.malformed(.badValue(what: "beacon kind"))) {
+        try inbound.beacon(other.value.envelope.encoded)
+      }
+    }
   }
 }

@@ -29,7 +29,7 @@ import Testing
     var cluster = try Cluster(5, validators: 4)
     cluster.start([0, 1, 2])
     let (validator, stranger) = (cluster.id(1), cluster.id(4))
-    cluster.step(0, .linkUp(stranger, cluster.members[4].address))
+    cluster.step(0, .linkUp(stranger, cluster.members[4].address, isOutbound: false))
     for peer in [validator, stranger] {
       for _ in 0..<5 { cluster.step(0, .invalidGossip(from: peer)) }
     }

@@ -79,7 +79,7 @@ import Wire
       switch generator.index(below: 8) {
       case 0: stage.say(.leave, by: &crowd[number])
       case 1: stage.feed(.tick)
-      case 2: stage.feed(.linkUp(crowd[number].id, address(number + 1)))
+      case 2: stage.feed(.linkUp(crowd[number].id, address(number + 1), isOutbound: false))
       case 3: stage.feed(.linkDown(crowd[number].id))
       case 4:
         guard let target = known.first(where: { _ in generator.chance(partsPerMillion: 300_000) }) else { break }

@@ -44,7 +44,10 @@ private struct Bench {
     let filler = rumours.isEmpty ? [machine.ownRecord] : rumours
     return datagram(
       number,
-      .ping(Ping(receiver: identity.id, number: 1 << 60, height: 5, rumours: filler.map(\.value.envelope))),
+      .ping(
+        Ping(
+          receiver: identity.id, number: 1 << 60, height: 5, observed: address(0), rumours: filler.map(\.value.envelope)
+        )),
       rumours: rumours)
   }
 
@@ -62,7 +65,9 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
     let ping = bench.seal(
       1,
       .ping(
-        Ping(receiver: bench.identity.id, number: 1 << 60, height: 9, rumours: [bench.machine.ownRecord.value.envelope])
+        Ping(
+          receiver: bench.identity.id, number: 1 << 60, height: 9, observed: address(0),
+          rumours: [bench.machine.ownRecord.value.envelope])
       ))
     let source = PeerAddress(text: "127.0.0.77:999")!
     let answers = sent(bench.feed(.datagram(ping, rumours: [], from: source)))
@@ -74,11 +79,40 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
     #expect(bench.machine.member(bench.others[0].id)?.address == address(1))
   }
 
+  @Test func aPingWithoutWordsIsAnsweredByAsMuchAndNoMore() {
+    var bench = Bench(1)
+    // What it learns of this node's height does not make the answer longer.
+    _ = bench.feed(.height(.max))
+    let ping = Ping(receiver: bench.identity.id, number: 1, height: 0, observed: address(0), rumours: [])
+    let sealed = bench.seal(1, .ping(ping))
+    let answers = sent(bench.feed(.datagram(sealed, rumours: [], from: address(1))))
+    #expect(answers.map(\.message.envelope.encoded.count) == [sealed.value.envelope.encoded.count])
+    guard case .ack(let ack)? = answers.first?.message.body else { return #expect(Bool(false)) }
+    #expect(ack.height == .max && ack.observed == address(1) && ack.rumours.isEmpty)
+  }
+
   @Test func aPingShorterThanItsAnswerIsNotAnswered() {
     var bench = Bench(1)
-    let effects = bench.datagram(1, .ping(Ping(receiver: bench.identity.id, number: 1, height: 0, rumours: [])))
-    #expect(sent(effects).isEmpty)
+    let short = Ping(receiver: bench.identity.id, number: 1, height: 0, observed: address(0), rumours: [])
+    let sealed = bench.seal(1, .ping(short))
+    // It says that it was sent to an IPv4 address, and came from an IPv6 one, which the answer would name.
+    let source = PeerAddress(text: "[2001:db8::1]:7447")!
+    #expect(sent(bench.feed(.datagram(sealed, rumours: [], from: source))).isEmpty)
     #expect(bench.counted("ackTooLong") == 1)
+  }
+
+  @Test func aPingNamesTheAddressItIsSentTo() {
+    var bench = Bench(3)
+    var seen = 0
+    for _ in 0..<20 {
+      bench.now = bench.machine.nextWake!
+      for (message, to) in sent(bench.feed(.tick)) {
+        guard case .ping(let ping) = message.body else { continue }
+        #expect(ping.observed == to)
+        seen += 1
+      }
+    }
+    #expect(seen > 0)
   }
 
   @Test func replaysOtherReceiversAndStrangersAreRefused() {
@@ -86,12 +120,14 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
     let ping = bench.seal(
       1,
       .ping(
-        Ping(receiver: bench.identity.id, number: 1 << 60, height: 0, rumours: [bench.machine.ownRecord.value.envelope])
+        Ping(
+          receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0),
+          rumours: [bench.machine.ownRecord.value.envelope])
       ))
     #expect(sent(bench.feed(.datagram(ping, rumours: [], from: address(1)))).count == 1)
     #expect(bench.feed(.datagram(ping, rumours: [], from: address(9))).isEmpty)
     #expect(bench.counted("replayed") == 1)
-    let misdirected = Ping(receiver: bench.others[1].id, number: 1, height: 0, rumours: [])
+    let misdirected = Ping(receiver: bench.others[1].id, number: 1, height: 0, observed: address(0), rumours: [])
     #expect(bench.datagram(1, .ping(misdirected)).isEmpty)
     #expect(bench.counted("wrongReceiver") == 1)
     bench.others.append(StandIn.identity(40))
@@ -153,7 +189,9 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
     }
     let word = accusation(&bench)
     let filler = bench.machine.ownRecord.value.envelope
-    let ping = Ping(receiver: bench.identity.id, number: 1 << 60, height: 0, rumours: [word.value.envelope, filler])
+    let ping = Ping(
+      receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0),
+      rumours: [word.value.envelope, filler])
     let answers = sent(bench.datagram(1, .ping(ping), rumours: [word]))
     let second = bench.machine.ownRecord.value.sequence
     #expect(second > first)
@@ -188,7 +226,9 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
     let ping = bench.seal(
       2,
       .ping(
-        Ping(receiver: bench.identity.id, number: 1 << 60, height: 0, rumours: [bench.machine.ownRecord.value.envelope])
+        Ping(
+          receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0),
+          rumours: [bench.machine.ownRecord.value.envelope])
       ))
     #expect(sent(bench.feed(.datagram(ping, rumours: [], from: bad[0]))).isEmpty)
   }
@@ -260,7 +300,7 @@ private func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: Peer
       effects.compactMap { if case .exchange(let table, _) = $0 { table } else { nil } }
     }
     let peer = bench.others[0].id
-    #expect(exchanges(bench.feed(.linkUp(peer, address(1)))).map(\.count) == [4])
+    #expect(exchanges(bench.feed(.linkUp(peer, address(1), isOutbound: true))).map(\.count) == [4])
     let table = (1...3).map { number in bench.seal(number, .nodeRecord(record(number))) }
     #expect(exchanges(bench.feed(.members(table, from: peer))).isEmpty)
     bench.now = bench.now + .seconds(16)

@@ -163,8 +163,8 @@ struct VirtualNetwork {
     }
     hosts[one].links.insert(other)
     hosts[other].links.insert(one)
-    step(one, .linkUp(id(other), address(other)))
-    step(other, .linkUp(id(one), address(one)))
+    step(one, .linkUp(id(other), address(other), isOutbound: true))
+    step(other, .linkUp(id(one), address(one), isOutbound: false))
   }
 
   mutating func unlink(_ one: Int, _ other: Int) {

@@ -84,7 +84,7 @@ import Wire
     let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))
     let signer = Signer(id: key.id, networkID: network) { key.sign($0) }
     let ping = signer.seal(
-      .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, rumours: [])), sequence: 1)
+      .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: good, rumours: [])), sequence: 1)
     var forged = ping.value.envelope.encoded
     // Within the signature, which is at the end.
     forged[forged.count - 40] ^= 1

@@ -221,6 +221,22 @@ class Array:
         return values
 
 
+class Optional:
+    def __init__(self, element):
+        self.element = element
+
+    def read(self, reader):
+        return self.element.read(reader) if Bool().read(reader) else None
+
+    def write(self, out, value):
+        Bool().write(out, value is not None)
+        if value is not None:
+            self.element.write(out, value)
+
+    def random(self, rng):
+        return self.element.random(rng) if rng.random() < 0.5 else None
+
+
 class Struct:
     def __init__(self, *fields, check=lambda value: True, shape=lambda value: value):
         self.fields, self.check, self.shape = fields, check, shape
@@ -401,22 +417,34 @@ def regroup(values, start, end, pad):
     return [int(bits[i : i + end], 2) for i in range(0, len(bits), end)]
 
 
-def id_text(data):
-    head = [ord(c) >> 5 for c in "ln"] + [0] + [ord(c) & 31 for c in "ln"]
+def bech32_text(data, prefix):
+    head = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
     values = regroup(data, 8, 5, True)
     check = bech32_checksum(head + values + [0] * 6) ^ 0x2BC830A3
-    return "ln1" + "".join(BECH32[v] for v in values + [check >> 5 * (5 - i) & 31 for i in range(6)])
+    return prefix + "1" + "".join(BECH32[v] for v in values + [check >> 5 * (5 - i) & 31 for i in range(6)])
 
 
-def id_bytes(text):
-    if not text.startswith("ln1") or len(text) > 90 or len(text) < 9 or any(c not in BECH32 for c in text[3:]):
+def bech32_bytes(text, prefix, longest=90):
+    start = len(prefix) + 1
+    if not text.startswith(prefix + "1") or not start + 6 <= len(text) <= longest:
         return None
-    head = [ord(c) >> 5 for c in "ln"] + [0] + [ord(c) & 31 for c in "ln"]
-    values = [BECH32.index(c) for c in text[3:]]
+    if any(c not in BECH32 for c in text[start:]):
+        return None
+    head = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
+    values = [BECH32.index(c) for c in text[start:]]
     if bech32_checksum(head + values) != 0x2BC830A3:
         return None
     data = regroup(values[:-6], 5, 8, False)
-    return bytes(data) if data is not None and len(data) == 32 else None
+    return None if data is None else bytes(data)
+
+
+def id_text(data):
+    return bech32_text(data, "ln")
+
+
+def id_bytes(text):
+    data = bech32_bytes(text, "ln")
+    return data if data is not None and len(data) == 32 else None
 
 
 # Genesis
@@ -465,6 +493,7 @@ KINDS = {
     "nodeRecord": (1, "node-record", 512),
     "accusation": (2, "accusation", 64),
     "leave": (3, "leave", 0),
+    "nodeList": (4, "node-list", 1024),
     "ping": (16, "ping", 1100),
     "ack": (17, "ack", 1100),
     "nack": (18, "nack", 1100),
@@ -574,13 +603,15 @@ NODE_RECORD = Struct(
     ("roles", U8),
     ("capabilities", DIGEST),
     ("agent", Text(31)),
+    ("via", Array(3, ID, bytes.fromhex)),
     ("expiresUnixSeconds", U64),
     check=lambda value: value["roles"] <= 3,
     shape=lambda value: {**value, "roles": value["roles"] & 3},
 )
 ACCUSATION = Struct(("accused", ID), ("incarnation", U64))
-PING = Struct(("receiver", ID), ("number", VARINT), ("height", VARINT), ("rumours", RUMOURS))
-ACK = Struct(("receiver", ID), ("number", VARINT), ("height", VARINT), ("observed", ADDRESS), ("rumours", RUMOURS))
+NODE_HINT = Struct(("id", ID), ("addresses", Array(4, ADDRESS)))
+NODE_LIST = Struct(("expiresUnixSeconds", U64), ("nodes", Array(16, NODE_HINT, by_field("id"))))
+PING = ACK = Struct(("receiver", ID), ("number", VARINT), ("height", U64), ("observed", ADDRESS), ("rumours", RUMOURS))
 NACK = Struct(("receiver", ID), ("number", VARINT))
 PING_REQUEST = Struct(("receiver", ID), ("number", VARINT), ("target", ID))
 
@@ -765,6 +796,7 @@ BODIES = {
     "nodeRecord": NODE_RECORD,
     "accusation": ACCUSATION,
     "leave": EMPTY,
+    "nodeList": NODE_LIST,
     "ping": PING,
     "ack": ACK,
     "nack": NACK,
@@ -1001,14 +1033,97 @@ GOSSIP = Choice(
     (1, "publish", value_of(Array(64, ENVELOPE))),
     (2, "announce", value_of(Array(512, DIGEST))),
     (3, "request", value_of(Array(512, DIGEST))),
+    (4, "graft", []),
+    (5, "prune", [("reason", Names(full=1, score=2, leaving=3, graftTooSoon=4)), ("backoffSeconds", Varint(0, 3600))]),
+    (6, "unwanted", value_of(Array(512, DIGEST))),
 )
+BUCKET_COUNTS = (16, 32, 64, 128, 256)
+
+
+class MemberDigest:
+    def read(self, reader):
+        count = U16.read(reader)
+        if count not in BUCKET_COUNTS:
+            raise Refused("bucket count")
+        return {"buckets": [Raw(16).read(reader) for _ in range(count)]}
+
+    def write(self, out, value):
+        U16.write(out, len(value["buckets"]))
+        for bucket in value["buckets"]:
+            Raw(16).write(out, bucket)
+
+    def random(self, rng):
+        return {"buckets": [bucket_of_one(rng) if rng.random() < 0.5 else "00" * 16 for _ in range(rng.choice(BUCKET_COUNTS))]}
+
+
+def bucket_of_one(rng):
+    """What one member adds to its bucket."""
+    hashed = domain("digest") + rng.randbytes(32) + rng.randbytes(8) + bytes([rng.randint(0, 1)])
+    return blake(hashed)[:16].hex()
+
+
+def request_fits(value):
+    numbers = bytes.fromhex(value["buckets"])
+    return (
+        value["bucketCount"] in BUCKET_COUNTS
+        and all(left < right for left, right in zip(numbers, numbers[1:]))
+        and all(number < value["bucketCount"] for number in numbers)
+    )
+
+
+def shape_request(value):
+    rng = random.Random(json.dumps(value, sort_keys=True))
+    count = value["bucketCount"] = rng.choice(BUCKET_COUNTS)
+    value["buckets"] = bytes(sorted(rng.sample(range(count), rng.randint(0, count)))).hex()
+    return value
+
+
+MEMBER_DIGEST = MemberDigest()
+MEMBER_REQUEST = Struct(("bucketCount", U16), ("buckets", Bytes(256)), check=request_fits, shape=shape_request)
 SERVICE = Struct(("number", VARINT), ("isAnswer", BOOL), ("service", U8), ("body", Bytes(1048576)))
 LINK = Choice(
     (1, "consensus", value_of(CONSENSUS)),
     (2, "gossip", value_of(GOSSIP)),
     (3, "members", value_of(Array(1024, Envelope(RECORD_KINDS)))),
     (4, "service", value_of(SERVICE)),
+    (5, "memberDigest", value_of(MEMBER_DIGEST)),
+    (6, "memberRequest", value_of(MEMBER_REQUEST)),
 )
+
+# Invites
+
+
+class Invite(Struct):
+    LONGEST_TEXT = 295
+
+    def __init__(self):
+        super().__init__(
+            ("networkID", DIGEST), ("node", ID), ("addresses", Array(4, ADDRESS, least=1)), ("grant", Optional(DIGEST)))
+
+    def read(self, reader):
+        if reader.take(1) != b"\x01":
+            raise Refused("version")
+        return super().read(reader)
+
+    def write(self, out, value):
+        out.append(1)
+        super().write(out, value)
+
+
+INVITE = Invite()
+
+
+def invite_text(data):
+    return bech32_text(data, "lninvite")
+
+
+def invite_bytes(text):
+    """The bytes of an invite's text; None for what is refused."""
+    data = bech32_bytes(text, "lninvite", Invite.LONGEST_TEXT)
+    try:
+        return None if data is None else encode(INVITE, decode(INVITE, data))
+    except Refused:
+        return None
 
 # The bodies of services
 
@@ -1017,6 +1132,18 @@ BLOB_REQUEST = Struct(("root", DIGEST), ("firstChunk", U32), ("count", U16), che
                       shape=lambda value: {**value, "count": max(1, value["count"])})
 LOG_REQUEST = Struct(("lease", DIGEST), ("isError", BOOL), ("offset", VARINT))
 LOG_ANSWER = Struct(("bytes", Bytes(65536)), ("nextOffset", VARINT), ("isComplete", BOOL))
+GENESIS_REQUEST = Struct(("offset", Varint(0, 8388608)))
+GENESIS_ANSWER = Struct(
+    ("total", Varint(0, 8388608)),
+    ("bytes", Bytes(524288)),
+    check=lambda value: len(value["bytes"]) // 2 <= value["total"],
+    shape=lambda value: {**value, "total": max(value["total"], len(value["bytes"]) // 2)},
+)
+DIAL_BACK_REQUEST = Struct(("port", U16), check=lambda value: value["port"] > 0,
+                           shape=lambda value: {"port": max(1, value["port"])})
+DIAL_BACK_ANSWER = Struct(("isReached", BOOL), ("reason", Text(100)))
+CONNECT_REQUEST = Choice((1, "tell", value_of(ID)), (2, "dial", value_of(ID)))
+CONNECT_ANSWER = Names(dialling=1, notLinked=2, noAddress=3, tooMany=4)
 
 
 def chunk_shape(size, index):
@@ -1091,7 +1218,10 @@ TYPES = {
     "SnapshotEntry": SNAPSHOT_ENTRY, "MerkleSibling": MERKLE_SIBLING, "SnapshotChunk": SNAPSHOT_CHUNK,
     "ExitStatus": EXIT_STATUS, "Usage": USAGE, "BlockHeader": BLOCK_HEADER, "Block": BLOCK,
     "VoteSubject": VOTE_SUBJECT, "Vote": VOTE, "Certificate": CERTIFICATE, "LinkMessage": LINK,
-    "ConsensusMessage": CONSENSUS, "GossipMessage": GOSSIP, "ServiceMessage": SERVICE,
+    "ConsensusMessage": CONSENSUS, "GossipMessage": GOSSIP, "ServiceMessage": SERVICE, "NodeHint": NODE_HINT,
+    "NodeList": NODE_LIST, "MemberDigest": MEMBER_DIGEST, "MemberRequest": MEMBER_REQUEST, "Invite": INVITE,
+    "GenesisRequest": GENESIS_REQUEST, "GenesisAnswer": GENESIS_ANSWER, "DialBackRequest": DIAL_BACK_REQUEST,
+    "DialBackAnswer": DIAL_BACK_ANSWER, "ConnectRequest": CONNECT_REQUEST, "ConnectAnswer": CONNECT_ANSWER,
 }
 # Not in Sources/Wire, so only this file checks itself on them here; the targets that own them test their own.
 SERVICE_TYPES = {
@@ -1250,10 +1380,12 @@ def refuses(entry):
 
 def check_text(entry):
     text, data = entry["text"], None if entry["hex"] is None else bytes.fromhex(entry["hex"])
-    read = id_bytes(text) if entry["type"] == "NodeID" else address_bytes(text)
+    readers = {"NodeID": id_bytes, "Invite": invite_bytes, "PeerAddress": address_bytes}
+    writers = {"NodeID": id_text, "Invite": invite_text, "PeerAddress": lambda data: decode(ADDRESS, data)}
+    read = readers[entry["type"]](text)
     assert read == data, f"{text!r} reads as {read and read.hex()}"
     if data is not None:
-        written = id_text(data) if entry["type"] == "NodeID" else decode(ADDRESS, data)
+        written = writers[entry["type"]](data)
         assert written == entry.get("written", text), f"{text!r} is written as {written}"
 
 
@@ -1371,10 +1503,12 @@ def corpus(folder):
     """Seeds for the fuzzer (Fuzz/LinnetFuzz.swift): a folder for each of its decoders."""
     vectors = json.loads((ROOT / "docs/wire-vectors.json").read_text())
     names = ("Message", "Transaction", "LinkMessage", "Genesis", "JobSpecification", "Certificate", "Evidence", "VoteKey",
-             "EpochLink", "SnapshotChunk", "SnapshotEntry", "MerkleSibling")
-    seeds = {name: [] for name in (*names, "StoredBlock", "BlockWithoutRoot", "EpochLinkWithoutDigest", "PeerAddressText", "NodeIDText")}
+             "EpochLink", "SnapshotChunk", "SnapshotEntry", "MerkleSibling", "NodeRecord", "NodeList", "MemberDigest",
+             "MemberRequest", "Invite", "GenesisAnswer", "DialBackAnswer", "ConnectRequest")
+    seeds = {name: [] for name in (*names, "StoredBlock", "BlockWithoutRoot", "EpochLinkWithoutDigest", "PeerAddressText", "NodeIDText", "InviteText")}
     certificate = next(entry["hex"] for entry in vectors["accepted"] if entry["type"] == "Certificate")
-    inner = {"ConsensusMessage": b"\1", "GossipMessage": b"\2", "ServiceMessage": b"\4"}
+    inner = {"ConsensusMessage": b"\1", "GossipMessage": b"\2", "ServiceMessage": b"\4", "MemberDigest": b"\5",
+             "MemberRequest": b"\6"}
     for entry in vectors["accepted"] + vectors["refused"]:
         kind, data = entry["type"], bytes.fromhex(entry["hex"])
         if kind in names:

@@ -78,6 +78,90 @@ import Wire
     try check(TransactionAction.commitResults(leases.map { LeaseCommitment(lease: $0, commitment: .zero) }))
   }
 
+  @Test func listsOfNodesUpToTheirBoundsDecode() throws {
+    var sampler = try Sampler(seed: 25)
+    func check<Value: WireCodable & Equatable>(_ value: Value) throws {
+      #expect(try Value(decoding: value.encoded) == value)
+    }
+    let ids = (0..<17).map { _ in NodeID(sampler.digest().value) }
+    let four = (0..<4).map { _ in sampler.address(isIPv4: true) }
+    let six = (0..<4).map { _ in sampler.address(isIPv4: false) }
+    func hints(_ count: Int, _ addresses: [PeerAddress]) -> [NodeHint] {
+      ids.prefix(count).map { NodeHint(id: $0, addresses: addresses) }
+    }
+    for nodes in [hints(16, four), hints(9, six)] {
+      let list = try NodeList(expiresUnixSeconds: .max, nodes: nodes)
+      #expect(list.nodes == nodes.sorted { $0.id < $1.id })
+      let message = sampler.signer(0).seal(.nodeList(list), sequence: 1).value
+      #expect(try Message(Envelope(decoding: message.envelope.encoded)) == message)
+    }
+    #expect(throws: WireError.tooLong(what: "node list")) {
+      try NodeList(expiresUnixSeconds: 0, nodes: hints(10, six))
+    }
+    #expect(throws: WireError.tooLong(what: "listed nodes")) {
+      try NodeList(expiresUnixSeconds: 0, nodes: hints(17, []))
+    }
+    #expect(throws: WireError.notAscending(what: "listed nodes")) {
+      try NodeList(expiresUnixSeconds: 0, nodes: hints(1, four) + hints(1, six))
+    }
+    let all = [UInt8](UInt8.min...UInt8.max)
+    try check(LinkMessage.memberRequest(#require(MemberRequest(count: 256, buckets: all))))
+    let buckets = [MemberDigest.Bucket](repeating: .empty, count: 256)
+    try check(LinkMessage.memberDigest(#require(MemberDigest(buckets: buckets))))
+    try check(GossipMessage.unwanted((0..<GossipMessage.maximumIDs).map { _ in sampler.digest() }))
+    try check(GossipMessage.prune(reason: .full, backoffSeconds: GossipMessage.maximumBackoffSeconds))
+    try check(
+      GenesisAnswer(
+        total: GenesisAnswer.maximumTotalBytes, bytes: [UInt8](repeating: 1, count: GenesisAnswer.maximumPartBytes)))
+    try check(GenesisRequest(offset: GenesisAnswer.maximumTotalBytes))
+    try check(
+      DialBackAnswer(isReached: false, reason: String(repeating: "r", count: DialBackAnswer.maximumReasonBytes)))
+    let longest = NodeRecord(
+      name: String(repeating: "n", count: NodeRecord.maximumNameBytes), addresses: six, roles: .all,
+      capabilities: sampler.digest(), agent: String(repeating: "a", count: NodeRecord.maximumAgentBytes),
+      via: ids.prefix(NodeRecord.maximumVia).sorted(), expiresUnixSeconds: .max)
+    try check(longest)
+    #expect(longest.encoded.count == 311 && longest.encoded.count <= EnvelopeKind.nodeRecord.maximumPayloadBytes)
+  }
+
+  /// What a datagram holds besides its type, mac1 and mac2 (docs/wire-format.md).
+  static let datagramPayloadBytes = 1_200 - 33
+
+  @Test(arguments: [true, false]) func probesFitADatagramAndNoAnswerIsLongerThanItsQuestion(_ isIPv4: Bool) throws {
+    var sampler = try Sampler(seed: 26)
+    let (receiver, target) = (sampler.nodeID(), sampler.nodeID())
+    let address = sampler.address(isIPv4: isIPv4)
+    // As probes are numbered: nine bytes on the wire, whichever number.
+    let number: UInt64 = .max >> 2 | 1 << 60
+    func bytes(_ body: MessageBody) -> Int { sampler.signer(0).seal(body, sequence: 1).value.envelope.encoded.count }
+    func ping(_ rumours: [Envelope], height: UInt64) -> MessageBody {
+      .ping(Ping(receiver: receiver, number: number, height: height, observed: address, rumours: rumours))
+    }
+    func ack(_ rumours: [Envelope], height: UInt64) -> MessageBody {
+      .ack(Ack(receiver: receiver, number: number, height: height, observed: address, rumours: rumours))
+    }
+    // A newcomer at height 0 is answered by a node at any height.
+    #expect(bytes(ping([], height: 0)) == bytes(ack([], height: .max)))
+    // Who helps answers with no rumours; the question is shorter than a ping.
+    let request = MessageBody.pingRequest(PingRequest(receiver: receiver, number: number, target: target))
+    #expect(bytes(request) >= bytes(ack([], height: .max)))
+    #expect(bytes(request) >= bytes(.nack(Nack(receiver: receiver, number: number))))
+    // A record may have any length up to its bound, so that the rumours can fill their room to the byte.
+    func rumour(_ size: Int) throws -> Envelope {
+      var writer = WireWriter()
+      writer.raw([1, EnvelopeKind.nodeRecord.rawValue] + [UInt8](repeating: 7, count: 48))
+      writer.lengthPrefixed([UInt8](repeating: 9, count: size - Envelope.overheadBytes - 2))
+      writer.signature(.zero)
+      let envelope = try Envelope(decoding: writer.bytes)
+      #expect(envelope.encoded.count == size)
+      return envelope
+    }
+    let full = try [rumour(Rumours.maximumBytes / 2), rumour(Rumours.maximumBytes - Rumours.maximumBytes / 2)]
+    let longest = bytes(ping(full, height: .max))
+    #expect(longest == bytes(ack(full, height: .max)))
+    #expect(longest == (isIPv4 ? 1_133 : 1_145) && longest <= BoundsTests.datagramPayloadBytes)
+  }
+
   @Test func snapshotsUpToTheirBoundsDecode() throws {
     func chunk(_ entries: [SnapshotEntry], depth: UInt8 = SnapshotChunk.maximumDepth) -> SnapshotChunk {
       SnapshotChunk(

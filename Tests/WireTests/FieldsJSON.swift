@@ -14,6 +14,8 @@ func fieldsJSON(_ value: Any) -> String {
   case let tag as NetworkTag: return quoted(Hex.encode(tag.bytes))
   case let address as PeerAddress: return quoted(address.description)
   case let roles as Roles: return "\(roles.rawValue)"
+  case let bucket as MemberDigest.Bucket: return quoted(Hex.encode(bucket.bytes))
+  case let grant as InviteGrant: return quoted(Hex.encode(grant.seed.bytes))
   case let whole as WholeMessage: return fieldsJSON(whole.message)
   default: break
   }
@@ -21,6 +23,7 @@ func fieldsJSON(_ value: Any) -> String {
   if type(of: value) == [UInt8].self, let bytes = value as? [UInt8] { return quoted(Hex.encode(bytes)) }
   let mirror = Mirror(reflecting: value)
   switch mirror.displayStyle {
+  case .optional: return mirror.children.first.map { fieldsJSON($0.value) } ?? "null"
   case .collection: return "[" + mirror.children.map { fieldsJSON($0.value) }.joined(separator: ",") + "]"
   case .enum:
     guard let payload = mirror.children.first, let name = payload.label else { return quoted("\(value)") }

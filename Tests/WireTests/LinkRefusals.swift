@@ -9,6 +9,7 @@ extension Refusal {
     let first = sampler.block()
     let second = sampler.block(parent: first.header)
     let nack = sampler.message(.nack, key: 0).envelope
+    let list = sampler.message(.nodeList, key: 0).envelope
     let chain = WireError.badValue(what: "chain")
     let proposal = WireError.badValue(what: "proposal")
     let onSecond = sampler.finalization(of: second.header)
@@ -79,20 +80,29 @@ extension Refusal {
       Refusal(
         "ConsensusMessage", "a chain finalized in another epoch", chain, chained([first, second], ofAnotherEpoch)),
       Refusal("GossipMessage", "tag 0", .unknownTag(what: "gossip message")) { $0.raw([0, 0]) },
-      Refusal("GossipMessage", "tag 4", .unknownTag(what: "gossip message")) { $0.raw([4, 0]) },
+      Refusal("GossipMessage", "tag 7", .unknownTag(what: "gossip message")) { $0.raw([7, 0]) },
       Refusal("GossipMessage", "65 envelopes", .tooLong(what: "envelopes"), tagged([1], count: 65)),
       Refusal("GossipMessage", "513 announced ids", .tooLong(what: "message ids"), tagged([2], count: 513)),
       Refusal("GossipMessage", "513 ids asked for", .tooLong(what: "message ids"), tagged([3], count: 513)),
+      Refusal("GossipMessage", "513 unwanted ids", .tooLong(what: "message ids"), tagged([6], count: 513)),
+      Refusal("GossipMessage", "a graft with more", .trailingBytes) { $0.raw([4, 0]) },
+      Refusal("GossipMessage", "prune reason 0", .unknownTag(what: "prune reason")) { $0.raw([5, 0, 0]) },
+      Refusal("GossipMessage", "prune reason 5", .unknownTag(what: "prune reason")) { $0.raw([5, 5, 0]) },
+      Refusal("GossipMessage", "a backoff of 3,601 s", .badValue(what: "prune backoff"), tagged([5, 1], count: 3_601)),
       Refusal("ServiceMessage", "a body over 1 MiB", .tooLong(what: "service body")) { writer in
         writer.raw([1, 0, 1])
         writer.varint(1_048_577)
       },
       Refusal("LinkMessage", "tag 0", .unknownTag(what: "link message")) { $0.raw([0]) },
-      Refusal("LinkMessage", "tag 5", .unknownTag(what: "link message")) { $0.raw([5]) },
+      Refusal("LinkMessage", "tag 7", .unknownTag(what: "link message")) { $0.raw([7]) },
       Refusal("LinkMessage", "1,025 members", .tooLong(what: "members"), tagged([3], count: 1_025)),
       Refusal("LinkMessage", "a nack among the members", .badValue(what: "member record kind")) { writer in
         writer.uint8(3)
         writer.array([nack])
+      },
+      Refusal("LinkMessage", "a node list among the members", .badValue(what: "member record kind")) { writer in
+        writer.uint8(3)
+        writer.array([list])
       },
     ]
   }

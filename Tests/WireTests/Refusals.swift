@@ -21,7 +21,7 @@ struct Refusal: Sendable, CustomStringConvertible {
 
   static func all() throws -> [Refusal] {
     try primitives() + membership() + ledger() + validators() + jobs() + genesis() + blocks() + votes() + links()
-      + epochs() + snapshots()
+      + epochs() + snapshots() + lists() + digests() + invites() + services()
   }
 
   static func primitives() throws -> [Refusal] {

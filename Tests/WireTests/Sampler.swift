@@ -58,8 +58,8 @@ struct Sampler {
     return (0..<counts[generator.index(below: counts.count)]).map { _ in make(&self) }
   }
 
-  mutating func address() -> PeerAddress {
-    var ip = bool() ? bytes(4) : (0..<8).flatMap { _ in bool() ? [0, 0] : bytes(2) }
+  mutating func address(isIPv4: Bool? = nil) -> PeerAddress {
+    var ip = isIPv4 ?? bool() ? bytes(4) : (0..<8).flatMap { _ in bool() ? [0, 0] : bytes(2) }
     if ip.starts(with: [UInt8](repeating: 0, count: 10)) { ip[0] = 0x20 }
     guard let address = PeerAddress(ip: ip, port: UInt16(number(most: 65_535))) else {
       preconditionFailure("4 or 16 bytes are an address")
@@ -73,13 +73,17 @@ struct Sampler {
     NodeRecord(
       name: text(NodeRecord.maximumNameBytes), addresses: list(4) { $0.address() }.suffix(4),
       roles: Roles(rawValue: UInt8(generator.next(below: 4))), capabilities: digest(),
-      agent: text(NodeRecord.maximumAgentBytes), expiresUnixSeconds: number())
+      agent: text(NodeRecord.maximumAgentBytes),
+      via: OrderedSet(list(NodeRecord.maximumVia) { NodeID($0.digest().value) }.prefix(3)).members.sorted(),
+      expiresUnixSeconds: number())
   }
   mutating func accusation() -> Accusation { Accusation(accused: nodeID(), incarnation: number()) }
   mutating func rumours() -> [Envelope] {
     list(3) { $0.message([.nodeRecord, .accusation, .leave][$0.generator.index(below: 3)]).envelope }.suffix(2)
   }
-  mutating func ping() -> Ping { Ping(receiver: nodeID(), number: number(), height: number(), rumours: rumours()) }
+  mutating func ping() -> Ping {
+    Ping(receiver: nodeID(), number: number(), height: number(), observed: address(), rumours: rumours())
+  }
   mutating func ack() -> Ack {
     Ack(receiver: nodeID(), number: number(), height: number(), observed: address(), rumours: rumours())
   }
@@ -91,6 +95,7 @@ struct Sampler {
     case .nodeRecord: .nodeRecord(nodeRecord())
     case .accusation: .accusation(accusation())
     case .leave: .leave
+    case .nodeList: .nodeList(nodeList())
     case .ping: .ping(ping())
     case .ack: .ack(ack())
     case .nack: .nack(nack())
@@ -356,10 +361,16 @@ struct Sampler {
     switch tag {
     case 1: .publish(list(64) { $0.message().envelope })
     case 2: .announce(list(512) { $0.digest() })
-    default: .request(list(512) { $0.digest() })
+    case 3: .request(list(512) { $0.digest() })
+    case 4: .graft
+    case 5:
+      .prune(
+        reason: PruneReason.allCases[generator.index(below: PruneReason.allCases.count)],
+        backoffSeconds: UInt16(number(most: UInt64(GossipMessage.maximumBackoffSeconds))))
+    default: .unwanted(list(512) { $0.digest() })
     }
   }
-  mutating func gossip() -> GossipMessage { gossip(1 + generator.index(below: 3)) }
+  mutating func gossip() -> GossipMessage { gossip(1 + generator.index(below: 6)) }
   mutating func service() -> ServiceMessage {
     ServiceMessage(number: number(), isAnswer: bool(), service: byte(), body: bytes(generator.index(below: 300)))
   }
@@ -368,8 +379,10 @@ struct Sampler {
     case 1: .consensus(consensus())
     case 2: .gossip(gossip())
     case 3: .members(list(8) { $0.message([.nodeRecord, .accusation, .leave][$0.generator.index(below: 3)]).envelope })
-    default: .service(service())
+    case 4: .service(service())
+    case 5: .memberDigest(memberDigest())
+    default: .memberRequest(memberRequest())
     }
   }
-  mutating func link() -> LinkMessage { link(1 + generator.index(below: 4)) }
+  mutating func link() -> LinkMessage { link(1 + generator.index(below: 6)) }
 }

@@ -42,10 +42,10 @@ import Wire
   @Test func textsReadAndWriteAsTheVectorsSay() throws {
     for entry in try Vectors().texts {
       let (bytes, written): ([UInt8]?, String?) =
-        if entry.type == "NodeID" {
-          (NodeID(text: entry.text)?.bytes, NodeID(text: entry.text)?.description)
-        } else {
-          (PeerAddress(text: entry.text)?.encoded, PeerAddress(text: entry.text)?.description)
+        switch entry.type {
+        case "NodeID": (NodeID(text: entry.text)?.bytes, NodeID(text: entry.text)?.description)
+        case "Invite": ((try? Invite(text: entry.text))?.encoded, (try? Invite(text: entry.text))?.text)
+        default: (PeerAddress(text: entry.text)?.encoded, PeerAddress(text: entry.text)?.description)
         }
       #expect(bytes == entry.bytes, "\(entry.text)")
       if entry.bytes != nil { #expect(written == entry.written ?? entry.text) }

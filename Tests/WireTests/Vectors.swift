@@ -62,6 +62,7 @@ struct Vectors {
       Entry(type: $0.type, name: $0.why, more: [("why", quoted($0.error.counter))], bytes: $0.bytes)
     }
     addTexts()
+    addInvites()
   }
 
   private mutating func add(_ type: String, _ name: String, _ value: any WireCodable, _ more: [(String, String)] = []) {
@@ -85,8 +86,12 @@ struct Vectors {
   private mutating func addCases() throws {
     for tag in 1...16 { add("TransactionAction", "action \(tag)", sampler.action(tag)) }
     for tag in 1...14 { add("ConsensusMessage", "consensus message \(tag)", sampler.consensus(tag)) }
-    for tag in 1...3 { add("GossipMessage", "gossip message \(tag)", sampler.gossip(tag)) }
-    for tag in 1...4 { add("LinkMessage", "link message \(tag)", sampler.link(tag)) }
+    for tag in 1...6 { add("GossipMessage", "gossip message \(tag)", sampler.gossip(tag)) }
+    for tag in 1...6 { add("LinkMessage", "link message \(tag)", sampler.link(tag)) }
+    for reason in PruneReason.allCases {
+      add("GossipMessage", "pruned: \(reason)", GossipMessage.prune(reason: reason, backoffSeconds: 60))
+    }
+    for answer in ConnectAnswer.allCases { add("ConnectAnswer", "\(answer)", answer) }
     let statuses: [ExitStatus] = [
       .exited(code: 0), .exited(code: 255), .signalled(signal: 9), .wallLimit, .memoryLimit, .diskLimit, .startFailed,
       .lost,
@@ -314,6 +319,11 @@ struct Vectors {
     if let certificate = try? Certificate(decoding: bytes) {
       forge("Certificate", "one bit of a signature changed", certificate, unbound)
     }
+  }
+
+  /// A text that reads as `bytes`, or is refused.
+  mutating func addText(type: String, text: String, bytes: [UInt8]?) {
+    texts.append(TextEntry(type: type, text: text, bytes: bytes))
   }
 
   private mutating func addTexts() {

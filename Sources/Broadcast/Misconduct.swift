@@ -1,0 +1,51 @@
+/// What a linked node is charged for. Points fade; at the bottom its link is closed and it is not let in for a while.
+/// Numbers are for ever: counters and the control API name them.
+public enum Misconduct: UInt8, CaseIterable, Sendable, CustomStringConvertible {
+  /// It relayed a message that does not decode, is of another network, or whose signature does not fit.
+  case invalidMessage = 1
+  /// It announced more ids in a heartbeat than are taken.
+  case floodAnnounce = 2
+  /// It asked for more messages in a heartbeat than are sent.
+  case floodRequest = 3
+  /// It did not send what it had announced.
+  case brokenPromise = 4
+  /// It grafted before its backoff was over.
+  case graftTooSoon = 5
+  /// It sent a frame that is no `LinkMessage`.
+  case badFrame = 6
+  /// It sent a record, an accusation or a farewell that does not hold.
+  case badRecord = 7
+  /// It accuses nodes that refute it again and again.
+  case falseAccusation = 8
+  /// It asked for members, blocks or states more often than is answered.
+  case requestFlood = 9
+  /// It asked services more often than they answer.
+  case serviceFlood = 10
+
+  /// What one case of it costs, in points.
+  public var points: Int64 {
+    switch self {
+    case .badFrame: 50
+    case .invalidMessage, .badRecord: 20
+    case .floodAnnounce, .floodRequest, .graftTooSoon, .requestFlood, .serviceFlood: 10
+    case .falseAccusation: 5
+    case .brokenPromise: 2
+    }
+  }
+
+  /// The name under which it is counted.
+  public var description: String {
+    switch self {
+    case .invalidMessage: "invalidMessage"
+    case .floodAnnounce: "floodAnnounce"
+    case .floodRequest: "floodRequest"
+    case .brokenPromise: "brokenPromise"
+    case .graftTooSoon: "graftTooSoon"
+    case .badFrame: "badFrame"
+    case .badRecord: "badRecord"
+    case .falseAccusation: "falseAccusation"
+    case .requestFlood: "requestFlood"
+    case .serviceFlood: "serviceFlood"
+    }
+  }
+}
