@@ -1,5 +1,5 @@
 /// The version of Linnet: of this daemon and of this client, which are one program.
 package enum LinnetVersion {
   /// Semantic versioning; raised with every release.
-  package static let current = "0.1.0"
+  package static let current = "0.2.0"
 }

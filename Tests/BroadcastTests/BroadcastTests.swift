@@ -98,6 +98,21 @@ import Wire
     #expect(sizes.allSatisfy { $0.1 != peers[0] })
   }
 
+  @Test func ofTwoLinksWithOnePeerTheLastSaysWhoDialled() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 12)
+    let peer = StandIn.identity(0).id
+    var effects: [BroadcastEffect] = []
+    for isOutbound in [true, false, false, true] {
+      machine.step(.linkUp(peer, isOutbound: isOutbound), now: .zero, into: &effects)
+      #expect(machine.peers.map(\.isOutbound) == [isOutbound])
+    }
+  }
+
+  @Test func misconductHasAPriceAndAName() {
+    #expect(Misconduct.allCases.allSatisfy { $0.points > 0 })
+    #expect(OrderedSet(Misconduct.allCases.map(\.description)).members.count == Misconduct.allCases.count)
+  }
+
   @Test func anInvalidRelayerIsClosedAndItsScoreOutlivesTheLink() {
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 10)
     let peer = StandIn.identity(0).id

@@ -49,6 +49,7 @@ struct Cluster {
     var halts: [String] = []
     var dials: [(at: Instant, to: NodeID)] = []
     var closed: [NodeID] = []
+    var changes: [(member: NodeID, from: MemberState?, to: MemberState, accusers: [NodeID])] = []
     var refused: [String] = []
     /// The state after the last block of each epoch, by height; the latest two are served.
     var snapshots: [UInt64: StateSnapshot] = [:]
@@ -210,7 +211,9 @@ struct Cluster {
         send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
       case .dial(_, let peer): members[number].dials.append((now, peer))
       case .close(let peer, _, _): members[number].closed.append(peer)
-      case .memberChanged, .network, .pinged, .met: break
+      case .memberChanged(let member, let before, let state, let accusers):
+        members[number].changes.append((member, before, state, accusers))
+      case .network, .pinged, .met: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }

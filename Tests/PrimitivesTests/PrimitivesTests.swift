@@ -76,6 +76,16 @@ import Testing
     }
   }
 
+  @Test func textsOver90CharactersAreReadOnlyWhereThatIsAsked() {
+    for count in [48, 49, 200] {
+      let bytes = [UInt8](repeating: UInt8(count), count: count)
+      let text = Bech32m.encode(bytes, prefix: "ln")
+      #expect((Bech32m.decode(text, prefix: "ln") == bytes) == (text.count <= 90))
+      #expect(Bech32m.decode(text, prefix: "ln", maximumLength: text.count) == bytes)
+      #expect(Bech32m.decode(text, prefix: "ln", maximumLength: text.count - 1) == nil)
+    }
+  }
+
   @Test func bech32mMatchesBip350() {
     // BIP-350 test vector: the human-readable part "a" with no data.
     #expect(Bech32m.encode([], prefix: "a") == "a1lqfn3a")
