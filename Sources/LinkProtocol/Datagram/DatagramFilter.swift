@@ -61,13 +61,12 @@ package struct DatagramFilter: Sendable {
   package mutating func judge(
     _ datagram: UnsafeRawBufferPointer, from source: PeerAddress, isMulticast: Bool, underLoad: Bool, now: Instant
   ) -> DatagramVerdict {
-    guard source.isUsable else { return .refuse(.badSource) }
+    // To one on a network segment nothing can be sent back without its scope, which an address does not have here.
+    guard source.isUsable, isMulticast || !source.isIPv6LinkLocal else { return .refuse(.badSource) }
     guard let first = datagram.first else { return .refuse(.badLength) }
     guard let type = DatagramFormat.Kind(rawValue: first), (type == .beacon) == isMulticast else {
       return .refuse(.badType)
     }
-    // Without its scope, which an address does not have here, nothing can be sent back.
-    guard isMulticast || !source.isIPv6LinkLocal else { return .refuse(.badSource) }
     guard DatagramFormat.isLength(datagram.count, of: type) else { return .refuse(.badLength) }
     let mac = DatagramMAC(reading: datagram, at: 1)
     let payload = UnsafeRawBufferPointer(rebasing: datagram[type.headerByteCount...])

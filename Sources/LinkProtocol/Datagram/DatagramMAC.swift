@@ -57,7 +57,7 @@ struct DatagramKeys {
   init(id: NodeID, networkID: Digest) {
     self.networkID = networkID
     own = DatagramKeys.key(of: id, networkID)
-    beacon = BLAKE2b.hash(Array("linnet/1/beacon".utf8) + networkID.bytes, count: 32)
+    beacon = BLAKE2b.hash(Array("linnet/1/lan-beacon".utf8) + networkID.bytes, count: 32)
   }
 
   /// Of datagrams to `receiver`.

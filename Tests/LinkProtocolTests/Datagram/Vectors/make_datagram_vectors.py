@@ -54,7 +54,7 @@ def cookie_reply(ip):
 
 
 record = envelope(1, ONE, bytes(range(40)))
-beacon = b"\x04" + blake2b(record, 16, blake2b(b"linnet/1/beacon" + NETWORK, 32)) + record
+beacon = b"\x04" + blake2b(record, 16, blake2b(b"linnet/1/lan-beacon" + NETWORK, 32)) + record
 
 vectors = {
     "network": NETWORK, "one": ONE, "two": TWO, "secret": SECRET,
