@@ -47,7 +47,6 @@ struct SentDatagrams: Sendable {
   mutating func remember(_ payload: [UInt8], mac1: DatagramMAC, to address: PeerAddress, now: Instant) {
     // Taken out first: a replaced entry would keep its age, and what goes to busy addresses be forgotten first.
     var last = datagrams.removeValue(forKey: address) ?? []
-    last.removeAll { now - $0.since >= SentDatagrams.memory }
     if last.count == SentDatagrams.maximumDatagramsPerAddress { last.removeFirst() }
     last.append(Sent(payload: payload, mac1: mac1, since: now))
     datagrams.insert(last, forKey: address)
