@@ -1,3 +1,5 @@
+import LinkProtocol
+
 // What travels inside one Noise message, by the rules:
 // 1. On the wire, a Noise message is its length in two bytes, big-endian, and its ciphertext (at most 65,535 bytes, so
 //    at most 65,519 bytes of plaintext).

@@ -1,3 +1,4 @@
+import LinkProtocol
 import NIOCore
 import Primitives
 import Sodium
@@ -88,9 +89,11 @@ final class LinkHandler: ChannelInboundHandler {
           "The other side did not finish the handshake in \(self.registry.configuration.handshakeTimeout)."))
     }
     do throws(TransportError) {
-      handshake = try NoiseHandshake(
-        role: dial == nil ? .responder : .initiator, identity: registry.identity, networkID: registry.networkID,
-        staticKey: registry.staticKey)
+      handshake = try TransportError.mapping { () throws(LinkProtocolError) in
+        try NoiseHandshake(
+          role: dial == nil ? .responder : .initiator, identity: registry.identity, networkID: registry.networkID,
+          staticKey: registry.staticKey)
+      }
       try writeHandshake()
     } catch {
       fail(error)
@@ -158,7 +161,9 @@ final class LinkHandler: ChannelInboundHandler {
   // MARK: The handshake
 
   private func writeHandshake() throws(TransportError) {
-    guard let context, handshake?.isToWrite == true, let message = try handshake?.write() else { return }
+    guard let context, handshake?.isToWrite == true,
+      let message = try TransportError.mapping({ () throws(LinkProtocolError) in try handshake?.write() })
+    else { return }
     var buffer = context.channel.allocator.buffer(capacity: LinkFormat.lengthByteCount + message.count)
     buffer.writeInteger(UInt16(message.count))
     buffer.writeBytes(message)
@@ -173,11 +178,13 @@ final class LinkHandler: ChannelInboundHandler {
           : TransportError(.closedDuringHandshake, "The other side refused the handshake."))
     }
     do throws(TransportError) {
-      try handshake?.read(message)
+      try TransportError.mapping { () throws(LinkProtocolError) in try handshake?.read(message) }
       // The initiator knows here whom it reached, before the other side knows anything.
       if let dial, let id = handshake?.remoteID { try registry.check(dial, reached: id) }
       try writeHandshake()
-      guard handshake?.isComplete == true, let session = try handshake?.finish() else { return }
+      guard handshake?.isComplete == true,
+        let session = try TransportError.mapping({ () throws(LinkProtocolError) in try handshake?.finish() })
+      else { return }
       establish(session)
     } catch {
       if error.code == .wrongNetwork, let context {

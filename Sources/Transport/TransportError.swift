@@ -1,3 +1,5 @@
+import LinkProtocol
+
 /// Why a connection, a handshake or a socket failed: a code for programs and a sentence for a person.
 package struct TransportError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What a program tells failures apart by. The raw value is also the name of the counter.
@@ -60,4 +62,27 @@ package struct TransportError: Error, Equatable, Sendable, CustomStringConvertib
 
   /// The message with cause and code.
   package var description: String { "\(message)\(cause.map { " (\($0))" } ?? "") [\(code.rawValue)]" }
+}
+
+extension TransportError {
+  /// A failed handshake as a connection that failed.
+  init(_ error: LinkProtocolError) {
+    let code: Code =
+      switch error.code {
+      case .malformedHandshake: .malformedHandshake
+      case .badHandshake: .badHandshake
+      case .wrongNetwork: .wrongNetwork
+      case .badIdentity: .badIdentity
+      case .ownIdentity: .ownIdentity
+      case .internalFailure: .internalFailure
+      }
+    self.init(code, error.message, cause: error.cause)
+  }
+
+  /// The answer of `body`, its errors mapped.
+  static func mapping<Answer>(
+    _ body: () throws(LinkProtocolError) -> Answer
+  ) throws(TransportError) -> Answer {
+    do { return try body() } catch { throw TransportError(error) }
+  }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import LinkProtocol
 import Logging
 import NIOCore
 import NIOPosix
@@ -70,6 +71,21 @@ struct TestNode {
     endpoint.dial(other.address, expecting: other.id)
     await eventually { endpoint.links.contains { $0.id == other.id } && other.endpoint.links.contains { $0.id == id } }
   }
+}
+
+/// A message sealed.
+func sealed(_ plaintext: [UInt8], _ cipher: inout NoiseCipher) -> [UInt8] {
+  var buffer = plaintext + [UInt8](repeating: 0, count: NoiseCipher.tagByteCount)
+  let isSealed = buffer.withUnsafeMutableBytes { cipher.seal($0) }
+  #expect(isSealed)
+  return buffer
+}
+
+/// The plaintext of a sealed message; nil when it does not open.
+func opened(_ sealed: [UInt8], _ cipher: inout NoiseCipher) -> [UInt8]? {
+  var buffer = sealed
+  guard buffer.withUnsafeMutableBytes({ cipher.open($0) }) else { return nil }
+  return Array(buffer.dropLast(NoiseCipher.tagByteCount))
 }
 
 /// Two keys, the one with the lower id first.

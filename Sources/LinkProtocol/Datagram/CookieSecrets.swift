@@ -48,8 +48,8 @@ struct CookieSecrets: Sendable {
   }
 
   private mutating func rotate(_ now: Instant) {
+    let due = (now - started).count / CookieSecrets.period.count
     // Never back: a clock that steps back leaves the secrets as they are.
-    let due = max(number, (now - started).count / CookieSecrets.period.count)
     guard due > number else { return }
     previous = due == number + 1 ? current : CookieSecrets.derive(secret, due - 1)
     current = CookieSecrets.derive(secret, due)

@@ -4,7 +4,8 @@ import Wire
 // What a datagram must pass, cheapest first, by the rules:
 // 1. Source, type, length and the envelope's header fit; no hash yet.
 // 2. Its MAC fits.
-// 3. It is not a copy of one that verified.
+// 3. It is not a copy of one that verified. (A beacon may be: a node says the same until its record changes, and is to be
+//    found by who did not reach it the first time.)
 // 4. With a good cookie it takes from its source's own bucket: nobody but the source could have sent it.
 // 5. Without one it passes if its source's bucket has a token, nothing is under load and the source is not wary. Otherwise
 //    the answer is a cookie: it is never silence as long as there is room for replies, or whoever forges a source's
@@ -60,7 +61,8 @@ package struct DatagramFilter: Sendable {
   package mutating func judge(
     _ datagram: UnsafeRawBufferPointer, from source: PeerAddress, isMulticast: Bool, underLoad: Bool, now: Instant
   ) -> DatagramVerdict {
-    guard source.isUsable else { return .refuse(.badSource) }
+    // To one on a network segment nothing can be sent back without its scope, which an address does not have here.
+    guard source.isUsable, isMulticast || !source.isIPv6LinkLocal else { return .refuse(.badSource) }
     guard let first = datagram.first else { return .refuse(.badLength) }
     guard let type = DatagramFormat.Kind(rawValue: first), (type == .beacon) == isMulticast else {
       return .refuse(.badType)
@@ -77,7 +79,7 @@ package struct DatagramFilter: Sendable {
     }
     let key = type == .beacon ? keys.beacon : keys.own
     guard mac.isSecretlyEqual(to: DatagramMAC(of: payload, key: key)) else { return .refuse(.wrongTag) }
-    guard !tags.contains(mac) else { return .refuse(.replayed) }
+    guard type == .beacon || !tags.contains(mac) else { return .refuse(.replayed) }
 
     var admitted = AdmittedDatagram(payload: [], mac: mac, isProven: false, isKnown: allowances.isKnown(source))
     if type == .beacon {
@@ -106,11 +108,11 @@ package struct DatagramFilter: Sendable {
   /// The datagram that takes a payload to `receiver` at `address`: with a cookie when one is held. It is remembered for
   /// two seconds, to be sent again when a cookie comes for it.
   ///
-  /// - Returns: nil unless the payload has 1 to `DatagramFormat.maximumPayloadByteCount` bytes.
+  /// - Returns: nil unless the payload has `DatagramFormat.payloadByteCounts`: the receiver would refuse it.
   package mutating func seal(
     _ payload: [UInt8], to address: PeerAddress, receiver: NodeID, now: Instant
   ) -> [UInt8]? {
-    guard (1...DatagramFormat.maximumPayloadByteCount).contains(payload.count) else { return nil }
+    guard DatagramFormat.payloadByteCounts.contains(payload.count) else { return nil }
     let mac1 = DatagramMAC(of: payload, key: keys.key(of: receiver))
     sent.remember(payload, mac1: mac1, to: address, now: now)
     guard let cookie = sent.cookie(for: address, now: now) else { return DatagramFormat.plain(payload, mac1: mac1) }
@@ -119,7 +121,7 @@ package struct DatagramFilter: Sendable {
 
   /// The beacon of an envelope; nil as for `seal`.
   package func sealBeacon(_ payload: [UInt8]) -> [UInt8]? {
-    guard (1...DatagramFormat.maximumPayloadByteCount).contains(payload.count) else { return nil }
+    guard DatagramFormat.payloadByteCounts.contains(payload.count) else { return nil }
     return DatagramFormat.beacon(payload, key: keys.beacon)
   }
 
@@ -160,7 +162,8 @@ package struct DatagramFilter: Sendable {
     }
     guard mac.isSecretlyEqual(to: DatagramMAC(of: body, key: keys.own)) else { return .refuse(.wrongTag) }
     let cookie = Array(body[DatagramMAC.byteCount...])
-    return sent.learn(cookie, from: source, now: now).map { .resend($0) } ?? .refuse(.cookieUnexpected)
+    let again = sent.learn(cookie, for: DatagramMAC(reading: body, at: 0), from: source, now: now)
+    return again.map { .resend($0) } ?? .refuse(.cookieUnexpected)
   }
 
   private mutating func age(
@@ -186,4 +189,9 @@ package struct DatagramFilter: Sendable {
     wary.removeValue(forKey: source)
     return false
   }
+}
+
+extension PeerAddress {
+  /// fe80::/10 (RFC 4291, section 2.5.6).
+  fileprivate var isIPv6LinkLocal: Bool { !isIPv4 && ip[0] == 0xfe && ip[1] & 0xc0 == 0x80 }
 }

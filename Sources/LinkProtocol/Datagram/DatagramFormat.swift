@@ -38,6 +38,8 @@ package enum DatagramFormat {
   package static let maximumPayloadByteCount = maximumByteCount - Kind.withCookie.headerByteCount
   /// Bytes in the shortest payload: an envelope of nothing.
   package static let minimumPayloadByteCount = Envelope.overheadBytes + 1
+  /// Bytes that a payload may have.
+  package static let payloadByteCounts = minimumPayloadByteCount...maximumPayloadByteCount
   /// Bytes in a cookie.
   package static let cookieByteCount = 16
   /// Bytes in a cookie reply: fewer than in any datagram that it answers.
@@ -47,7 +49,7 @@ package enum DatagramFormat {
   /// True when a datagram of this type may have this length.
   static func isLength(_ byteCount: Int, of kind: Kind) -> Bool {
     if kind == .cookieReply { return byteCount == cookieReplyByteCount }
-    return (minimumPayloadByteCount...maximumPayloadByteCount).contains(byteCount - kind.headerByteCount)
+    return payloadByteCounts.contains(byteCount - kind.headerByteCount)
   }
 
   static func plain(_ payload: [UInt8], mac1: DatagramMAC) -> [UInt8] {

@@ -42,8 +42,8 @@ package struct DatagramMAC: Hashable, Sendable {
     return bytes
   }
 
-  /// True when both are equal, in a time that does not tell where they differ.
-  func isSecretlyEqual(to other: DatagramMAC) -> Bool { constantTimeEqual(bytes, other.bytes) }
+  /// True when both are equal, in a time that does not tell where they differ: no branch before all bits are joined.
+  func isSecretlyEqual(to other: DatagramMAC) -> Bool { (first ^ other.first) | (second ^ other.second) == 0 }
 }
 
 /// The keys of MACs on one network, as one node needs them.
@@ -57,7 +57,7 @@ struct DatagramKeys {
   init(id: NodeID, networkID: Digest) {
     self.networkID = networkID
     own = DatagramKeys.key(of: id, networkID)
-    beacon = BLAKE2b.hash(Array("linnet/1/beacon".utf8) + networkID.bytes, count: 32)
+    beacon = BLAKE2b.hash(Array("linnet/1/lan-beacon".utf8) + networkID.bytes, count: 32)
   }
 
   /// Of datagrams to `receiver`.

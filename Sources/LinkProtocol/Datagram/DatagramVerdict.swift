@@ -35,7 +35,8 @@ package struct AdmittedDatagram: Equatable, Sendable {
 
 /// Why a datagram is of no use. The raw value is the name under which it is counted.
 package enum DatagramRefusal: String, CaseIterable, Sendable {
-  /// Nothing can be sent to where it says it comes from: a port of 0, a multicast or broadcast address.
+  /// Nothing can be sent to where it says it comes from: a port of 0, a multicast or broadcast address, or, but for a
+  /// beacon, an IPv6 address that means something on one network segment only.
   case badSource
   /// No type there is, or not here: a beacon outside of multicast, anything else by multicast.
   case badType

@@ -159,7 +159,15 @@ extension YamuxSession {
 
   /// The peer sends no more on a stream.
   private mutating func finish(_ id: UInt32, _ events: inout [Event]) {
-    guard var stream = open[id], !stream.isFinishedThere else { return }
+    guard var stream = open[id] else {
+      // It was closed here while the peer's last frame was on its way.
+      if var stone = closed[id, isOwn: isOwn(id)] {
+        stone.isEnded = true
+        closed.insert(stone, id, isOwn: isOwn(id))
+      }
+      return
+    }
+    guard !stream.isFinishedThere else { return }
     stream.isFinishedThere = true
     open[id] = stream
     events.append(.finished(id))

@@ -152,7 +152,8 @@ package struct YamuxSession: Sendable {
   ///
   /// - Parameters:
   ///   - count: 0 to `sendWindow`. The peer may refuse frames longer than its limit; 1 MiB is ours.
-  ///   - isLast: nothing more is sent on the stream.
+  ///   - isLast: nothing more is sent on the stream. Toward another implementation, send an empty last frame: the one of
+  ///     HashiCorp tells its reader of the end before it has the data of the same frame.
   /// - Returns: nil when the stream cannot send that now.
   package mutating func dataHeader(_ stream: UInt32, count: Int, isLast: Bool) -> [UInt8]? {
     guard var state = open[stream], state.opening.isEmpty, !state.isFinishedHere,

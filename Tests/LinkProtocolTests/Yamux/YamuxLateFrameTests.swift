@@ -80,6 +80,14 @@ import Testing
     #expect(session.counts.skippedBytes == 1)
   }
 
+  @Test func theLastFrameIsTheLastThoughTheStreamWasResetWithinIt() {
+    var session = YamuxSession(role: .server, limits: limits)
+    #expect(session.events(raw(0, syn | fin, 1, 4) + [1, 2]) == [.opened(1), .data(1, [1, 2])])
+    session.reset(1)
+    #expect(session.events([3, 4] + raw(0, 0, 1, 0)) == [])
+    #expect(session.events(raw(0, 0, 1, 1)) == [.violation(.dataAfterEnd(1))])
+  }
+
   @Test func creditOfAClosedStreamGoesNowhere() {
     var session = YamuxSession(role: .server, limits: limits)
     _ = session.events(rawData(1, [UInt8](repeating: 0, count: 100), flags: syn))

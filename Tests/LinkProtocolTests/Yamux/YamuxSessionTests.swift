@@ -180,6 +180,18 @@ import Testing
     #expect(session.sendWindow(1) == 105)
   }
 
+  // The implementation of HashiCorp closes a stream that it has not answered yet with one frame.
+  @Test func theAnswerMayAlsoBeTheEnd() {
+    var session = YamuxSession(role: .client)
+    for _ in 0..<3 { _ = session.open(window: 0) }
+    _ = session.takeControl()
+    #expect(session.events(raw(1, ack | fin, 1, 0)) == [.finished(1)])
+    #expect(session.events(raw(1, ack | rst, 3, 0)) == [.reset(3)])
+    #expect(session.events(rawData(5, [1], flags: ack | fin)) == [.data(5, [1]), .finished(5)])
+    #expect(session.dataHeader(1, count: 0, isLast: true) == raw(0, fin, 1, 0))
+    #expect(session.streams.map(\.id) == [5])
+  }
+
   @Test func aResetEndsAStreamBothWays() {
     var session = YamuxSession(role: .server)
     _ = session.events(raw(1, syn, 1, 0) + raw(1, syn, 3, 0))

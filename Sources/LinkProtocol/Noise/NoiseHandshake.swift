@@ -24,17 +24,17 @@ package struct NoiseHandshake {
   }
 
   /// What a finished handshake gives.
-  struct Session {
+  package struct Session {
     /// Seals what this side sends.
-    var sending: NoiseCipher
+    package var sending: NoiseCipher
     /// Opens what the other side sends.
-    var receiving: NoiseCipher
+    package var receiving: NoiseCipher
     /// The other node.
-    var remoteID: NodeID
-    /// The other process's X25519 static key.
-    var remoteStatic: [UInt8]
-    /// The handshake's hash, equal on both sides and unique to the session.
-    var hash: [UInt8]
+    package var remoteID: NodeID
+    /// The other process's X25519 static key: 32 bytes.
+    package var remoteStatic: [UInt8]
+    /// The handshake's hash, equal on both sides and unique to the session: 64 bytes.
+    package var hash: [UInt8]
   }
 
   static let protocolName = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
@@ -50,7 +50,7 @@ package struct NoiseHandshake {
 
   let role: Role
   /// The other node, once its proof was checked.
-  private(set) var remoteID: NodeID?
+  package private(set) var remoteID: NodeID?
 
   private let identity: SigningKey
   private let networkID: Digest
@@ -67,10 +67,10 @@ package struct NoiseHandshake {
   /// - Parameters:
   ///   - staticKey: this process's X25519 key.
   ///   - ephemeral: given by tests only; a fresh key is made otherwise.
-  /// - Throws: `TransportError` with code `internalFailure`.
-  init(
+  /// - Throws: `LinkProtocolError` with code `internalFailure`.
+  package init(
     role: Role, identity: SigningKey, networkID: Digest, staticKey: KeyAgreementKey, ephemeral: KeyAgreementKey? = nil
-  ) throws(TransportError) {
+  ) throws(LinkProtocolError) {
     self.role = role
     self.identity = identity
     self.networkID = networkID
@@ -85,21 +85,21 @@ package struct NoiseHandshake {
   }
 
   /// True when this side's message is next.
-  var isToWrite: Bool { nextMessage < 3 && (nextMessage % 2 == 0) == (role == .initiator) }
+  package var isToWrite: Bool { nextMessage < 3 && (nextMessage % 2 == 0) == (role == .initiator) }
 
-  /// True when all three messages were exchanged.
-  var isComplete: Bool { nextMessage == 3 && !failed }
+  /// True when all three messages were exchanged, until `finish`.
+  package var isComplete: Bool { nextMessage == 3 && !failed }
 
   /// Bytes of the message that this side waits for; nil when it waits for none.
-  var expectedByteCount: Int? {
+  package var expectedByteCount: Int? {
     nextMessage < 3 && !isToWrite ? NoiseHandshake.messageByteCounts[nextMessage] : nil
   }
 
-  /// The next message of this side.
+  /// The next message of this side. To be called when `isToWrite`, and not after an error.
   ///
-  /// - Throws: `TransportError` with code `badHandshake` (the other side's key is of small order) or
+  /// - Throws: `LinkProtocolError` with code `badHandshake` (the other side's key is of small order) or
   ///   `internalFailure`. The handshake is over then.
-  mutating func write() throws(TransportError) -> [UInt8] {
+  package mutating func write() throws(LinkProtocolError) -> [UInt8] {
     precondition(isToWrite && !failed, "messages are written in turn")
     var message: [UInt8] = []
     do throws(SodiumError) {
@@ -130,14 +130,14 @@ package struct NoiseHandshake {
 
   /// Takes the other side's next message.
   ///
-  /// - Throws: `TransportError` with code `malformedHandshake`, `wrongNetwork`, `badHandshake`, `badIdentity`,
+  /// - Throws: `LinkProtocolError` with code `malformedHandshake`, `wrongNetwork`, `badHandshake`, `badIdentity`,
   ///   `ownIdentity` or `internalFailure`. The handshake is over then.
-  mutating func read(_ message: [UInt8]) throws(TransportError) {
+  package mutating func read(_ message: [UInt8]) throws(LinkProtocolError) {
     guard !failed, let expected = expectedByteCount, message.count == expected else {
       failed = true
-      throw TransportError(.malformedHandshake, "What came is not a handshake message of Linnet.")
+      throw LinkProtocolError(.malformedHandshake, "What came is not a handshake message of Linnet.")
     }
-    do throws(TransportError) {
+    do throws(LinkProtocolError) {
       switch nextMessage {
       case 0: try readFirst(message)
       case 1: try readSecond(message)
@@ -150,12 +150,12 @@ package struct NoiseHandshake {
     nextMessage += 1
   }
 
-  /// The session of a complete handshake.
+  /// The session of a complete handshake; there is one only once.
   ///
-  /// - Throws: `TransportError` with code `internalFailure`.
-  mutating func finish() throws(TransportError) -> Session {
+  /// - Throws: `LinkProtocolError` with code `internalFailure`.
+  package mutating func finish() throws(LinkProtocolError) -> Session {
     guard isComplete, let remoteID else {
-      throw TransportError(.internalFailure, "The handshake is not complete.")
+      throw LinkProtocolError(.internalFailure, "The handshake is not complete.")
     }
     failed = true
     do {
@@ -168,17 +168,17 @@ package struct NoiseHandshake {
     }
   }
 
-  private mutating func readFirst(_ message: [UInt8]) throws(TransportError) {
+  private mutating func readFirst(_ message: [UInt8]) throws(LinkProtocolError) {
     remoteEphemeral = Array(message[..<32])
     symmetric.mixHash(remoteEphemeral)
     guard let prefix = symmetric.decryptAndHash(Array(message[32...])),
       prefix.elementsEqual(networkID.bytes.prefix(NoiseHandshake.networkPrefixByteCount))
     else {
-      throw TransportError(.wrongNetwork, "The other side is a node of another network.")
+      throw LinkProtocolError(.wrongNetwork, "The other side is a node of another network.")
     }
   }
 
-  private mutating func readSecond(_ message: [UInt8]) throws(TransportError) {
+  private mutating func readSecond(_ message: [UInt8]) throws(LinkProtocolError) {
     remoteEphemeral = Array(message[..<32])
     symmetric.mixHash(remoteEphemeral)
     try mixShared(with: remoteEphemeral)
@@ -187,13 +187,13 @@ package struct NoiseHandshake {
     try readProof(message[80...])
   }
 
-  private mutating func readThird(_ message: [UInt8]) throws(TransportError) {
+  private mutating func readThird(_ message: [UInt8]) throws(LinkProtocolError) {
     try readStatic(message[..<48])
     try mixShared(with: remoteStatic)
     try readProof(message[48...])
   }
 
-  private mutating func mixShared(with key: [UInt8]) throws(TransportError) {
+  private mutating func mixShared(with key: [UInt8]) throws(LinkProtocolError) {
     do {
       try symmetric.mixKey(ephemeral.sharedSecret(with: key))
     } catch {
@@ -201,21 +201,21 @@ package struct NoiseHandshake {
     }
   }
 
-  private mutating func readStatic(_ sealed: ArraySlice<UInt8>) throws(TransportError) {
+  private mutating func readStatic(_ sealed: ArraySlice<UInt8>) throws(LinkProtocolError) {
     guard let key = symmetric.decryptAndHash(Array(sealed)) else { throw .undecryptable }
     remoteStatic = key
   }
 
-  private mutating func readProof(_ sealed: ArraySlice<UInt8>) throws(TransportError) {
+  private mutating func readProof(_ sealed: ArraySlice<UInt8>) throws(LinkProtocolError) {
     guard let payload = symmetric.decryptAndHash(Array(sealed)) else { throw .undecryptable }
     guard let id = NodeID(bytes: payload.prefix(32)), let signature = Signature(bytes: payload.dropFirst(32)),
       verify(signature, of: NoiseHandshake.statement(networkID: networkID, staticKey: remoteStatic), by: id)
     else {
-      throw TransportError(
+      throw LinkProtocolError(
         .badIdentity, "The other side showed an identity whose signature does not fit the key of the handshake.")
     }
     guard id != identity.id else {
-      throw TransportError(.ownIdentity, "The address leads back to this node itself.")
+      throw LinkProtocolError(.ownIdentity, "The address leads back to this node itself.")
     }
     remoteID = id
   }
@@ -230,17 +230,17 @@ package struct NoiseHandshake {
   }
 }
 
-extension TransportError {
-  fileprivate static var undecryptable: TransportError {
-    TransportError(
+extension LinkProtocolError {
+  fileprivate static var undecryptable: LinkProtocolError {
+    LinkProtocolError(
       .badHandshake,
       "A handshake message could not be decrypted: it was changed on the way, or made for another network."
     )
   }
 
-  fileprivate static func keyFailure(_ error: SodiumError) -> TransportError {
+  fileprivate static func keyFailure(_ error: SodiumError) -> LinkProtocolError {
     error.code == .weakSharedSecret
-      ? TransportError(.badHandshake, "The other side sent a key of small order.", cause: error.message)
-      : TransportError(.internalFailure, "Cannot make the keys of a handshake.", cause: error.message)
+      ? LinkProtocolError(.badHandshake, "The other side sent a key of small order.", cause: error.message)
+      : LinkProtocolError(.internalFailure, "Cannot make the keys of a handshake.", cause: error.message)
   }
 }

@@ -2,7 +2,7 @@ import Primitives
 import Sodium
 import Testing
 
-@testable import Transport
+@testable import LinkProtocol
 
 @Suite struct NoiseHandshakeTests {
   private let network = Digest(hashing: [1])
@@ -16,8 +16,8 @@ import Testing
       role: role, identity: key, networkID: network ?? self.network, staticKey: .generate())
   }
 
-  private func refusal(_ handshake: inout NoiseHandshake, _ message: [UInt8]) -> TransportError.Code? {
-    do throws(TransportError) {
+  private func refusal(_ handshake: inout NoiseHandshake, _ message: [UInt8]) -> LinkProtocolError.Code? {
+    do throws(LinkProtocolError) {
       try handshake.read(message)
       return nil
     } catch {
@@ -95,7 +95,7 @@ import Testing
   @Test func ephemeralKeysOfSmallOrderAreRefused() throws {
     var responder = try side(.responder, two)
     try responder.read([UInt8](repeating: 0, count: 32) + network.bytes.prefix(8))
-    let error = #expect(throws: TransportError.self) { try responder.write() }
+    let error = #expect(throws: LinkProtocolError.self) { try responder.write() }
     #expect(error?.code == .badHandshake)
   }
 

@@ -3,7 +3,7 @@
 
 Needs `pip install dissononce==0.34.3 PyNaCl`. Keys are fixed, so the output is the same on every run. The payloads of
 the handshake (network prefix, proofs of identity) are made here with PyNaCl, by the rules that open
-Sources/Transport/NoiseHandshake.swift.
+Sources/LinkProtocol/Noise/NoiseHandshake.swift.
 """
 import hashlib
 import json

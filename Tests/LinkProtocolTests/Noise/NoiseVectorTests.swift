@@ -3,7 +3,7 @@ import Primitives
 import Sodium
 import Testing
 
-@testable import Transport
+@testable import LinkProtocol
 
 /// What `Vectors/make_noise_vectors.py` wrote with another implementation of Noise.
 struct NoiseVector: Decodable, CustomTestStringConvertible, Sendable {

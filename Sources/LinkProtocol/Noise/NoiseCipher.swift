@@ -2,9 +2,9 @@ import Sodium
 
 /// One direction's cipher: the CipherState of the Noise specification (revision 34, section 5.1) with
 /// ChaCha20-Poly1305.
-struct NoiseCipher {
+package struct NoiseCipher {
   /// Bytes by which a sealed message is longer than its plaintext.
-  static let tagByteCount = AEADKey.tagByteCount
+  package static let tagByteCount = AEADKey.tagByteCount
   // The specification keeps the highest nonce for rekeying.
   private static let rekeyNonce = UInt64.max
 
@@ -15,7 +15,7 @@ struct NoiseCipher {
 
   /// Seals the plaintext in `buffer`, whose last 16 bytes are room for the tag. False when 2^64 - 1 messages were
   /// sealed: the cipher is used up.
-  mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, authenticating associated: [UInt8] = []) -> Bool {
+  package mutating func seal(_ buffer: UnsafeMutableRawBufferPointer, authenticating associated: [UInt8] = []) -> Bool {
     guard nonce != NoiseCipher.rekeyNonce else { return false }
     key.sealInPlace(buffer, nonce: NoiseCipher.bytes(of: nonce), authenticating: associated)
     nonce += 1
@@ -24,7 +24,7 @@ struct NoiseCipher {
 
   /// Opens `buffer` in place; the plaintext is all but its last 16 bytes. False when it does not authenticate:
   /// changed, replayed, out of order or truncated. The nonce then stays, as the specification says.
-  mutating func open(_ buffer: UnsafeMutableRawBufferPointer, authenticating associated: [UInt8] = []) -> Bool {
+  package mutating func open(_ buffer: UnsafeMutableRawBufferPointer, authenticating associated: [UInt8] = []) -> Bool {
     guard nonce != NoiseCipher.rekeyNonce,
       key.openInPlace(buffer, nonce: NoiseCipher.bytes(of: nonce), authenticating: associated)
     else { return false }
@@ -33,7 +33,9 @@ struct NoiseCipher {
   }
 
   /// Replaces the key by a one-way function of itself (section 4.2, REKEY). The nonce goes on.
-  mutating func rekey() throws(SodiumError) {
+  ///
+  /// - Throws: `SodiumError` with code `outOfMemory`; the key is then the old one.
+  package mutating func rekey() throws(SodiumError) {
     var block = [UInt8](repeating: 0, count: AEADKey.byteCount + AEADKey.tagByteCount)
     defer { zero(&block) }
     block.withUnsafeMutableBytes { key.sealInPlace($0, nonce: NoiseCipher.bytes(of: NoiseCipher.rekeyNonce)) }
