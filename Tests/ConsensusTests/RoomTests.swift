@@ -29,6 +29,11 @@ import Wire
     let network = Network(4)
     let byzantine = 3
     let honest = [0, 1, 2]
+    // The view before each of the faulty leader's is nullified, so that nothing is known to be certified in it.
+    network.cuts = { _, _, message in
+      guard case .vote(let vote) = message, vote.subject.kind == .notarize else { return false }
+      return network.leader(of: vote.subject.view + 1) == byzantine
+    }
     for index in honest { network.start(index) }
     var lastView: UInt64 = 0
     for turn in 0..<70 as Range<UInt64> {
@@ -54,9 +59,11 @@ import Wire
         network.inject(.blocks([far]), as: byzantine, to: honest)
       }
     }
+    network.cuts = { _, _, _ in false }
     let height = network.height(0)
     #expect(network.run(until: { network.reached(height + 10, honest) }, limit: .seconds(60)))
     network.checkSafety(byzantine: [byzantine])
+    #expect((network.nodes[0].machine!.counters["blockViewOutOfRange"] > 0) == (way != .proposal))
     let blocks = network.nodes[0].machine!.occupancy.first { $0.name == "blocks" }
     #expect((blocks?.count ?? 0) < 8)
   }
@@ -114,6 +121,47 @@ import Wire
     network.start(3)
     network.run(for: .seconds(2))
     #expect(network.height(3) + 4 >= network.height(0))
+  }
+
+  /// Transactions that leave less room in a block than the shortest of them takes.
+  func fullest(_ network: Network) -> [Verified<Message>] {
+    func transaction(leases: Int) -> Verified<Message> {
+      let commitments = (0..<leases).map {
+        LeaseCommitment(lease: Digest(hashing: [UInt8($0)]), commitment: .zero)
+      }.sorted { $0.lease < $1.lease }
+      return network.nodes[0].signer.seal(
+        .transaction(
+          Transaction(
+            nonce: 0, feeMicrocredits: 1, expiresMilliseconds: 2_000_000, action: .commitResults(commitments))),
+        sequence: 1)
+    }
+    let longest = transaction(leases: TransactionAction.maximumLeases)
+    let shortest = transaction(leases: 1)
+    var room = Block.maximumBytes - 200
+    var all: [Verified<Message>] = []
+    for one in [longest, shortest] {
+      let length = one.value.envelope.encoded.count
+      all += [Verified<Message>](repeating: one, count: room / length)
+      room %= length
+    }
+    return all
+  }
+
+  /// Above two blocks that can't be final there is room for one block, just; and the leader fills it.
+  @Test func aBlockFilledToTheLastByteIsNotarized() {
+    let network = Network(4)
+    unfinishable(network, count: 2)
+    // What an empty block is counted as.
+    network.settings.bounds.commitBytes = Block.maximumBytes + 2 * 213
+    network.transactions = fullest(network)
+    for index in 0..<3 { network.start(index) }
+    #expect(network.run(until: { network.reached(3, [0, 1, 2]) }, limit: .seconds(10)))
+    let length = network.recentBlocks[0].encoded.count
+    #expect(length <= Block.maximumBytes && length > Block.maximumBytes - 400)
+    for index in 0..<3 { #expect(network.nodes[index].machine!.counters["proposedAgain"] == 0) }
+    network.transactions = []
+    #expect(network.run(until: { network.reached(10, [0, 1, 2]) }, limit: .seconds(10)))
+    network.checkSafety()
   }
 
   /// The store lost what the journal still has: two hundred blocks, each with its finalization.
