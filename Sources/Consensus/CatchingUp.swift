@@ -3,13 +3,15 @@ import Wire
 
 /// The first of what is missing.
 struct Lacking: Sendable {
-  var block: Digest?
+  var notarized: Digest?
+  var proposed: Digest?
   var view: UInt64?
 
-  var isAnything: Bool { block != nil || view != nil }
+  var isAnything: Bool { notarized != nil || proposed != nil || view != nil }
 
   func overlaps(_ other: Lacking) -> Bool {
-    (block != nil && block == other.block) || (view != nil && view == other.view)
+    (notarized != nil && notarized == other.notarized) || (proposed != nil && proposed == other.proposed)
+      || (view != nil && view == other.view)
   }
 }
 
@@ -49,7 +51,8 @@ extension SimplexMachine {
 
   /// Rule 3: asks for what is missing, after a moment in which it may come by itself, and again of other peers.
   mutating func fetchMissing() {
-    let lacking = Lacking(block: missingOfProposal ?? firstNotarizedMissing, view: missingCertificates?.from)
+    let lacking = Lacking(
+      notarized: firstNotarizedMissing, proposed: missingOfProposal, view: missingCertificates?.from)
     guard isBehind || lacking.isAnything else {
       fetchAt = nil
       fetchRound = 0
