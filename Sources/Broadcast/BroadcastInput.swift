@@ -7,6 +7,8 @@ public enum BroadcastInput: Sendable {
   case publish(Verified<Message>)
   /// A peer sent messages whose signatures held (`GossipMessage.publish`).
   case received([Verified<Message>], from: NodeID)
+  /// Of what a peer sent and was seen before, a message that was forgotten and is needed after all.
+  case renewed(Verified<Message>, from: NodeID)
   /// The shell or the core refused something that a peer relayed.
   case invalid(from: NodeID)
   /// A peer says what it has (`GossipMessage.announce`).
@@ -31,7 +33,7 @@ public enum BroadcastEffect: Sendable {
   case send(GossipMessage, to: NodeID)
   /// A message that was not seen before.
   case deliver(Verified<Message>)
-  /// Close the link with a node: it costs too much.
+  /// Close the link with a node: it costs too much. Where it stays open, the node is not heard for a while.
   case close(NodeID)
 }
 

@@ -14,7 +14,8 @@ import Wire
 ///    nothing more is taken from it, and the caller is told to close its link. Scores fade, and outlive the link; where it
 ///    was not closed, the peer is heard again at half of the bottom.
 /// 7. What this node announces and asks in one of its heartbeats is at most half of what a peer takes in one of its own,
-///    since two of ours may fall into one of theirs: an honest node never floods.
+///    since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
+///    flood: heartbeats differ between nodes, and may come late.
 public struct BroadcastMachine: Sendable {
   /// The most links; more are ignored.
   public static let maximumLinks = 4_096
@@ -72,6 +73,10 @@ public struct BroadcastMachine: Sendable {
     case .received(let messages, let relayer):
       guard isOpen(relayer) else { break }
       for message in messages { accept(message, from: relayer, now, &effects) }
+    case .renewed(let message, let relayer):
+      guard isOpen(relayer), !store.contains(message.value.id) else { break }
+      counters.add("renewed")
+      spread(message, from: relayer, now)
     case .invalid(let relayer):
       counters.add("invalid")
       charge(relayer, settings.invalidCost, &effects)
@@ -111,6 +116,9 @@ public struct BroadcastMachine: Sendable {
   /// How many announced messages are waited for.
   public var wantedCount: Int { wants.count }
 
+  /// True for a linked node from which messages are taken.
+  public func hears(_ peer: NodeID) -> Bool { isOpen(peer) }
+
   func isOpen(_ peer: NodeID) -> Bool { links[peer].map { !$0.isClosing } ?? false }
 
   /// Rule 1.
@@ -127,16 +135,22 @@ public struct BroadcastMachine: Sendable {
       return
     }
     seen.insert(now, forKey: id)
-    store.insert(message, announcements: settings.announcedHeartbeats, now: now)
-    fresh.insert(id)
+    spread(message, from: relayer, now)
     if let relayer {
-      store.addHolder(relayer, of: id)
       _ = links.modify(relayer) { $0.score = min(settings.maximumScore * 1_000, $0.score + 1_000) }
       effects.append(.deliver(message))
       counters.add("delivered")
     } else {
       counters.add("published")
     }
+  }
+
+  /// Keeps a message, and sends it to the mesh.
+  private mutating func spread(_ message: Verified<Message>, from relayer: NodeID?, _ now: Instant) {
+    let id = message.value.id
+    store.insert(message, announcements: settings.announcedHeartbeats, now: now)
+    fresh.insert(id)
+    if let relayer { store.addHolder(relayer, of: id) }
     for (peer, state) in links where state.isEager && !state.isClosing && peer != relayer {
       outbox[peer, default: []].append(message.value.envelope)
     }

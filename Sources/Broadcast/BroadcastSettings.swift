@@ -1,4 +1,5 @@
 import Primitives
+import Wire
 
 /// Every knob of the broadcast. The shape is gossipsub's (eager mesh, lazy repair); the numbers are for messages of at
 /// most a few kilobytes.
@@ -33,12 +34,14 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var maximumWanted = 4_096
   /// The most messages waited for from one peer at once.
   public var maximumWantedPerPeer = 512
-  /// The most announced ids taken from one peer in a heartbeat; more cost its score.
+  /// The most announced ids taken from one peer in a heartbeat; more are ignored.
   public var maximumAnnouncedPerHeartbeat = 4_096
-  /// The most requested ids answered to one peer in a heartbeat; more cost its score.
+  /// The most requested ids answered to one peer in a heartbeat; more are ignored.
   public var maximumRequestedPerHeartbeat = 4_096
   /// The most bytes answered to one peer in a heartbeat; what it asks for beyond is not sent.
-  public var maximumAnsweredBytesPerHeartbeat = 2 * 1_024 * 1_024
+  public var maximumAnsweredBytesPerHeartbeat = 2 * GossipMessage.maximumIDs * Envelope.maximumBytes
+  /// How many times what is taken of announcements or requests in a heartbeat is a flood, which costs the score.
+  public var floodFactor = 4
   /// What a message that the shell refused costs its relayer, in points.
   public var invalidCost: Int64 = 20
   /// What a heartbeat with too many announcements or requests costs a peer, in points.

@@ -7,16 +7,17 @@ extension BroadcastMachine {
     _ ids: [Digest], _ announcer: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]
   ) {
     guard isOpen(announcer), let taken = links[announcer]?.announced else { return }
-    let room = max(0, settings.maximumAnnouncedPerHeartbeat - taken)
-    _ = links.modify(announcer) { $0.announced += min(ids.count, room) }
-    if ids.count > room { flooded(announcer, &effects) }
+    let limit = settings.maximumAnnouncedPerHeartbeat
+    let room = max(0, limit - taken)
+    _ = links.modify(announcer) { $0.announced += ids.count }
+    if taken + ids.count > limit * settings.floodFactor { flooded(announcer, &effects) }
     for id in ids.prefix(room) {
       if hasSeen(id) {
         store.addHolder(announcer, of: id)
       } else if wants.contains(id) {
         wants.addAnnouncer(announcer, of: id)
       } else if wants.count < settings.maximumWanted,
-        wants.count(asked: announcer) < settings.maximumWantedPerPeer, isAskable(announcer)
+        wants.count(asked: announcer) < settings.maximumWantedPerPeer, hasRoomToAsk(announcer)
       {
         ask(announcer, for: id, others: [], now)
       } else {
@@ -27,9 +28,10 @@ extension BroadcastMachine {
 
   mutating func requested(_ ids: [Digest], _ asker: NodeID, _ effects: inout [BroadcastEffect]) {
     guard isOpen(asker), let taken = links[asker]?.requested else { return }
-    let room = max(0, settings.maximumRequestedPerHeartbeat - taken)
-    _ = links.modify(asker) { $0.requested += min(ids.count, room) }
-    if ids.count > room { flooded(asker, &effects) }
+    let limit = settings.maximumRequestedPerHeartbeat
+    let room = max(0, limit - taken)
+    _ = links.modify(asker) { $0.requested += ids.count }
+    if taken + ids.count > limit * settings.floodFactor { flooded(asker, &effects) }
     for id in OrderedSet(ids.prefix(room)) {
       guard let item = store[id] else {
         counters.add("requestUnknown")
@@ -51,9 +53,8 @@ extension BroadcastMachine {
   }
 
   /// Rule 7.
-  private func isAskable(_ peer: NodeID) -> Bool {
-    guard let asked = links[peer]?.asked else { return false }
-    return isOpen(peer) && asked < settings.maximumRequestedPerHeartbeat / 2
+  private func hasRoomToAsk(_ peer: NodeID) -> Bool {
+    links[peer].map { $0.asked < settings.maximumRequestedPerHeartbeat / 2 } ?? false
   }
 
   private mutating func ask(_ peer: NodeID, for id: Digest, others: [NodeID], _ now: Instant) {
@@ -64,7 +65,7 @@ extension BroadcastMachine {
 
   /// Rule 3: asks the next announcer that is still linked.
   mutating func askNext(_ id: Digest, _ others: [NodeID], _ now: Instant) {
-    guard let next = others.firstIndex(where: isAskable) else { return counters.add("wantGivenUp") }
+    guard let next = others.firstIndex(where: isOpen) else { return counters.add("wantGivenUp") }
     ask(others[next], for: id, others: Array(others[(next + 1)...]), now)
   }
 
@@ -95,7 +96,11 @@ extension BroadcastMachine {
   /// Rule 6: the end of a peer's silence whose link the caller did not close.
   private mutating func reopen(_ peer: NodeID) {
     guard let state = links[peer], state.isClosing, state.score > settings.closingScore * 500 else { return }
-    _ = links.modify(peer) { $0.isClosing = false }
+    let missed = store.count > 0 ? (next: UInt64(0), end: store.newestOrder) : nil
+    _ = links.modify(peer) { state in
+      state.isClosing = false
+      state.catchUp = missed
+    }
     chooseMesh()
   }
 

@@ -80,9 +80,11 @@ struct BlockTree: Sendable {
     return path
   }
 
-  /// A bound of a block's encoding: the numbers of a header have ten bytes at most, a length five.
-  private static func byteCount(of block: Block) -> Int {
+  /// A bound of a block's encoding: the numbers of a header have ten bytes at most, a length five. Never more than a block
+  /// may have, which is what the leader counted with (`hasRoom`).
+  static func byteCount(of block: Block) -> Int {
     let header = 4 * 10 + 8 + 5 * 32 + 5
-    return block.transactions.reduce(header) { $0 + Envelope.overheadBytes + 5 + $1.envelope.payload.count }
+    let sum = block.transactions.reduce(header) { $0 + Envelope.overheadBytes + 5 + $1.envelope.payload.count }
+    return min(sum, Block.maximumBytes)
   }
 }

@@ -3,13 +3,15 @@ import Wire
 
 /// The first of what is missing.
 struct Lacking: Sendable {
-  var block: Digest?
+  var notarized: Digest?
+  var proposed: Digest?
   var view: UInt64?
 
-  var isAnything: Bool { block != nil || view != nil }
+  var isAnything: Bool { notarized != nil || proposed != nil || view != nil }
 
   func overlaps(_ other: Lacking) -> Bool {
-    (block != nil && block == other.block) || (view != nil && view == other.view)
+    (notarized != nil && notarized == other.notarized) || (proposed != nil && proposed == other.proposed)
+      || (view != nil && view == other.view)
   }
 }
 
@@ -49,7 +51,8 @@ extension SimplexMachine {
 
   /// Rule 3: asks for what is missing, after a moment in which it may come by itself, and again of other peers.
   mutating func fetchMissing() {
-    let lacking = Lacking(block: missingBlocks.first, view: missingCertificates?.from)
+    let lacking = Lacking(
+      notarized: firstNotarizedMissing, proposed: missingOfProposal, view: missingCertificates?.from)
     guard isBehind || lacking.isAnything else {
       fetchAt = nil
       fetchRound = 0
@@ -75,24 +78,28 @@ extension SimplexMachine {
     fetchRound += 1
   }
 
-  /// The notarized blocks, the proposal and its parent, as far as they are not here.
+  /// The proposal that is to be judged, or its parent, when it is not here.
+  private var missingOfProposal: Digest? {
+    guard isVoting, let state = views[view], state.ownVotes.isEmpty, let proposal = state.proposal else { return nil }
+    guard let header = tree[proposal.blockID]?.header else { return proposal.blockID }
+    guard case .missing = parent(of: header), !tree.contains(header.parentID) else { return nil }
+    return header.parentID
+  }
+
+  /// The notarized block of the lowest view that is not here.
+  private var firstNotarizedMissing: Digest? { awaiting.first { !tree.contains($0.value) }?.value }
+
+  /// One request's worth: what the proposal lacks, and of the notarized blocks that are not here others each round, so
+  /// that those which nobody has keep none from being asked for.
   private var missingBlocks: [Digest] {
-    var ids: [Digest] = []
-    for (_, id) in awaiting where !tree.contains(id) && !ids.contains(id) {
-      ids.append(id)
-      if ids.count == ConsensusMessage.maximumRequestedBlocks { return ids }
-    }
-    guard isVoting, let state = views[view], state.ownVotes.isEmpty, let proposal = state.proposal else { return ids }
-    if let entry = tree[proposal.blockID] {
-      if case .missing = parent(of: entry.header), !tree.contains(entry.header.parentID),
-        !ids.contains(entry.header.parentID)
-      {
-        ids.append(entry.header.parentID)
-      }
-    } else if !ids.contains(proposal.blockID) {
-      ids.append(proposal.blockID)
-    }
-    return Array(ids.prefix(ConsensusMessage.maximumRequestedBlocks))
+    var ids = missingOfProposal.map { [$0] } ?? []
+    var notarized: [Digest] = []
+    var seen = OrderedSet(ids)
+    for (_, id) in awaiting where !tree.contains(id) && seen.insert(id) { notarized.append(id) }
+    guard !notarized.isEmpty else { return ids }
+    let room = min(ConsensusMessage.maximumRequestedBlocks - ids.count, notarized.count)
+    for place in 0..<room { ids.append(notarized[(fetchRound * room + place) % notarized.count]) }
+    return ids
   }
 
   /// The views from which certificates keep this node from judging the proposal or from proposing; at most one
@@ -127,8 +134,8 @@ extension SimplexMachine {
     let ids = missingBlocks
     guard !ids.isEmpty else { return }
     var holders = [leader(of: view)]
-    if let first = awaiting.first(where: { !tree.contains($0.value) }),
-      let certificate = views[first.key]?.notarization
+    if let wanted = awaiting.first(where: { $0.value == ids.first }),
+      let certificate = views[wanted.key]?.notarization
     {
       holders = certificate.value.signers.compactMap { validators.member($0) }
     }
@@ -160,7 +167,7 @@ extension SimplexMachine {
   mutating func takeAskedFor(_ block: Verified<Block>) {
     let id = block.value.id
     guard !tree.contains(id) else { return }
-    guard awaiting[block.value.header.view] == id || missingBlocks.contains(id) else {
+    guard id == missingOfProposal || awaiting.contains(where: { $0.value == id }) else {
       counters.add("blockUnasked")
       return
     }

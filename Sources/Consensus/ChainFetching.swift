@@ -116,7 +116,9 @@ extension SimplexMachine {
       counters.add("chainNotNews")
       return
     }
-    guard blocks.count <= settings.bounds.commitBlocks,
+    // What is committed at once is served at once.
+    let bytes = blocks.reduce(0) { $0 + BlockTree.byteCount(of: $1.value) }
+    guard blocks.count <= settings.bounds.commitBlocks, blocks.count == 1 || bytes <= settings.bounds.commitBytes,
       zip(blocks, blocks.dropFirst()).allSatisfy({ $1.value.header.parentID == $0.value.id })
     else {
       counters.add("chainGap")

@@ -132,6 +132,7 @@ extension SimplexMachine {
     if let view = chainTarget?.value.subject.view, view <= tip.view { chainTarget = nil }
     if !isBehind { aheadPeers.removeAll() }
     tree.prune(throughView: tip.view)
+    recoveredBlocks = min(recoveredBlocks, tree.count)
     while let first = certifiedAt.first, first.key <= tip.view { certifiedAt.removeValue(forKey: first.key) }
     while let first = refused.first, first <= tip.view { refused.remove(first) }
     while let first = awaiting.first, first.key <= tip.view { awaiting.removeValue(forKey: first.key) }

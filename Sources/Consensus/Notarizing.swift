@@ -26,15 +26,18 @@ extension SimplexMachine {
     guard views[subject.view]?.proposal == subject else { return takeAskedFor(block) }
     let header = block.value.header
     guard header.view == subject.view || isReproposal(header, in: subject.view) else {
-      noteInvalidProposal(in: subject.view)
+      // Proposed again by who does not know that it is final.
+      noteInvalidProposal(in: subject.view, header.view <= tip.view ? "proposalOfFinalView" : "proposalInvalid")
       return
     }
+    // It may have made room here.
+    if header.view < subject.view { wantAgain(subject.parentView) }
     admit(block)
   }
 
-  private mutating func noteInvalidProposal(in proposed: UInt64) {
+  private mutating func noteInvalidProposal(in proposed: UInt64, _ counter: String = "proposalInvalid") {
     views[proposed, default: ViewState()].isProposalInvalid = true
-    counters.add("proposalInvalid")
+    counters.add(counter)
   }
 
   /// Rule 3: notarizes the proposal of the current view once nothing speaks against it.

@@ -18,8 +18,8 @@ extension SimplexMachine {
     return timersStartedAt + currentDelta * (hasProposal ? 3 : 2)
   }
 
-  /// Rule 5: the proposal is invalid, or the leader gave up, or this node led the view before a restart and the block
-  /// it had proposed is lost.
+  /// Rule 5: the proposal is invalid, or of a block that is final here already, though the leader may not know that; or the
+  /// leader gave up, or this node led the view before a restart and the block it had proposed is lost.
   private var isHopeless: Bool {
     guard let state = views[view] else { return false }
     if state.isProposalInvalid || state.nullifies.contains(schedule.leader(of: view)) { return true }

@@ -47,6 +47,7 @@ extension SimplexMachine {
     while tree.count >= limit {
       guard let id = needless else { return false }
       tree.remove(id)
+      recoveredBlocks = min(recoveredBlocks, tree.count)
       certifiedAt.removeAll { $1 == id }
       awaiting.removeAll { $1 == id }
       counters.add("blockMadeRoom")
@@ -54,9 +55,9 @@ extension SimplexMachine {
     return true
   }
 
-  /// The newest block that is not needed, so that what stays lies on what stays: neither the highest certified one, nor
-  /// notarized in a later view, nor known to be final, nor of the current view or the next, nor below such a one. It can
-  /// only become final by way of a proposal that builds on it, and then it is asked for again.
+  /// The oldest block that is not needed, of those that nothing lies on, so that what stays lies on what stays: neither the
+  /// highest certified one, nor notarized in a later view, nor known to be final, nor of the current view or the next, nor
+  /// below such a one. It can only become final by way of a proposal that builds on it, and then it is asked for again.
   private var needless: Digest? {
     let top = certifiedAt.last
     var needed = OrderedSet<Digest>()
@@ -68,15 +69,10 @@ extension SimplexMachine {
     for (_, id) in awaiting.entries(from: (top?.key ?? tip.view) + 1) { keep(id) }
     for final in [target, chainTarget].compactMap({ $0 }) { keep(final.value.subject.blockID) }
     for current in [view, view + 1] { if let id = views[current]?.proposal?.blockID { keep(id) } }
-    var newest: (id: Digest, view: UInt64)?
-    for entry in tree.all {
-      if entry.header.view >= view { keep(entry.block.value.id) }
-    }
-    for entry in tree.all where !needed.contains(entry.block.value.id) {
-      if let newest, newest.view >= entry.header.view { continue }
-      newest = (entry.block.value.id, entry.header.view)
-    }
-    return newest?.id
+    let entries = tree.byView
+    for entry in entries where entry.header.view >= view { keep(entry.block.value.id) }
+    let parents = OrderedSet(entries.map(\.header.parentID))
+    return entries.map(\.block.value.id).first { !needed.contains($0) && !parents.contains($0) }
   }
 
   /// Rule 3: a block that made room is needed after all, for a proposal builds on it.

@@ -20,6 +20,9 @@ extension SimplexMachine {
   private mutating func leaveViews(below next: UInt64) {
     while views.count > SimplexMachine.maximumOpenViews, let lowest = views.first {
       views.removeValue(forKey: lowest.key)
+      certifiedAt.removeValue(forKey: lowest.key)
+      awaiting.removeValue(forKey: lowest.key)
+      refused.remove(lowest.key)
       counters.add("openViewDropped")
     }
     // Votes of views far behind cannot become certificates that anyone still lacks.

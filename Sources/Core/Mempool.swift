@@ -105,8 +105,8 @@ public struct Mempool: Sendable {
   /// What became of an offered transaction.
   public enum Admission: Equatable, Sendable {
     case added
-    /// It was added, in the place of this one, which waited behind a missing nonce.
-    case displaced(Digest)
+    /// It was added, in the place of these, which waited behind a missing nonce.
+    case displaced([Digest])
     case known
     /// Another transaction of the account has the nonce; the first to come stays.
     case nonceTaken
@@ -129,16 +129,21 @@ public struct Mempool: Sendable {
     let account = perAccount[slot.account] ?? Account(next: next)
     if account.count >= Mempool.maximumPerAccount { return .accountFull }
     let (fees, isTooMuch) = account.feesMicrocredits.addingReportingOverflow(transaction.feeMicrocredits)
-    if isTooMuch || fees > balanceMicrocredits { return .unaffordable }
     let isGapped = slot.nonce != account.missing
     if isGapped, account.gapped >= Mempool.maximumGappedPerAccount { return .gapFull }
-    var displaced: Digest?
+    var displaced: [Digest] = []
+    if isTooMuch || fees > balanceMicrocredits {
+      guard !isGapped, let dropped = makePayable(slot, transaction.feeMicrocredits, balanceMicrocredits) else {
+        return .unaffordable
+      }
+      displaced = dropped
+    }
     if slots.count >= Mempool.maximumTransactions || (isGapped && gapped >= Mempool.maximumGapped) {
       // Evenly: the one that goes must not want to come back.
       guard let most = gaps.last?.key, !isGapped || most.count > account.gapped + 1,
         let last = slots.lastEntry(upTo: Slot(account: most.account, nonce: .max))
       else { return .poolFull }
-      displaced = last.value.message.value.id
+      displaced.append(last.value.message.value.id)
       drop(last.key)
     }
     slots[slot] = Entry(
@@ -156,7 +161,23 @@ public struct Mempool: Sendable {
       account.feesMicrocredits += transaction.feeMicrocredits
       if slot.nonce == account.missing { account.consecutive += run }
     }
-    return displaced.map { .displaced($0) } ?? .added
+    return displaced.isEmpty ? .added : .displaced(displaced)
+  }
+
+  /// Makes room in the balance for the nonce that is missing: of what waits behind it the highest nonces go, and no more
+  /// than must. Nil when that is not enough, and then nothing goes.
+  private mutating func makePayable(_ slot: Slot, _ fee: UInt64, _ balance: UInt64) -> [Digest]? {
+    guard fee <= balance, feesMicrocredits(of: slot.account, below: slot.nonce) <= balance - fee else { return nil }
+    return trim(account: slot.account, balanceMicrocredits: balance - fee)
+  }
+
+  private func feesMicrocredits(of account: NodeID, below nonce: UInt64) -> UInt64 {
+    var sum: UInt64 = 0
+    for (slot, entry) in slots.entries(from: Slot(account: account, nonce: 0)) {
+      guard slot.account == account, slot.nonce < nonce else { break }
+      sum += entry.feeMicrocredits
+    }
+    return sum
   }
 
   /// Removes a transaction.

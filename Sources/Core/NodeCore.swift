@@ -154,9 +154,11 @@ public struct NodeCore: Sendable {
     case .laterEpoch(let peer):
       sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
     case .gossip(let messages, let peer):
-      let again = messages.filter(isOnceMore)
+      let again = broadcast.hears(peer) ? messages.filter(isOnceMore) : []
       step(broadcast: .received(messages, from: peer), now: now, into: &effects)
-      for message in again { admit(message, now: now) }
+      for message in again where admit(message, now: now) {
+        step(broadcast: .renewed(message, from: peer), now: now, into: &effects)
+      }
     case .announced(let ids, let peer):
       step(broadcast: .announced(ids, from: peer), now: now, into: &effects)
     case .requested(let ids, let peer):

@@ -64,36 +64,40 @@ extension NodeCore {
   public static let maximumValidityMilliseconds: UInt64 = 24 * 3_600_000
 
   /// Puts a transaction that has come in into the mempool, if the account could ever include it.
-  mutating func admit(_ message: Verified<Message>, now: Instant) {
+  @discardableResult mutating func admit(_ message: Verified<Message>, now: Instant) -> Bool {
     guard case .transaction(let transaction) = message.value.body else {
       counters.add("gossipOfUnknownKind")
-      return
+      return false
     }
     // Ledger time lags far behind after a long halt, and the clock can be wrong.
     let time = max(identity.wallClock.unixMilliseconds(at: now), finalState.ledgerTimeMilliseconds)
     guard transaction.expiresMilliseconds <= time + NodeCore.maximumValidityMilliseconds else {
       counters.add("transactionExpiresTooLate")
-      return
+      return false
     }
     if case .never = ledger.includability(of: message, on: ledger.finalID) {
       counters.add("transactionStale")
-      return
+      return false
     }
     let account = finalState.account(message.value.author)
     switch mempool.add(message, next: account.nonce, balanceMicrocredits: account.balanceMicrocredits) {
-    case .added, .known: break
-    case .displaced: counters.add("mempoolDisplaced")
+    case .added: return true
+    case .displaced(let ids):
+      counters.add("mempoolDisplaced", UInt64(ids.count))
+      return true
+    case .known: break
     case .nonceTaken: counters.add("mempoolNonceTaken")
     case .accountFull: counters.add("mempoolAccountFull")
     case .gapFull: counters.add("mempoolGapFull")
     case .unaffordable: counters.add("mempoolUnaffordable")
     case .poolFull: counters.add("mempoolFull")
     }
+    return false
   }
 
   /// True for a transaction that broadcast has seen and will not deliver, that the mempool refused or dropped, and whose
-  /// turn can still come: why it was refused may have passed. It is only offered to the mempool, not spread, announced or
-  /// asked for again, so that who sends it often gains nothing.
+  /// turn can still come: why it was refused may have passed. It is offered to the mempool again, and spread again only if
+  /// that takes it, so that who sends it often gains nothing.
   func isOnceMore(_ message: Verified<Message>) -> Bool {
     guard !mempool.contains(message.value.id), broadcast.hasSeen(message.value.id),
       case .transaction(let transaction) = message.value.body

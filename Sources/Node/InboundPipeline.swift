@@ -10,8 +10,9 @@ import Wire
 /// Runs `Inbound` off the core's loop: nothing unverified reaches the core, and verifying never holds it up.
 ///
 /// 1. What one peer sends on one channel goes through one lane, and so keeps its order.
-/// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them. Gossip
-///    is verified on threads that yield their processor to every other: a transaction can wait, and agreement cannot.
+/// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them, and so
+///    have datagrams, by which nodes know of each other. Gossip is verified on threads that yield their processor to every
+///    other: a transaction can wait, and agreement cannot.
 /// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Beyond its
 ///    share, or all peers' together, it is dropped and counted, as a lossy network would. The votes and the blocks of
 ///    validators have shares of their own, so that nobody else takes their room.
@@ -50,7 +51,7 @@ final class InboundPipeline: Sendable {
 
   /// Rule 2. The channel says what a frame may hold; who sent it, whether that can wait.
   private enum Sort: Int {
-    case votes, blocks, other, gossip
+    case votes, blocks, datagrams, other, gossip
 
     init(_ channel: LinkChannel, isValidator: Bool) {
       switch channel {
@@ -62,7 +63,7 @@ final class InboundPipeline: Sendable {
     }
 
     /// A validator's votes and blocks are never dropped for the length of their lane: rule 3 bounds them.
-    var mayDrop: Bool { self == .other || self == .gossip }
+    var mayDrop: Bool { self != .votes && self != .blocks }
   }
 
   /// Rule 3.
@@ -80,7 +81,7 @@ final class InboundPipeline: Sendable {
       switch sort {
       case .votes: \.votes
       case .blocks: \.blocks
-      case .other, .gossip: \.rest
+      case .datagrams, .other, .gossip: \.rest
       }
     }
 
@@ -133,7 +134,7 @@ final class InboundPipeline: Sendable {
     self.service = service
     self.penalise = penalise
     self.isValidator = isValidator
-    let queues = ["votes", "blocks", "other"].map { name in
+    let queues = ["votes", "blocks", "datagrams", "other"].map { name in
       (0..<max(1, workers)).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
     }
     lanes = queues + [background.map { Lane(.loop($0)) }]
@@ -154,7 +155,7 @@ final class InboundPipeline: Sendable {
 
   /// Takes a datagram's payload.
   func datagram(_ bytes: [UInt8], from source: PeerAddress) {
-    run(.other, source.ip) { [self] done in
+    run(.datagrams, source.ip) { [self] done in
       let received = inbound.datagram(bytes, from: source)
       if received.refused.contains(InboundPipeline.badSignature) { penalise(source) }
       deliver(received, from: nil, done)

@@ -66,8 +66,8 @@ final class LostWitness: Script {
   }
 }
 
-/// A node's journal is always a fresh checkpoint, which has no votes of views that are final, when final blocks are
-/// damaged, first all states and back into the epoch before, then some of its epoch; and for a while it hears nobody.
+/// A node's journal is a fresh checkpoint and nothing besides, which has no votes of views that are final, when final blocks
+/// are damaged, first all states and back into the epoch before, then some of its epoch; and for a while it hears nobody.
 /// It must not vote again where it has forgotten its votes.
 final class DamagedChain: Progress {
   private static let node = 2
@@ -89,8 +89,11 @@ final class DamagedChain: Progress {
     guard damages < DamagedChain.damagesAt.count, simulation.now >= DamagedChain.damagesAt[damages] else { return }
     let length = simulation.genesis.parameters.epochBlocks
     let height = node.disk.height
-    // Some blocks of its epoch are final, so that there are votes to be forgotten.
-    guard node.running != nil, height > 2 * length, height % length > 3 else { return }
+    node.disk.dropBeforeCheckpoint()
+    // Some blocks of its epoch are final, so that there are votes to be forgotten, and only their finality is written.
+    guard let core = node.running?.core, height > 2 * length, height % length > 3, node.disk.isBareCheckpoint,
+      core.checkpoint().count <= 1
+    else { return }
     let begin = height - height % length
     simulation.powerOff(DamagedChain.node, until: simulation.now + .milliseconds(200))
     if damages == 0 { node.disk.loseStates() }

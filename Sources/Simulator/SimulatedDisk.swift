@@ -137,12 +137,20 @@ struct SimulatedDisk {
     checkpoint = (start, start + records.count, segmentEpoch)
   }
 
-  private mutating func dropBeforeCheckpoint() {
+  /// Drops what the checkpoint replaces, if that is durable: with the next sync at the latest.
+  mutating func dropBeforeCheckpoint() {
     guard let checkpoint, durable.count >= checkpoint.end else { return }
     syncedBlocks = blocks.count
     drop(checkpoint.start, epoch: checkpoint.epoch)
+    checkpointRecords = checkpoint.end - checkpoint.start
     self.checkpoint = nil
   }
+
+  /// How many records the last checkpoint has.
+  private var checkpointRecords: Int?
+
+  /// True while the journal is a checkpoint and nothing besides.
+  var isBareCheckpoint: Bool { checkpoint == nil && pending.isEmpty && durable.count == checkpointRecords }
 
   /// The epoch of the segment in writing.
   private var segmentEpoch: UInt64 { epochStarts.last?.epoch ?? journalEpoch }

@@ -177,15 +177,15 @@ import Wire
       }
     }
     func isClosed(_ peer: NodeID) -> Bool { effects.contains { if case .close(peer) = $0 { true } else { false } } }
-    for _ in 0..<20 { machine.step(.announced(ids(512), from: peers[1]), now: .zero, into: &effects) }
+    for _ in 0..<40 { machine.step(.announced(ids(512), from: peers[1]), now: .zero, into: &effects) }
     #expect(machine.wantedCount <= settings.maximumWantedPerPeer)
     // A burst is not enough.
-    #expect(!isClosed(peers[1]) && machine.counters["flood"] == 12)
+    #expect(!isClosed(peers[1]) && machine.counters["flood"] == 8)
     let known = (950..<1_000 as Range<UInt64>).map { StandIn.message($0).value.id }
     var now = Instant.zero
     for _ in 0..<11 {
       effects = []
-      for _ in 0..<100 { machine.step(.requested(known, from: peers[2]), now: now, into: &effects) }
+      for _ in 0..<400 { machine.step(.requested(known, from: peers[2]), now: now, into: &effects) }
       let answered = effects.reduce(0) { if case .send(.publish(let list), _) = $1 { $0 + list.count } else { $0 } }
       #expect(answered <= settings.maximumRequestedPerHeartbeat)
       guard !isClosed(peers[2]) else { break }
@@ -239,6 +239,32 @@ import Wire
       #expect(effects.isEmpty == (heartbeat < 7), "\(heartbeat)")
     }
     #expect(machine.peers[0].isEager)
+    // It is told of what it missed.
+    effects = []
+    machine.step(.publish(StandIn.message(100)), now: now, into: &effects)
+    for _ in 0..<5 { machine.step(.invalid(from: peer), now: now, into: &effects) }
+    machine.step(.publish(StandIn.message(101)), now: now, into: &effects)
+    for _ in 1...12 {
+      now = now + .milliseconds(300)
+      machine.step(.tick, now: now, into: &effects)
+    }
+    let missed = StandIn.message(101).value.id
+    #expect(effects.contains { if case .send(.announce(let ids), _) = $0 { ids.contains(missed) } else { false } })
+  }
+
+  @Test func whatWasForgottenAndIsNeededAfterAllGoesOnOnce() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 17)
+    let peers = (0..<3).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    let message = StandIn.message(1)
+    machine.step(.received([message], from: peers[0]), now: .zero, into: &effects)
+    machine.step(.forget([message.value.id]), now: .zero, into: &effects)
+    effects = []
+    for _ in 0..<2 { machine.step(.renewed(message, from: peers[0]), now: .zero, into: &effects) }
+    let to = effects.compactMap { if case .send(.publish, let to) = $0 { to } else { nil } }
+    #expect(to.sorted() == peers[1...].sorted() && effects.count == 2)
+    #expect(machine.storedCount == 1 && machine.counters["renewed"] == 1)
   }
 
   @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {

@@ -111,4 +111,70 @@ import Wire
     #expect(network.nodes[3].machine!.counters["laterEpoch"] > 5)
     network.checkSafety()
   }
+
+  /// Blocks were notarized and then lost by all, in more views than one request names. Of the view after these others
+  /// still have the block, and without this node they have no quorum.
+  @Test(arguments: [true, false])
+  func blocksThatNobodyHasKeepNoneFromBeingFetched(hasVoted: Bool) {
+    let network = Network(4)
+    let view = (18...40 as ClosedRange<UInt64>).first { network.leader(of: $0) == 1 }!
+    let honest = [0, 1, 2]
+    for lost in 1..<view {
+      let subjects = [network.notarize(network.block(view: lost)), .nullify(epoch: 0, view: lost)]
+      for index in honest {
+        network.nodes[index].journal += subjects.map { .ownVote(network.vote($0, by: index).value) }
+        network.nodes[index].journal += subjects.map { .certificate(network.certificate($0, by: honest)) }
+      }
+    }
+    let block = network.block(view: view)
+    let notarize = network.notarize(block)
+    for index in honest {
+      if index > 0 || hasVoted {
+        network.nodes[index].journal.append(.ownVote(network.vote(notarize, by: index).value))
+      }
+      network.nodes[index].journal.append(.certificate(network.certificate(notarize, by: [1, 2, 3])))
+      if index > 0 { network.nodes[index].journal.append(.certified(block)) }
+    }
+    for index in honest { network.start(index) }
+    #expect(
+      network.run(
+        until: { network.nodes[0].machine!.certifiedTip.height > 0 }, limit: network.settings.fetchInterval * 3))
+    #expect(network.run(until: { network.reached(5, honest) }, limit: .seconds(20)))
+    network.checkSafety()
+  }
+
+  /// What is committed at once is served at once, so an answer is as long as a commit at most.
+  @Test func anAnswerOfTooManyBytesIsRefused() {
+    let network = Network(4)
+    // An empty block counts as 213.
+    network.settings.bounds.commitBytes = 16 * 213
+    CatchUpTests.grow(network, to: 32, on: [0, 1, 2])
+    network.hasWork = false
+    network.start(3)
+    func answer(_ heights: ClosedRange<Int>) {
+      let message = ConsensusMessage.chain(
+        Array(network.nodes[0].chain[heights.lowerBound - 1...heights.upperBound - 1]),
+        finalization: network.nodes[0].finalizations[UInt64(heights.upperBound)]!.value)
+      network.step(3, .message(network.verified(message)!, from: network.nodes[0].signer.id))
+    }
+    answer(1...32)
+    #expect(network.height(3) == 0)
+    #expect(network.nodes[3].machine!.counters["chainGap"] == 1)
+    answer(1...16)
+    answer(17...32)
+    #expect(network.height(3) == 32)
+    #expect(network.nodes[3].machine!.counters["chainGap"] == 1)
+    network.checkSafety()
+  }
+
+  /// A single block is committed and served however long it is.
+  @Test func anAnswerOfOneBlockIsTaken() {
+    let network = Network(4)
+    network.settings.bounds.commitBytes = 1
+    CatchUpTests.grow(network, to: 1, on: [0, 1, 2])
+    network.hasWork = false
+    network.startAll()
+    #expect(network.run(until: { network.reached(1) }, limit: .seconds(2)))
+    network.checkSafety()
+  }
 }

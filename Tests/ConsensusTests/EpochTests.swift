@@ -165,6 +165,26 @@ import Wire
     network.checkSafety(byzantine: [leader])
   }
 
+  /// An honest leader may not know yet that a block is final.
+  @Test func aFinalBlockProposedAgainIsNoFault() {
+    let network = Network(4)
+    let leader = network.leader(of: 2)
+    let honest = (0..<4).filter { $0 != leader }
+    for index in honest { network.start(index) }
+    #expect(network.run(until: { network.reached(1, honest) }, limit: .seconds(1)))
+    let first = network.recentBlocks[0]
+    let again = VoteSubject.notarize(epoch: 0, view: 2, parentView: 1, blockID: first.id)
+    network.inject(.proposal(first, network.vote(again, by: leader).value), as: leader, to: honest)
+    network.run(for: .milliseconds(100))
+    for index in honest {
+      #expect(network.nodes[index].machine!.counters["proposalOfFinalView"] == 1)
+      #expect(network.nodes[index].machine!.counters["proposalInvalid"] == 0)
+    }
+    #expect(network.votesSent.contains { $0.vote.subject == .nullify(epoch: 0, view: 2) })
+    #expect(network.run(until: { network.reached(5, honest) }, limit: .seconds(20)))
+    network.checkSafety(byzantine: [leader])
+  }
+
   enum Forgery: CaseIterable {
     /// Another block of the last height, named as if the view had certified it.
     case anotherBlock

@@ -60,6 +60,8 @@ final class Network {
   var cuts: (Int, Int, ConsensusMessage) -> Bool = { _, _, _ in false }
   /// Changes what a node builds.
   var corruptBuild: (Int, BlockHeader) -> BlockHeader = { $1 }
+  /// What is in each block that is built.
+  var transactions: [Verified<Message>] = []
   /// Nodes whose execution went wrong.
   var misexecuting: Set<Int> = []
   /// Sees each message that leaves.
@@ -139,10 +141,11 @@ final class Network {
     }
     let epoch = last.header.height / settings.epochBlocks
     let isStart = last.header.height % settings.epochBlocks == 0
+    let finalization = isStart ? nil : nodes[index].finalizations[last.header.height]
     let tip = FinalTip(
-      blockID: last.id, height: last.header.height, view: isStart ? 0 : last.header.view,
-      timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch,
-      finalization: isStart ? nil : nodes[index].finalizations[last.header.height])
+      blockID: last.id, height: last.header.height,
+      view: isStart ? 0 : finalization?.value.subject.view ?? last.header.view,
+      timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch, finalization: finalization)
     return (tip, nodes[index].finalizations[epoch * settings.epochBlocks])
   }
 
@@ -276,7 +279,8 @@ final class Network {
       epoch: request.epoch, view: request.view, height: request.height, parentID: request.parentID,
       parentView: request.parentView,
       timestampMilliseconds: max(wallMilliseconds, request.minimumTimestampMilliseconds),
-      transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero, nextValidators: .zero, reveal: .zero)
+      transactionsRoot: Block.transactionsRoot(transactions.map(\.value.id)), stateRoot: .zero, nextValidators: .zero,
+      reveal: .zero)
     header.stateRoot = nextState(parentState, header)
     return header
   }
@@ -285,7 +289,7 @@ final class Network {
     guard let parent = nodes[index].states[request.parentID] else { return nil }
     let header = corruptBuild(
       index, header(request, parentState: parent, wallMilliseconds: wallClock(index).unixMilliseconds(at: now)))
-    let block = Verified<Block>(header: header, transactions: [])!
+    let block = Verified<Block>(header: header, transactions: transactions)!
     nodes[index].states[block.value.id] = header.stateRoot
     nodes[index].builds += 1
     recentBlocks.append(block.value)

@@ -29,6 +29,11 @@ import Wire
     let network = Network(4)
     let byzantine = 3
     let honest = [0, 1, 2]
+    // The view before each of the faulty leader's is nullified, so that nothing is known to be certified in it.
+    network.cuts = { _, _, message in
+      guard case .vote(let vote) = message, vote.subject.kind == .notarize else { return false }
+      return network.leader(of: vote.subject.view + 1) == byzantine
+    }
     for index in honest { network.start(index) }
     var lastView: UInt64 = 0
     for turn in 0..<70 as Range<UInt64> {
@@ -54,9 +59,11 @@ import Wire
         network.inject(.blocks([far]), as: byzantine, to: honest)
       }
     }
+    network.cuts = { _, _, _ in false }
     let height = network.height(0)
     #expect(network.run(until: { network.reached(height + 10, honest) }, limit: .seconds(60)))
     network.checkSafety(byzantine: [byzantine])
+    #expect((network.nodes[0].machine!.counters["blockViewOutOfRange"] > 0) == (way != .proposal))
     let blocks = network.nodes[0].machine!.occupancy.first { $0.name == "blocks" }
     #expect((blocks?.count ?? 0) < 8)
   }
@@ -83,16 +90,12 @@ import Wire
   /// The votes on each of `count` blocks are such that it can never be final: one nullify, one finalize withheld for
   /// ever. Node 3 took part and is gone.
   func unfinishable(_ network: Network, count: UInt64) {
-    var parent = (id: network.networkID, view: UInt64(0), state: network.networkID, timestamp: UInt64(1_000))
+    var parent: Block?
     for view in 1...count {
-      var header = BlockHeader(
-        epoch: 0, view: view, height: view, parentID: parent.id, parentView: parent.view,
-        timestampMilliseconds: parent.timestamp + 1, transactionsRoot: Block.transactionsRoot([]), stateRoot: .zero,
-        nextValidators: .zero, reveal: .zero)
-      header.stateRoot = network.nextState(parent.state, header)
-      let block = Block(header: header, transactions: [])!
-      let notarize = VoteSubject.notarize(epoch: 0, view: view, parentView: parent.view, blockID: block.id)
-      let finalize = VoteSubject.finalize(epoch: 0, view: view, parentView: parent.view, blockID: block.id)
+      let block = network.block(view: view, on: parent)
+      let notarize = network.notarize(block)
+      let finalize = VoteSubject.finalize(
+        epoch: 0, view: view, parentView: block.header.parentView, blockID: block.id)
       let notarization = network.certificate(notarize, by: [0, 1, 3])
       for index in 0..<4 {
         let own =
@@ -100,7 +103,7 @@ import Wire
         network.nodes[index].journal += own.map { .ownVote(network.vote($0, by: index).value) }
         network.nodes[index].journal += [.certificate(notarization), .certified(block)]
       }
-      parent = (block.id, view, header.stateRoot, header.timestampMilliseconds)
+      parent = block
     }
   }
 
@@ -114,6 +117,105 @@ import Wire
     network.start(3)
     network.run(for: .seconds(2))
     #expect(network.height(3) + 4 >= network.height(0))
+  }
+
+  /// Transactions that leave less room in a block than the shortest of them takes.
+  func fullest(_ network: Network) -> [Verified<Message>] {
+    func transaction(leases: Int) -> Verified<Message> {
+      let commitments = (0..<leases).map {
+        LeaseCommitment(lease: Digest(hashing: [UInt8($0)]), commitment: .zero)
+      }.sorted { $0.lease < $1.lease }
+      return network.nodes[0].signer.seal(
+        .transaction(
+          Transaction(
+            nonce: 0, feeMicrocredits: 1, expiresMilliseconds: 2_000_000, action: .commitResults(commitments))),
+        sequence: 1)
+    }
+    let longest = transaction(leases: TransactionAction.maximumLeases)
+    let shortest = transaction(leases: 1)
+    var room = Block.maximumBytes - 200
+    var all: [Verified<Message>] = []
+    for one in [longest, shortest] {
+      let length = one.value.envelope.encoded.count
+      all += [Verified<Message>](repeating: one, count: room / length)
+      room %= length
+    }
+    return all
+  }
+
+  /// Above two blocks that can't be final there is room for one block, just; and the leader fills it.
+  @Test func aBlockFilledToTheLastByteIsNotarized() throws {
+    let network = Network(4)
+    unfinishable(network, count: 2)
+    // What an empty block is counted as.
+    network.settings.bounds.commitBytes = Block.maximumBytes + 2 * 213
+    network.transactions = fullest(network)
+    for index in 0..<3 { network.start(index) }
+    let isFinal = network.run(until: { network.reached(3, [0, 1, 2]) }, limit: .seconds(2))
+    // Not within the macro, which takes a minute to print such a network.
+    try #require(isFinal)
+    let length = network.recentBlocks[0].encoded.count
+    #expect(length <= Block.maximumBytes && length > Block.maximumBytes - 400)
+    for index in 0..<3 { #expect(network.nodes[index].machine!.counters["proposedAgain"] == 0) }
+    network.transactions = []
+    #expect(network.run(until: { network.reached(10, [0, 1, 2]) }, limit: .seconds(10)))
+    network.checkSafety()
+  }
+
+  /// Node 0 alone holds as many certified blocks as may be, one beside the other, and is in the view that this gives. It
+  /// and the next are led by others.
+  func besideEachOther(_ network: Network, count: Int) -> (blocks: [Block], view: UInt64) {
+    network.settings.bounds.openBlocks = count
+    let blocks = (1...UInt64(count)).map { network.block(view: $0) }
+    for block in blocks {
+      network.nodes[0].journal += [
+        .certificate(network.certificate(network.notarize(block), by: [1, 2, 3])), .certified(block),
+      ]
+    }
+    let view = (UInt64(count) + 1...40).first { network.leader(of: $0) != 0 && network.leader(of: $0 + 1) != 0 }!
+    for below in 1..<view { network.nodes[0].journal.append(.certificate(nullification(network, below))) }
+    network.start(0)
+    return (blocks, view)
+  }
+
+  func nullification(_ network: Network, _ view: UInt64) -> Certificate {
+    network.certificate(.nullify(epoch: 0, view: view), by: [1, 2, 3])
+  }
+
+  /// The leader proposes to node 0, which notarizes at once.
+  func propose(_ network: Network, _ block: Block, _ subject: VoteSubject) {
+    let leader = network.leader(of: subject.view)
+    network.inject(.proposal(block, network.vote(subject, by: leader).value), as: leader, to: [0])
+    network.run(for: .milliseconds(50))
+    #expect(network.votesSent.contains { $0.node == 0 && $0.vote.subject == subject })
+  }
+
+  /// A certified block beside the highest made room, and then a leader who does not know of that one proposes it again.
+  @Test func aDroppedBlockProposedAgainIsNotarizedAtOnce() {
+    let network = Network(4)
+    let (blocks, view) = besideEachOther(network, count: 2)
+    let next = network.block(view: view, on: blocks[1])
+    propose(network, next, network.notarize(next))
+    #expect(network.nodes[0].machine!.counters["blockMadeRoom"] == 1)
+    network.inject(.certificate(nullification(network, view)), as: 1, to: [0])
+    network.run(for: .milliseconds(50))
+    propose(network, blocks[0], .notarize(epoch: 0, view: view + 1, parentView: 1, blockID: blocks[0].id))
+    network.checkSafety()
+  }
+
+  /// What came last is the likeliest to be wanted.
+  @Test func theOldestBlockThatNothingLiesOnMakesRoom() {
+    let network = Network(4)
+    let (blocks, view) = besideEachOther(network, count: 3)
+    let next = network.block(view: view, on: blocks[2])
+    propose(network, next, network.notarize(next))
+    var held: [Digest] = []
+    network.watch = { _, message, _ in
+      if case .blocks(let blocks) = message { held += blocks.map(\.id) }
+    }
+    let request = network.verified(.blockRequest(blocks.map(\.id)))!
+    network.step(0, .message(request, from: network.nodes[1].signer.id))
+    #expect(held == [blocks[1].id, blocks[2].id])
   }
 
   /// The store lost what the journal still has: two hundred blocks, each with its finalization.

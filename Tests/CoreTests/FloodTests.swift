@@ -209,7 +209,7 @@ import Wire
     let most = try #require(greedy.max { $0.id < $1.id })
     let count = UInt64(Mempool.maximumGappedPerAccount)
     let last = Self.transfer(most, count, expires: 9)
-    #expect(pool.add(Self.transfer(most, 0, expires: 9)) == .displaced(last.value.id))
+    #expect(pool.add(Self.transfer(most, 0, expires: 9)) == .displaced([last.value.id]))
     #expect(pool.count == Mempool.maximumTransactions)
     pool.remove(ready[0].value.id)
     let fees = (count + 1) * 100

@@ -89,6 +89,19 @@ import Wire
     #expect(pool.trim(account: signer.id, balanceMicrocredits: 0).isEmpty)
   }
 
+  @Test func theMissingNonceIsPaidForBeforeWhatWaitsBehindIt() throws {
+    var pool = Mempool()
+    let signer = try Self.signer(1)
+    let messages = (0...5).map { Self.transfer(signer, nonce: $0) }
+    for nonce in [0, 2, 3, 4, 5] { #expect(pool.add(messages[nonce], balanceMicrocredits: 500) == .added) }
+    #expect(pool.add(messages[1], balanceMicrocredits: 199) == .unaffordable)
+    #expect(pool.count == 5)
+    let dropped = [messages[5].value.id, messages[4].value.id]
+    #expect(pool.add(messages[1], balanceMicrocredits: 400) == .displaced(dropped))
+    #expect(pool.nextNonce(of: signer.id, from: 0) == 4 && pool.count == 4 && pool.gapped == 0)
+    #expect(pool.add(messages[4], balanceMicrocredits: 400) == .unaffordable)
+  }
+
   @Test func aNonceThatGoesLeavesAGap() throws {
     var pool = Mempool()
     let signer = try Self.signer(1)
