@@ -117,6 +117,7 @@ let rooms: [Room] = [
   Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
   Room(name: "NetworkSwitchTests", kind: .test, needs: ["NetworkSwitch", "Primitives"]),
+  Room(name: "TestnetTests", kind: .test, needs: ["Testnet"]),
   Room(name: "AcceptanceTests", kind: .test, needs: []),
 ]
 

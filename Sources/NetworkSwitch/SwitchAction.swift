@@ -51,11 +51,32 @@ extension SwitchAction {
     return actions
   }
 
-  private var isScoped: Bool {
+  /// Whether `--host` and `--pair` mean it.
+  package var isScoped: Bool {
     switch self {
     case .set, .clear: true
     default: false
     }
+  }
+
+  /// Whether something is to be done to hosts, and not only by the switch.
+  package var isForHosts: Bool {
+    switch self {
+    case .address, .kill, .start: true
+    default: false
+    }
+  }
+
+  /// The words that are for the switch, of words that `parse` has read: all but `kill` and `start` with what follows.
+  package static func wordsForSwitch(_ words: [String]) -> [String] {
+    var kept: [String] = []
+    var rest = words[...]
+    while let name = rest.popFirst() {
+      let values = SwitchWords.valueCount(of: name)
+      if name != "kill", name != "start" { kept += [name] + rest.prefix(values) }
+      rest = rest.dropFirst(values)
+    }
+    return kept
   }
 }
 
@@ -68,6 +89,15 @@ struct SwitchWords {
     "delay", "jitter", "loss", "duplicate", "reorder", "rate", "partition", "oneway", "deaf", "mute", "heal", "clear",
     "address", "kill", "start",
   ]
+
+  /// How many words follow a name.
+  static func valueCount(of name: String) -> Int {
+    switch name {
+    case "heal", "clear": 0
+    case "address": 2
+    default: 1
+    }
+  }
 
   func scope(hosts: [String], pairs: [String]) throws(SwitchError) -> SwitchScope {
     guard hosts.isEmpty || pairs.isEmpty else { throw SwitchError("either --host or --pair") }

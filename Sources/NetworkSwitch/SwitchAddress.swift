@@ -62,6 +62,12 @@ enum PacketTarget: Equatable {
   case one(SwitchAddress)
   case all
 
+  /// The sender of an IPv6 packet whose address means something on this network alone (fe80::/10).
+  static func linkLocalSender(_ packet: UnsafeRawBufferPointer) -> SwitchAddress? {
+    guard packet.count >= 40, packet[0] >> 4 == 6, packet[8] == 0xfe, packet[9] & 0xc0 == 0x80 else { return nil }
+    return SwitchAddress(bytes: packet[8..<24])
+  }
+
   /// Reads the head of an IP packet; nil for what is none.
   init?(_ packet: UnsafeRawBufferPointer) {
     guard let first = packet.first else { return nil }
@@ -76,9 +82,15 @@ enum PacketTarget: Equatable {
   }
 }
 
-/// Which host has which address.
+/// Which host has which address. Those that a host was given, and the link-local ones that it sends from: the kernel
+/// makes them up, and answers to multicast go there.
 struct SwitchTable {
+  /// How many link-local addresses of one host are known, the newest.
+  static let maximumLearned = 8
+
   private var hosts: [SwitchAddress: Int] = [:]
+  private var learned: [SwitchAddress: Int] = [:]
+  private var learnedOrder: [Int: [SwitchAddress]] = [:]
   private var prefixes: [(prefix: SwitchAddress, host: Int)] = []
 
   /// Gives a host its addresses, in place of those that it had. An address that another host has moves.
@@ -92,8 +104,19 @@ struct SwitchTable {
     prefixes.sort { $0.prefix.prefixBitCount > $1.prefix.prefixBitCount }
   }
 
+  /// Takes note of the link-local address that a host sends from.
+  mutating func learn(_ address: SwitchAddress, of host: Int) {
+    guard learned[address] != host else { return }
+    if let before = learned[address] { learnedOrder[before]?.removeAll { $0 == address } }
+    learned[address] = host
+    learnedOrder[host, default: []].append(address)
+    guard let all = learnedOrder[host], all.count > SwitchTable.maximumLearned else { return }
+    learned[all[0]] = nil
+    learnedOrder[host] = Array(all.dropFirst())
+  }
+
   /// The host that an address leads to.
   func host(of address: SwitchAddress) -> Int? {
-    hosts[address] ?? prefixes.first { $0.prefix.contains(address) }?.host
+    hosts[address] ?? learned[address] ?? prefixes.first { $0.prefix.contains(address) }?.host
   }
 }

@@ -148,6 +148,7 @@ package final class TunSwitch {
       counters.malformedPackets += 1
       return
     }
+    if let address = packet.withUnsafeBytes({ PacketTarget.linkLocalSender($0) }) { table.learn(address, of: sender) }
     switch target {
     case .all: for host in 1...ports.count where host != sender { pass(packet, from: sender, to: host) }
     case .one(let address):

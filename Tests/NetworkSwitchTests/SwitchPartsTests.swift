@@ -51,6 +51,26 @@ import Testing
     #expect(try table.host(of: address("10.200.5.9")) == 1, "its prefixes are gone too")
   }
 
+  @Test("link-local addresses are learned from what is sent, the newest of each host") func learning() throws {
+    let from = try address("fe80::7")
+    let packet = [0x60] + [UInt8](repeating: 0, count: 7) + from.bytes + [UInt8](repeating: 0xff, count: 16)
+    #expect(packet.withUnsafeBytes { PacketTarget.linkLocalSender($0) } == from)
+    let other = packet.map { $0 == 0xfe ? 0xfd : $0 }
+    #expect(other.withUnsafeBytes { PacketTarget.linkLocalSender($0) } == nil, "no other address is believed")
+    #expect([UInt8](repeating: 0x45, count: 40).withUnsafeBytes { PacketTarget.linkLocalSender($0) } == nil)
+    #expect(packet.prefix(39).withUnsafeBytes { PacketTarget.linkLocalSender($0) } == nil)
+
+    var table = SwitchTable()
+    table.learn(from, of: 2)
+    #expect(table.host(of: from) == 2)
+    table.learn(from, of: 1)
+    #expect(table.host(of: from) == 1)
+    for number in 1...SwitchTable.maximumLearned { try table.learn(address("fe80::1:\(number)"), of: 1) }
+    #expect(try table.host(of: from) == nil && table.host(of: address("fe80::1:1")) == 1)
+    table.learn(from, of: 2)
+    #expect(try table.host(of: address("fe80::1:1")) == 1, "one host's addresses push out no other's")
+  }
+
   @Test("packets leave by their time, and those of one time in the order they came") func heap() throws {
     var heap = DueHeap()
     var generator = SeededGenerator(seed: 3)

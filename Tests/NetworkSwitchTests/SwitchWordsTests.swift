@@ -75,3 +75,51 @@ import Testing
     }
   }
 }
+
+@Suite("the text of rules") struct SwitchTextTests {
+  @Test("rules are shown in words that set the same again") func roundTrip() throws {
+    var rules = SwitchRules(hostCount: 8, seed: 1)
+    let told: [([String], [String], [String])] = [
+      (["delay", "25ms", "jitter", "1500us", "loss", "0.05%", "rate", "1.5mbit"], [], []),
+      (["delay", "2s", "duplicate", "12.5%", "rate", "0"], ["4,5"], []),
+      (["reorder", "100%", "delay", "0"], [], ["1>2"]),
+      (["rate", "1.001kbit"], [], ["3,2"]), (["partition", "1-3,5|7"], [], []), (["oneway", "3>1,2"], [], []),
+      (["deaf", "4,6-8", "mute", "1"], [], []),
+    ]
+    func tell(_ rules: inout SwitchRules, _ words: [String], _ hosts: [String], _ pairs: [String]) throws {
+      for action in try SwitchAction.parse(words, hosts: hosts, pairs: pairs, hostCount: 8) {
+        switch action {
+        case .set(let condition, let scope): rules.set(condition, in: scope)
+        case .partition(let groups): rules.partition(groups)
+        case .oneWay(let from, let to): rules.allowOneWay(from: from, to: to)
+        case .deaf(let numbers): rules.deafen(numbers)
+        case .mute(let numbers): rules.mute(numbers)
+        default: Issue.record("\(action)")
+        }
+      }
+    }
+    for (words, hosts, pairs) in told { try tell(&rules, words, hosts, pairs) }
+    let lines = rules.view.lines
+    #expect(lines.first == "delay 25ms jitter 1500us loss 0.05% rate 1500kbit", "\(lines)")
+    #expect(lines.contains("partition '1-3,5|7'") && lines.contains("oneway '3>2'") && lines.contains("deaf 4,6-8"))
+    var again = SwitchRules(hostCount: 8, seed: 1)
+    for line in lines {
+      var words = line.split(separator: " ").map { $0.filter { $0 != "'" } }
+      var hosts: [String] = []
+      var pairs: [String] = []
+      if let option = words.firstIndex(where: { $0.hasPrefix("--") }) {
+        if words[option] == "--host" { hosts = [words[option + 1]] } else { pairs = [words[option + 1]] }
+        words.removeSubrange(option...)
+      }
+      try tell(&again, words, hosts, pairs)
+    }
+    #expect(again.view == rules.view)
+  }
+
+  @Test("what concerns hosts alone is kept from the switch") func wordsForSwitch() {
+    let words = ["kill", "3", "delay", "5ms", "address", "2", "10.0.0.1", "heal", "start", "3", "loss", "1%"]
+    #expect(
+      SwitchAction.wordsForSwitch(words) == ["delay", "5ms", "address", "2", "10.0.0.1", "heal", "loss", "1%"])
+    #expect(SwitchAction.wordsForSwitch(["kill", "1", "start", "1"]).isEmpty)
+  }
+}
