@@ -2,6 +2,7 @@
 #ifndef LINNET_CLINUX_H
 #define LINNET_CLINUX_H
 
+#include "linnet_datagrams.h"
 #include "linnet_descriptors.h"
 #include "linnet_files.h"
 #include "linnet_poller.h"
