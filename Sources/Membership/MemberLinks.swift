@@ -3,18 +3,10 @@ import Wire
 
 // Rules 5 and 6: exchange of tables over links, which links to seek, and the retries of who is down.
 extension MembershipMachine {
-  /// Own news goes at once over at most this many links.
-  static let maximumNewsLinks = 16
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
-
-  /// What this node says anew goes at once over its links (some, where there are many), besides as a rumour.
-  mutating func sendNews(_ message: Verified<Message>, except: NodeID, _ effects: inout [MembershipEffect]) {
-    let peers = links.keys.filter { $0 != except }
-    for peer in generator.sample(peers, count: MembershipMachine.maximumNewsLinks) {
-      effects.append(.exchange([message.envelope], to: peer))
-    }
-  }
+  /// When many are down, the time between two that are tried again because another has come back.
+  static let hurryEach = Microseconds.milliseconds(20)
 
   mutating func linkUp(
     _ peer: NodeID, _ address: PeerAddress, _ isOutbound: Bool, _ now: Instant, _ identity: inout Identity,
@@ -30,6 +22,7 @@ extension MembershipMachine {
       entry.dialDelay = settings.minimumDialDelay
     }
     sendTable(to: peer, now, identity, &effects)
+    tellAccusations(of: peer, &effects)
   }
 
   mutating func linkDown(
@@ -48,11 +41,16 @@ extension MembershipMachine {
   ) {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
+    let first = effects.count
+    newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
+    newsSource = nil
+    let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
     _ = entries.modify(sender) { $0.lastSeen = now }
     endVerdicts(on: sender)
     guard isRunning, let link = links[sender] else { return }
-    if messages.isEmpty {
+    if messages.isEmpty || (!answers && accusesMe(messages)) {
+      // It asks for the own record, or it has accused this node and must hear what refutes it.
       guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
         return counters.add("exchangeTooOften")
       }
@@ -162,11 +160,29 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
+    // A record that somebody passed on, of a node that never answered this one: it may never have been.
+    if entry.lastSeen == nil, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
     entries[peer] = entry
     startProbe(peer, .errand, now, &identity, &effects)
+    tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
+  }
+
+  /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their
+  /// backoff says. At most once in a while, and over a longer time where many are down.
+  mutating func hurryRetries(_ now: Instant) {
+    guard lastHurry.map({ now - $0 >= settings.hurryInterval }) ?? true else { return }
+    lastHurry = now
+    let span = max(settings.hurrySpan, MembershipMachine.hurryEach * Int64(count(of: .down)))
+    for (member, entry) in entries where entry.state == .down {
+      _ = entries.modify(member) {
+        $0.retryDelay = settings.minimumRetry
+        $0.dialDelay = settings.minimumDialDelay
+      }
+      deadlines.set(.retry(member), at: now + generator.span(upTo: span))
+    }
   }
 }

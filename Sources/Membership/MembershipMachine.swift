@@ -10,7 +10,8 @@ import Wire
 /// 3. An accused member is suspect. It goes down when its suspicion has run out, enough distinct accusers stand and
 ///    nothing was heard of it meanwhile. Confirmations shorten the suspicion.
 /// 4. Whoever talks with an accused member tells it so. It refutes with a new record, which clears every accusation.
-/// 5. Down members are retried for ever with backoff. Farewells are signed too.
+/// 5. Down members are retried for ever with backoff, and at once when another of them comes back; only who never answered
+///    this node is forgotten after a while. Farewells are signed too.
 /// 6. Records, accusations and farewells ride on pings and acks, and go over links when whole tables are exchanged.
 /// 7. An answer goes to the source of the request and is never longer than it.
 public struct MembershipMachine: Sendable {
@@ -51,7 +52,11 @@ public struct MembershipMachine: Sendable {
   var round: UInt64 = 1
   var observed = ObservedAddresses()
   var lastRefutation: Instant?
+  /// When all down members were last tried again because one of them had come back.
+  var lastHurry: Instant?
   var isRunning = false
+  /// From whom the words come that are applied just now, when they are news; nil for those of a table.
+  var newsSource: NodeID?
   /// Where the next part of a table too long for one message begins.
   var tableCursor: NodeID?
 

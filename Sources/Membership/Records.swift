@@ -25,6 +25,7 @@ extension MembershipMachine {
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
     if var entry = entries[author] {
       blameAccusers(of: entry)
+      if entry.state == .down { hurryRetries(now) }
       entry.record = record
       entry.body = body
       entry.farewell = nil
@@ -51,6 +52,7 @@ extension MembershipMachine {
     }
     rumours.removeAccusations(of: author)
     addRumour(record, about: author, by: author)
+    passOn(record, now, &effects)
     effects.append(.learned(record))
   }
 
@@ -67,6 +69,7 @@ extension MembershipMachine {
     entries[author] = entry
     rumours.removeAccusations(of: author)
     addRumour(farewell, about: author, by: author)
+    passOn(farewell, now, &effects)
     effects.append(.learned(farewell))
   }
 
