@@ -81,6 +81,8 @@ struct MemberEntry: Sendable {
   var knowsOwn: UInt64 = 0
   /// The last round of probes that it has a place in; 0 before the first.
   var round: UInt64 = 0
+  /// What it stands for in the digest; empty while it is down.
+  var digestShare = MemberDigest.Bucket.empty
   /// When it was last told, on a ping for nothing else, what an ack had no room for.
   var toldAt: Instant?
   /// When a record or farewell of it was last passed on over links.

@@ -1,7 +1,7 @@
 import Primitives
 import Wire
 
-// Rules 5 and 6: exchange of tables over links, which links to seek, and the retries of who is down.
+// Rule 5: links, which of them to seek, and the retries of who is down.
 extension MembershipMachine {
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
@@ -21,7 +21,7 @@ extension MembershipMachine {
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
     }
-    sendTable(to: peer, now, identity, &effects)
+    compareTables(with: peer, now, &effects)
     tellAccusations(of: peer, &effects)
   }
 
@@ -46,84 +46,24 @@ extension MembershipMachine {
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
-    _ = entries.modify(sender) { $0.lastSeen = now }
-    endVerdicts(on: sender)
-    guard isRunning, let link = links[sender] else { return }
-    if messages.isEmpty || (!answers && accusesMe(messages)) {
-      // It asks for the own record, or it has accused this node and must hear what refutes it.
-      guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
-        return counters.add("exchangeTooOften")
-      }
-      _ = links.modify(sender) { $0.recordSent = now }
-      effects.append(.exchange([ownRecord.envelope], to: sender))
-    } else if messages.count > 1 {
-      // One message is news; more is a table, answered by a table unless one was sent lately: no ping-pong.
-      guard link.tableSent.map({ now - $0 >= settings.exchangeInterval / 2 }) ?? true else { return }
-      sendTable(to: sender, now, identity, &effects)
+    heard(from: sender, now)
+    guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
+    // It asks for the own record, or it has accused this node and must hear what refutes it.
+    guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
+      return counters.add("exchangeTooOften")
     }
+    _ = links.modify(sender) { $0.recordSent = now }
+    effects.append(.exchange([ownRecord.envelope], to: sender))
   }
 
   /// Who speaks over its link is not silent.
-  private mutating func endVerdicts(on sender: NodeID) {
+  mutating func heard(from sender: NodeID, _ now: Instant) {
+    _ = entries.modify(sender) { $0.lastSeen = now }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
     _ = entries.modify(sender) { $0.probe = nil }
     counters.add("linkSpokeForMember")
-  }
-
-  mutating func exchangeRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
-    deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
-    sweep(now, identity, &effects)
-    let peers = links.keys
-    guard !peers.isEmpty else { return }
-    sendTable(to: peers[generator.index(below: peers.count)], now, identity, &effects)
-  }
-
-  /// Sends all records that still mean something of members not down, with what they are accused of, and farewells.
-  private mutating func sendTable(
-    to peer: NodeID, _ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]
-  ) {
-    var table = [ownRecord.envelope]
-    func add(_ entry: MemberEntry) {
-      if let farewell = entry.farewell {
-        table.append(farewell.envelope)
-      } else if entry.isActive, !isExpired(entry.body, identity, now) {
-        table.append(entry.record.envelope)
-        table.append(
-          contentsOf: entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope))
-      }
-    }
-    // A table too long for one message goes in parts, from exchange to exchange.
-    let first = tableCursor ?? NodeID(Bytes32())
-    let reach = LinkMessage.maximumRecords - 1 - settings.maximumAccusersNeeded
-    var next: NodeID?
-    for (member, entry) in entries.entries(from: first) {
-      guard table.count < reach else {
-        next = member
-        break
-      }
-      add(entry)
-    }
-    tableCursor = next
-    _ = links.modify(peer) { $0.tableSent = now }
-    effects.append(.exchange(table, to: peer))
-  }
-
-  /// Members whose record has run out unrenewed go down; farewells are forgotten when no old record can come back.
-  private mutating func sweep(_ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]) {
-    for (member, entry) in entries {
-      if entry.refuted > 0 { _ = entries.modify(member) { $0.refuted /= 2 } }
-      guard isExpired(entry.body, identity, now) else { continue }
-      if entry.state == .left {
-        forget(member)
-      } else if entry.isActive, entry.lastSeen.map({ now - $0 > settings.exchangeInterval * 2 }) ?? true {
-        var expired = entry
-        counters.add("memberExpired")
-        setState(member, &expired, to: .down, now, &effects)
-        entries[member] = expired
-      }
-    }
   }
 
   mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {

@@ -50,6 +50,8 @@ struct VirtualNetwork {
     case tick(Int)
     case datagram(Envelope, from: PeerAddress, to: Int)
     case members([Envelope], from: Int, to: Int)
+    case digest(MemberDigest, from: Int, to: Int)
+    case memberRequest(MemberRequest, from: Int, to: Int)
     case link(Int, Int)
     case unlink(Int, Int)
   }
@@ -151,6 +153,12 @@ struct VirtualNetwork {
     case .exchange(let envelopes, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
       schedule(.milliseconds(3), .members(envelopes, from: sender, to: target))
+    case .digest(let digest, let id):
+      guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      schedule(.milliseconds(3), .digest(digest, from: sender, to: target))
+    case .memberRequest(let request, let id):
+      guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      schedule(.milliseconds(3), .memberRequest(request, from: sender, to: target))
     case .dial(let to, let id):
       destinations.insert(to)
       guard let target = hosts.indices.first(where: { place($0) == to }), number(id) == target, hosts[target].isUp,
@@ -209,6 +217,12 @@ struct VirtualNetwork {
       case .members(let envelopes, let from, let target):
         guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
         step(target, .members(envelopes.compactMap { try? StandIn.verifier.verify($0) }, from: id(from)))
+      case .digest(let digest, let from, let target):
+        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        step(target, .digest(digest, from: id(from)))
+      case .memberRequest(let request, let from, let target):
+        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        step(target, .memberRequest(request, from: id(from)))
       case .link(let one, let other): link(one, other)
       case .unlink(let one, let other): unlink(one, other)
       }
