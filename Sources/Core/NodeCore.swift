@@ -172,7 +172,8 @@ public struct NodeCore: Sendable {
       step(membership: .digest(digest, from: peer), now: now, into: &effects)
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
-    case .graft, .prune, .unwanted, .interfaces, .contact, .dialFailed, .misconduct,
+    case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
+    case .graft, .prune, .unwanted, .contact, .dialFailed, .misconduct,
       .congested,
       .ping:
       counters.add("inputNotHandled")

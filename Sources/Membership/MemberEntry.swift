@@ -69,6 +69,8 @@ struct MemberEntry: Sendable {
   var since: Instant
   var address: PeerAddress?
   var lastSeen: Instant?
+  /// When a datagram of it last came from `address`.
+  var heardAt: Instant?
   var roundTrip: RoundTrip?
   var height: UInt64 = 0
   var accusations = Table<NodeID, StandingAccusation>()

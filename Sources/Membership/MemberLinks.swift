@@ -16,7 +16,8 @@ extension MembershipMachine {
     guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
       return counters.add("linkIgnored")
     }
-    links[peer] = MemberLink(address: address, isOutbound: isOutbound)
+    links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
+    if !isOutbound { lastInbound = now }
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
@@ -46,7 +47,7 @@ extension MembershipMachine {
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
-    heard(from: sender, now)
+    heard(from: sender, now, &identity, &effects)
     guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
     // It asks for the own record, or it has accused this node and must hear what refutes it.
     guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
@@ -57,8 +58,15 @@ extension MembershipMachine {
   }
 
   /// Who speaks over its link is not silent.
-  mutating func heard(from sender: NodeID, _ now: Instant) {
+  mutating func heard(
+    from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     _ = entries.modify(sender) { $0.lastSeen = now }
+    if !relays.isEmpty {
+      for (number, probe) in probes where probe.target == sender && probe.isOverLink {
+        probeAnswered(number, probe, now, &identity, &effects)
+      }
+    }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
@@ -66,8 +74,11 @@ extension MembershipMachine {
     counters.add("linkSpokeForMember")
   }
 
-  mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {
+  mutating func connectRound(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     deadlines.set(.connect, at: now + settings.connectInterval)
+    reviewOwnAddresses(now, &identity, &effects)
     var candidates: [NodeID]
     var wanted = MembershipMachine.maximumDialsPerRound
     if activeCount < settings.fullMeshBelow {
@@ -86,7 +97,8 @@ extension MembershipMachine {
   }
 
   private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
-    guard !links.contains(peer), var entry = entries[peer] else { return false }
+    // Nobody can dial a node behind a NAT; it dials.
+    guard !links.contains(peer), var entry = entries[peer], entry.body.via.isEmpty else { return false }
     guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
     entry.nextDial = now + jittered(entry.dialDelay)
     entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)

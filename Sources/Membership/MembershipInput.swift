@@ -22,6 +22,8 @@ public enum MembershipInput: Sendable {
   case linkDown(NodeID)
   /// The height of this node's last finalized block.
   case height(UInt64)
+  /// The addresses of the host's interfaces that are up, with the port that this node listens on.
+  case interfaces([PeerAddress])
   /// This node's own record has changed.
   case updateRecord(NodeRecord)
   /// Tell the others that this node goes, and stop.

@@ -15,6 +15,8 @@ import Wire
 /// 6. Records, accusations and farewells ride on pings and acks. What is new goes over links at once, and linked nodes
 ///    compare digests of their tables, so that what differs is sent and nothing else.
 /// 7. An answer goes to the source of the request and is never longer than it.
+/// 8. Where a node is reached it learns from its interfaces and from what most others see. One that nobody can dial, behind
+///    a NAT, names linked members in its record: it dials, and is probed through them.
 public struct MembershipMachine: Sendable {
   /// The most links kept in mind; more are ignored.
   public static let maximumLinks = 4_096
@@ -36,6 +38,9 @@ public struct MembershipMachine: Sendable {
   /// Lifeguard's local health: 0 is well; each point stretches intervals and timeouts by their own length.
   public internal(set) var healthScore: Int64 = 0
 
+  /// True when others see this node where no interface of it is, and nobody dials it.
+  public internal(set) var isBehindNAT = false
+
   var entries = Table<NodeID, MemberEntry>()
   var stateCounts = [0, 0, 0, 0]
   var ownBody: NodeRecord
@@ -52,6 +57,14 @@ public struct MembershipMachine: Sendable {
   /// The number of that round.
   var round: UInt64 = 1
   var observed = ObservedAddresses()
+  /// The addresses of the host's interfaces; nil when nobody has said.
+  var interfaces: [PeerAddress]?
+  /// True when the own record's address comes from what others see.
+  var isAddressLearned = false
+  /// When another node last dialled this one.
+  var lastInbound: Instant?
+  /// When the own record last changed its addresses.
+  var lastAddressChange: Instant?
   var lastRefutation: Instant?
   /// When all down members were last tried again because one of them had come back.
   var lastHurry: Instant?
@@ -89,8 +102,10 @@ public struct MembershipMachine: Sendable {
     case .memberRequest(let request, let sender): receive(request, from: sender, now, &identity, &effects)
     case .linkUp(let peer, let address, let isOutbound): linkUp(peer, address, isOutbound, now, &identity, &effects)
     case .linkDown(let peer): linkDown(peer, now, &identity, &effects)
+    case .interfaces(let addresses): interfacesChanged(addresses, now, &identity, &effects)
     case .height(let height): ownHeight = height
     case .updateRecord(let record):
+      if record.addresses != ownBody.addresses { isAddressLearned = false }
       ownBody = record
       renewOwnRecord(now, &identity, &effects)
     case .leave: leave(now, &identity, &effects)
@@ -140,7 +155,7 @@ public struct MembershipMachine: Sendable {
       switch event {
       case .round: probeRound(now, &identity, &effects)
       case .exchange: exchangeRound(now, &identity, &effects)
-      case .connect: connectRound(now, &effects)
+      case .connect: connectRound(now, &identity, &effects)
       case .renewal, .refutation: renewOwnRecord(now, &identity, &effects)
       case .probe(let number): probeTimedOut(number, now, &identity, &effects)
       case .suspicion(let accused): suspicionTimedOut(accused, now, &identity, &effects)

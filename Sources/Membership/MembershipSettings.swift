@@ -43,6 +43,14 @@ public struct MembershipSettings: Sendable, Equatable {
   public var hurryInterval = Microseconds.seconds(10)
   /// How long a down member is tried again that never answered this node; then it is forgotten.
   public var unseenRetry = Microseconds.seconds(600)
+  /// True when the addresses of the own record were configured: neither interfaces nor what others see changes them.
+  public var hasFixedAddresses = false
+  /// The least time between two own records that differ in where this node is reached; interfaces that change do not wait.
+  public var addressInterval = Microseconds.seconds(5)
+  /// How long a link that another has dialled shows that this node can be dialled.
+  public var inboundProof = Microseconds.seconds(3_600)
+  /// How long after a member behind a NAT was heard a ping to there is thought to pass.
+  public var heardSpan = Microseconds.seconds(20)
   /// Time between two looks at which links are missing.
   public var connectInterval = Microseconds.seconds(1)
   /// The first wait before a member that could not be linked is dialled again; doubles from there.

@@ -23,6 +23,7 @@ extension MembershipMachine {
     guard author != id else { return outbid(record, now, &identity, &effects) }
     if let known = entries[author], record.sequence <= known.latestSequence { return }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
+    guard !body.via.contains(author) else { return counters.add("recordViaItself") }
     if var entry = entries[author] {
       blameAccusers(of: entry)
       if entry.state == .down { hurryRetries(now) }

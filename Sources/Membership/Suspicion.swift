@@ -33,6 +33,7 @@ extension MembershipMachine {
     guard add(message, of: body.accused, now, &effects) else { return }
     // More than are needed decide nothing: they go as rumours only.
     if entry.accusations.count < settings.maximumAccusersNeeded { passOn(message, now, &effects) }
+    if isFirst, links.contains(body.accused) { effects.append(.exchange([message.envelope], to: body.accused)) }
     if isFirst, generator.next(below: UInt64(activeCount)) < settings.confirmers {
       startProbe(body.accused, .verdict, now, &identity, &effects)
     }
