@@ -17,7 +17,12 @@ extension MembershipMachine {
       return counters.add("linkIgnored")
     }
     links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
-    if !isOutbound { lastInbound = now }
+    if isOutbound {
+      effects.append(.met(peer, [address]))
+    } else if !isNeighbour(address) {
+      lastInbound = now
+    }
+    noteHeard(peer)
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
@@ -43,8 +48,10 @@ extension MembershipMachine {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
     let first = effects.count
+    speaker = sender
     newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
+    speaker = nil
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
     heard(from: sender, now, &identity, &effects)
@@ -61,6 +68,7 @@ extension MembershipMachine {
   mutating func heard(
     from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
+    noteHeard(sender)
     _ = entries.modify(sender) { $0.lastSeen = now }
     if !relays.isEmpty {
       for (number, probe) in probes where probe.target == sender && probe.isOverLink {
@@ -112,15 +120,35 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
-    // A record that somebody passed on, of a node that never answered this one: it may never have been.
-    if entry.lastSeen == nil, now - entry.since >= settings.unseenRetry { return forget(peer) }
+    // A record that somebody passed on, of a node that was never heard: it may never have been.
+    if entry.isUnseen, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
     entries[peer] = entry
+    tryAgain(peer, now, &identity, &effects)
+  }
+
+  private mutating func tryAgain(
+    _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     startProbe(peer, .errand, now, &identity, &effects)
     tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
+  }
+
+  /// Rule 5: one down member is tried now and then, whatever its backoff says. What divided the network may have done so for
+  /// a month, so that all backoffs are long; the first who is back hurries the others.
+  mutating func healRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.heal, at: now + jittered(healInterval))
+    guard count(of: .down) > 0 else { return }
+    let down = entries.filter { $0.value.state == .down }.map(\.key)
+    tryAgain(down[generator.index(below: down.count)], now, &identity, &effects)
+  }
+
+  /// In all, as many tries a second whatever the number of nodes.
+  var healInterval: Microseconds {
+    max(settings.healInterval, settings.healInterval * Int64(activeCount) / Int64(max(1, settings.healCrowd)))
   }
 
   /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their

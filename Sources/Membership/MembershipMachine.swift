@@ -69,15 +69,21 @@ public struct MembershipMachine: Sendable {
   /// When all down members were last tried again because one of them had come back.
   var lastHurry: Instant?
   var isRunning = false
-  /// From whom the words come that are applied just now, when they are news; nil for those of a table.
+  /// From whom the words come that are applied just now.
+  var speaker: NodeID?
+  /// The same when they are news; nil for those of a table.
   var newsSource: NodeID?
+  /// Who accuses the own record that stands, up to a bound.
+  var ownAccusers = OrderedSet<NodeID>()
+  var unseen = UnseenTally()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)
 
   /// A machine with a first record signed by `identity`; its expiry is set by the settings. Nothing happens before
-  /// `.start`.
+  /// `.start`. It begins with the members whose records are `known`, alive until they do not answer.
   public init(
-    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64
+    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64,
+    known: [Verified<Message>] = []
   ) {
     self.settings = settings
     id = identity.id
@@ -85,6 +91,7 @@ public struct MembershipMachine: Sendable {
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
+    for record in known { preload(record, now) }
   }
 
   /// Feeds one input and appends what is to be done.
@@ -131,12 +138,19 @@ public struct MembershipMachine: Sendable {
   public var activeCount: Int { count(of: .alive) + count(of: .suspect) + 1 }
 
   private func view(_ id: NodeID, _ entry: MemberEntry) -> MemberView {
-    MemberView(
+    let link = links[id]
+    let linked = link.map { ReportedAddress(address: $0.address, reporter: nil, at: $0.since) }
+    return MemberView(
       id: id, name: entry.body.name, address: entry.address ?? entry.body.addresses.first, state: entry.state,
       rtt: entry.roundTrip?.smoothed, roles: entry.body.roles, height: entry.height, incarnation: entry.incarnation,
-      record: entry.body, lastSeen: entry.lastSeen, since: entry.since,
-      accusers: entry.accusations.map { Accuser(id: $0.key, since: $0.value.since) },
-      isLinked: links.contains(id))
+      record: entry.body, firstSeen: entry.account.firstSeen, lastSeen: entry.lastSeen, isUnseen: entry.isUnseen,
+      since: entry.since,
+      accusations: entry.accusations.map {
+        AccusationView(accuser: $0.key, incarnation: entry.incarnation, since: $0.value.since)
+      },
+      refutations: entry.account.refutations,
+      reportedAddresses: [entry.account.source, linked, entry.account.seesThisNode].compactMap { $0 },
+      clockOffset: entry.account.clockOffset, isLinked: link != nil)
   }
 
   private mutating func start(_ now: Instant) {
@@ -146,6 +160,7 @@ public struct MembershipMachine: Sendable {
     deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
     deadlines.set(.connect, at: now)
     deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
+    deadlines.set(.heal, at: now + jittered(healInterval))
   }
 
   private mutating func tick(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
@@ -156,6 +171,7 @@ public struct MembershipMachine: Sendable {
       case .round: probeRound(now, &identity, &effects)
       case .exchange: exchangeRound(now, &identity, &effects)
       case .connect: connectRound(now, &identity, &effects)
+      case .heal: healRound(now, &identity, &effects)
       case .renewal, .refutation: renewOwnRecord(now, &identity, &effects)
       case .probe(let number): probeTimedOut(number, now, &identity, &effects)
       case .suspicion(let accused): suspicionTimedOut(accused, now, &identity, &effects)
@@ -214,6 +230,8 @@ public struct MembershipMachine: Sendable {
     entry.suspicionOver = false
     if state == .down {
       entry.retryDelay = settings.minimumRetry
+      // It may have begun anew and know nobody: whoever tries it says who it is.
+      entry.knowsOwn = 0
       deadlines.set(.retry(id), at: now + jittered(entry.retryDelay))
     } else {
       deadlines.set(.retry(id), at: nil)

@@ -31,20 +31,27 @@ struct ObservedAddresses: Sendable {
 
   /// Takes a report of one whose own address is known or not.
   mutating func report(_ address: PeerAddress, by reporter: NodeID, at place: PeerAddress?, _ now: Instant) {
-    let bytes = place.flatMap { $0.isPrivate ? nil : $0.prefix } ?? reporter.bytes
+    let bytes = AddressPrefix(place)?.bytes ?? reporter.bytes
+    // Inserted anew, so that who reports all the time is not the oldest.
+    reports.removeValue(forKey: Reporter(bytes: bytes))
     reports.insert(Report(address: address, reporter: reporter, at: now), forKey: Reporter(bytes: bytes))
   }
 
-  /// The address that more reporters see than any other, and at least `needed`. A NAT may show each another port; then
+  /// Forgets all: what was seen was elsewhere.
+  mutating func removeAll() {
+    reports = BoundedMap(capacity: ObservedAddresses.maximumReporters)
+  }
+
+  /// The address that more reporters see than any other, and at least `needed`, and how many do. A NAT may show each another port; then
   /// the port is the one that most see if half of those do, else `port`.
-  func agreed(needed: Int, port: UInt16?, _ now: Instant) -> PeerAddress? {
+  func agreed(needed: Int, port: UInt16?, _ now: Instant) -> (address: PeerAddress, reporters: Int)? {
     let fresh = reports.entries.map(\.value).filter { now - $0.at < ObservedAddresses.lifetime }
     let (best, count) = ObservedAddresses.most(fresh.map { Reporter(bytes: $0.address.ip) })
     guard let best, count >= max(1, needed) else { return nil }
     let ports = fresh.filter { $0.address.ip == best.bytes }.map(\.address.port)
     let (common, agreeing) = ObservedAddresses.most(ports)
     guard let chosen = common.flatMap({ 2 * agreeing > ports.count ? $0 : nil }) ?? port else { return nil }
-    return PeerAddress(ip: best.bytes, port: chosen)
+    return PeerAddress(ip: best.bytes, port: chosen).map { ($0, count) }
   }
 
   /// The value that is there more often than any other, and how often; nil when there are two such.

@@ -14,6 +14,11 @@ extension MembershipMachine {
   ) {
     let usable = addresses.filter(\.isUsable).prefix(MembershipMachine.maximumInterfaces)
     guard interfaces != Array(usable) else { return }
+    if interfaces != nil {
+      // Where others saw this node, and that they could dial it, was about another place.
+      observed.removeAll()
+      lastInbound = nil
+    }
     interfaces = Array(usable)
     lastAddressChange = nil
     reviewOwnAddresses(now, &identity, &effects)
@@ -23,6 +28,7 @@ extension MembershipMachine {
   mutating func consider(_ address: PeerAddress, by reporter: NodeID, _ now: Instant) {
     guard address.isUsable else { return counters.add("observedUnusable") }
     observed.report(address, by: reporter, at: entries[reporter]?.address, now)
+    _ = entries.modify(reporter) { $0.account.reported(address, by: reporter, now) }
   }
 
   /// Makes a new record when this node is reached elsewhere than its record says, or through others. Configured addresses
@@ -35,27 +41,46 @@ extension MembershipMachine {
     let port = (interfaces ?? ownBody.addresses).first?.port
     let agreed = observed.agreed(needed: min(2, activeCount - 1), port: port, now)
     var addresses = ownBody.addresses
+    let wasBehindNAT = isBehindNAT
     isBehindNAT = false
     if let interfaces {
       let wasReached = lastInbound.map { now - $0 < settings.inboundProof } ?? false
       let shown = MembershipMachine.shown(interfaces)
-      if let agreed, !interfaces.contains(where: { $0.ip == agreed.ip }), !wasReached || shown.isEmpty {
+      if let agreed, !interfaces.contains(where: { $0.ip == agreed.address.ip }), !wasReached || shown.isEmpty {
         isBehindNAT = !wasReached
-        addresses = [agreed]
+        addresses = [agreed.address]
       } else if !shown.isEmpty {
         addresses = shown
       }
     } else if let agreed, isAddressLearned || !ownBody.addresses.contains(where: \.isUsable) {
-      addresses = [agreed]
+      addresses = [agreed.address]
       isAddressLearned = true
     }
     let via = isBehindNAT ? chooseVia() : []
-    guard addresses != ownBody.addresses || via != ownBody.via else { return }
-    counters.add(addresses != ownBody.addresses ? "addressLearned" : "viaChanged")
+    let isMoved = addresses != ownBody.addresses
+    if isBehindNAT != wasBehindNAT || via != ownBody.via { effects.append(.nat(isBehind: isBehindNAT, via: via)) }
+    guard isMoved || via != ownBody.via else { return }
     lastAddressChange = now
+    if isMoved {
+      if let agreed, addresses == [agreed.address] {
+        effects.append(.addressLearned(agreed.address, reporters: agreed.reporters))
+      }
+      effects.append(.addressChanged(from: ownBody.addresses, to: addresses))
+    }
+    counters.add(isMoved ? "addressLearned" : "viaChanged")
     ownBody.addresses = addresses
     ownBody.via = via
     renewOwnRecord(now, &identity, &effects)
+    guard isMoved else { return }
+    // Links may be of no use any more where the host has moved: a few hear of it by a ping from the new place.
+    for peer in generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount) {
+      startProbe(peer, .errand, now, &identity, &effects)
+    }
+  }
+
+  /// True for who is on the same private network: that it can dial this node says nothing of others.
+  func isNeighbour(_ address: PeerAddress) -> Bool {
+    address.isPrivate && (interfaces ?? []).contains { $0.isPrivate && $0.prefix == address.prefix }
   }
 
   /// What a record says of the interfaces: those that others can reach first, loopback only when there is nothing else.
@@ -88,6 +113,7 @@ extension MembershipMachine {
   mutating func noteSource(of member: NodeID, _ source: PeerAddress, _ now: Instant) {
     let mayBeUsed = mayBeSentTo(source)
     _ = entries.modify(member) { entry in
+      entry.account.saw(at: source, now)
       if !entry.body.via.isEmpty, mayBeUsed { entry.address = source }
       if entry.address == source { entry.heardAt = now }
     }

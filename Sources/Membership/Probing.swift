@@ -187,8 +187,12 @@ extension MembershipMachine {
     guard author != id else { return counters.add("ownDatagram") }
     guard message.value.body.receiver == id else { return counters.add("wrongReceiver") }
     guard words.count <= Rumours.maximumCount else { return counters.add("tooManyRumours") }
+    speaker = author
     newsSource = author
-    defer { newsSource = nil }
+    defer {
+      speaker = nil
+      newsSource = nil
+    }
     if !entries.contains(author) {
       // A stranger introduces itself by its record.
       for word in words where word.author == author { apply(word, now, &identity, &effects) }
@@ -197,12 +201,13 @@ extension MembershipMachine {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
+    noteHeard(author)
     noteSource(of: author, source, now)
     for word in words { apply(word, now, &identity, &effects) }
     var answered: [Envelope]?
     switch message.value.body {
     case .ping(let ping): answered = answer(ping, message, source, now, &identity, &effects)
-    case .ack(let ack): receive(ack, from: author, source, now, &identity, &effects)
+    case .ack(let ack): receive(ack, from: author, message.sequence, source, now, &identity, &effects)
     case .nack(let nack): receive(nack, from: author)
     case .pingRequest(let request): relay(request, from: author, source, now, &identity, &effects)
     default: counters.add("notADatagram")
@@ -234,18 +239,25 @@ extension MembershipMachine {
   }
 
   private mutating func receive(
-    _ ack: Ack, from author: NodeID, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
-    _ effects: inout [MembershipEffect]
+    _ ack: Ack, from author: NodeID, _ sequence: UInt64, _ source: PeerAddress, _ now: Instant,
+    _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     _ = entries.modify(author) { $0.height = ack.height }
     guard let probe = probes[ack.number] else { return counters.add("ackUnexpected") }
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
+      let ownClock = identity.wallClock.unixMicroseconds(at: now)
+      if let newAddress, let entry = entries[author], entry.body.via.isEmpty,
+        entry.roundTrip == nil || entry.address != newAddress
+      {
+        effects.append(.met(author, [newAddress] + entry.body.addresses.filter { $0 != newAddress }))
+      }
       _ = entries.modify(author) { entry in
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
+        entry.account.clockOffset = MemberAccount.offset(of: sequence, from: ownClock, roundTrip: sample)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
       consider(ack.observed, by: author, now)
