@@ -247,6 +247,8 @@ public struct NodeCore: Sendable {
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         needsHousekeeping = true
+        // What kept it away may be over for the validators that can't be linked, too.
+        if before == .down { validatorLinks = ValidatorLinks() }
       case .learned: break
       case .met(let member, let addresses): effects.append(.met(member, addresses))
       case .accused(let member, let accuser, let incarnation):
