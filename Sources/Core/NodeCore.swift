@@ -175,7 +175,11 @@ public struct NodeCore: Sendable {
     case .congested(let peer, let isCongested):
       step(broadcast: .congested(peer, isCongested), now: now, into: &effects)
     case .misconduct(let peer, let misconduct): charge(peer, misconduct, now: now, into: &effects)
-    case .digest, .memberRequest, .interfaces, .contact, .dialFailed, .ping:
+    case .digest(let digest, let peer):
+      step(membership: .digest(digest, from: peer), now: now, into: &effects)
+    case .memberRequest(let request, let peer):
+      step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
+    case .interfaces, .contact, .dialFailed, .ping:
       counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
@@ -240,6 +244,9 @@ public struct NodeCore: Sendable {
       case .send(let message, let address, let receiver):
         effects.append(.datagram(message, to: address, receiver: receiver))
       case .exchange(let records, let peer): effects.append(.send(.members(records), to: peer, after: 0))
+      case .digest(let digest, let peer): effects.append(.send(.memberDigest(digest), to: peer, after: 0))
+      case .memberRequest(let request, let peer):
+        effects.append(.send(.memberRequest(request), to: peer, after: 0))
       case .dial(let address, let peer): dial(address, peer, now: now, into: &effects)
       case .changed(let member, let before, let state):
         let accusers = membership.member(member)?.accusers.map(\.id) ?? []
