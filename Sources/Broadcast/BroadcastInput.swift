@@ -50,7 +50,7 @@ public enum BroadcastEffect: Sendable {
   /// link stays open, the node is not heard for a while.
   case close(NodeID, Misconduct, score: Int64, banSeconds: UInt32)
   /// A node has cost too much whose link stays (`BroadcastInput.keep`): it is not heard for a while.
-  case muted(NodeID, Misconduct)
+  case muted(NodeID, Misconduct, score: Int64)
 }
 
 /// What the broadcast knows of a linked node.

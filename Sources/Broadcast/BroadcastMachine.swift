@@ -7,7 +7,8 @@ import Wire
 /// 1. A message seen for the first time is delivered and goes at once to the mesh (rule 8): never back to who is known to
 ///    have it, not to who said that it does not want it, nor over a link that takes no more.
 /// 2. In each of some heartbeats its id is announced to a few peers not known to have it. Who misses it asks.
-/// 3. What was announced is asked of one announcer; when it does not come in time, of the next.
+/// 3. What was announced is asked of one announcer; when it does not come in time, of the next. Who promises, heartbeat
+///    after heartbeat, and brings nothing at all leaves the mesh.
 /// 4. A new link is told the ids of all that is kept, a part in each heartbeat; one that took no more for a while, of all
 ///    that it was not sent.
 /// 5. An id is remembered only once its message's signatures held: only verified messages enter here.
@@ -43,6 +44,9 @@ public struct BroadcastMachine: Sendable {
     var requested = 0
     var asked = 0
     var answeredBytes = 0
+    /// Whether it broke a promise in this heartbeat, and in how many it did since it last brought anything.
+    var hasBrokenPromise = false
+    var brokenInARow = 0
     /// Which part of the store it was told of at the beginning (rule 4); nil when all of it.
     var catchUp: (next: UInt64, end: UInt64)?
 
@@ -92,6 +96,7 @@ public struct BroadcastMachine: Sendable {
     case .publish(let message): accept(message, from: nil, now, &effects)
     case .received(let messages, let relayer):
       guard isOpen(relayer) else { break }
+      if !messages.isEmpty { _ = links.modify(relayer) { $0.brokenInARow = 0 } }
       for message in messages { accept(message, from: relayer, now, &effects) }
     case .renewed(let message, let relayer):
       guard isOpen(relayer), !store.contains(message.value.id) else { break }
@@ -212,11 +217,12 @@ public struct BroadcastMachine: Sendable {
   ) {
     // Of two links dialled at once one stays: it may be the other, and the other end may have begun anew.
     isMeshStale = true
-    if links.contains(peer) {
+    if let state = links[peer] {
       _ = links.modify(peer) { state in
         state.isOutbound = isOutbound
         state.pruned = nil
       }
+      if state.isInMesh { effects.append(.send(.graft, to: peer)) }
       return
     }
     guard links.count < BroadcastMachine.maximumLinks else { return counters.add("linkIgnored") }

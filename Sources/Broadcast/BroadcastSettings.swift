@@ -29,6 +29,8 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var pruneBackoff = Microseconds.seconds(60)
   /// A graft that comes this soon after a prune was on its way already, and costs nothing.
   public var graftGrace = Microseconds.seconds(2)
+  /// Who breaks promises in this many heartbeats, and brings nothing between them, is taken out of the mesh.
+  public var brokenPromisesInARow = 10
   /// How often a mesh of low scores takes in links with better ones.
   public var opportunisticInterval = Microseconds.seconds(60)
   /// A mesh half of which has scores below this is one of low scores.

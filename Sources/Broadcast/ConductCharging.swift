@@ -24,7 +24,7 @@ extension BroadcastMachine {
       mute(peer)
       conduct.mute(peer, for: misconduct, now: now)
       counters.add("muted")
-      effects.append(.muted(peer, misconduct))
+      effects.append(.muted(peer, misconduct, score: score(of: peer, now)))
     } else if links.contains(peer) || conduct.bannedUntil(peer, now: now) == nil {
       // What came over a link that has ended since counts as well.
       mute(peer)

@@ -72,7 +72,7 @@ extension BroadcastMachine {
   mutating func tick(_ now: Instant, _ effects: inout [BroadcastEffect]) {
     while let (id, want) = wants.popDue(now) {
       counters.add("requestTimedOut")
-      if isOpen(want.asked) { charge(want.asked, .brokenPromise, now, &effects) }
+      if isOpen(want.asked) { promiseBroken(want.asked, now, &effects) }
       askNext(id, want.others, now)
     }
     guard let due = heartbeatAt, due <= now else { return }
@@ -80,6 +80,7 @@ extension BroadcastMachine {
     for peer in links.keys {
       _ = links.modify(peer) { state in
         (state.announced, state.requested, state.asked, state.answeredBytes) = (0, 0, 0, 0)
+        state.hasBrokenPromise = false
         while let oldest = state.unwanted.oldest, oldest.value <= now { state.unwanted.removeValue(forKey: oldest.key) }
       }
       reopen(peer, now)
@@ -87,6 +88,20 @@ extension BroadcastMachine {
     }
     announceFresh(now, &effects)
     graftBetter(now, &effects)
+  }
+
+  /// What is lost on the way, and what comes late, is nobody's fault: it costs little. But in a mesh of those that bring
+  /// nothing, nothing would arrive.
+  private mutating func promiseBroken(_ peer: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]) {
+    charge(peer, .brokenPromise, now, &effects)
+    guard let state = links[peer], !state.hasBrokenPromise else { return }
+    _ = links.modify(peer) { state in
+      state.hasBrokenPromise = true
+      state.brokenInARow += 1
+    }
+    guard state.isInMesh, state.brokenInARow + 1 >= settings.brokenPromisesInARow else { return }
+    counters.add("promiserPruned")
+    prune(peer, .score, now, &effects)
   }
 
   /// Rule 2: some peers, those outside the mesh first, learn what is new; but not what has just gone to the mesh, since

@@ -153,7 +153,7 @@ extension BroadcastMachine {
   }
 
   /// Takes a peer out, or does not take it in, and says so.
-  private mutating func prune(
+  mutating func prune(
     _ peer: NodeID, _ reason: PruneReason, _ now: Instant, _ effects: inout [BroadcastEffect]
   ) {
     counters.add("pruneSent")

@@ -69,6 +69,7 @@ public struct NodeCore: Sendable {
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
   var splits = SplitWatch()
+  var falseAccusations = FalseAccusations()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
   ///
@@ -270,8 +271,10 @@ public struct NodeCore: Sendable {
       case .close(let peer, let misconduct, let score, let banSeconds):
         effects.append(.close(peer, reason: "misconduct, at last \(misconduct)", banSeconds: banSeconds))
         effects.append(.network(.closedForMisconduct(peer, score: score, banSeconds: banSeconds)))
-      // Its gossip is not heard for a while; agreement needs its link.
-      case .muted: counters.add("validatorNotHeard")
+      case .muted(let peer, _, let score):
+        // Its gossip is not heard for a while; agreement needs its link.
+        counters.add("validatorNotHeard")
+        effects.append(.network(.closedForMisconduct(peer, score: score, banSeconds: 0)))
       }
     }
   }

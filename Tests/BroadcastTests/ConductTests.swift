@@ -113,7 +113,7 @@ import Wire
     machine.step(.keep([peer]), now: .zero, into: &effects)
     effects = []
     for _ in 0..<2 { machine.step(.misconduct(peer, .badFrame), now: .zero, into: &effects) }
-    let isMuted = effects.contains { if case .muted(peer, .badFrame) = $0 { true } else { false } }
+    let isMuted = effects.contains { if case .muted(peer, .badFrame, score: -100) = $0 { true } else { false } }
     #expect(isMuted && !machine.hears(peer) && machine.banSeconds(of: peer, now: .zero) == 0)
     effects = []
     machine.step(.received([StandIn.message(1)], from: peer), now: .zero, into: &effects)

@@ -141,6 +141,29 @@ import Wire
     #expect(step(&machine, .graft(from: peers[1]), at: 60) == [.prune(reason: .score, backoffSeconds: 60)])
   }
 
+  /// What is promised and not brought costs little, since loss and load do it to the honest; who brings nothing at all leaves
+  /// the mesh. Its link stays.
+  @Test func whoOnlyPromisesLeavesTheMeshAndWhoIsLateStays() throws {
+    for isLate in [false, true] {
+      var machine = machine(4)
+      let (honest, promiser) = (peers[0], peers[1])
+      for beat in 0..<40 as Range<Int64> {
+        let message = StandIn.message(UInt64(beat))
+        var effects: [BroadcastEffect] = []
+        func at(_ milliseconds: Int64) -> Instant { Instant.zero + .milliseconds(beat * 600 + milliseconds) }
+        machine.step(.announced([message.value.id], from: promiser), now: at(0), into: &effects)
+        machine.step(.tick, now: at(500), into: &effects)
+        machine.step(.received([message], from: isLate && beat % 8 == 7 ? promiser : honest), now: at(550), into: &effects)
+        let closed = effects.contains { if case .close = $0 { true } else { false } }
+        #expect(!closed)
+      }
+      let conduct = try #require(machine.conduct(of: promiser))
+      #expect(conduct.costs.map(\.misconduct) == [.brokenPromise] && conduct.costs[0].count == 40)
+      #expect(mesh(machine).contains(promiser) == isLate && mesh(machine).contains(honest))
+      #expect(machine.counters["promiserPruned"] == (isLate ? 0 : 1) && machine.hears(promiser))
+    }
+  }
+
   /// Peers that bring nothing would be the mesh for ever.
   @Test func aSilentMeshTakesInThoseThatBringSomething() {
     var machine = machine(20)
@@ -173,5 +196,8 @@ import Wire
     _ = step(&machine, .linkUp(refused, isOutbound: false), at: 5)
     #expect(step(&machine, .graft(from: refused), at: 5) == [.prune(reason: .full, backoffSeconds: 60)])
     #expect(machine.conduct(of: refused) == nil)
+    // It may have begun anew, and would not know that it is in the mesh.
+    let taken = mesh(machine)[0]
+    #expect(step(&machine, .linkUp(taken, isOutbound: true), at: 6) == [.graft])
   }
 }

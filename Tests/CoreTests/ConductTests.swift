@@ -116,6 +116,40 @@ import Wire
     #expect(cluster.members[0].core.broadcast.peers.first { $0.id == cluster.id(1) }?.isInMesh == false)
   }
 
+  /// A node that was cut off accuses whom it did not hear, and they refute all at once: that costs it nothing. Who never
+  /// stops is cut.
+  @Test func aBurstOfRefutedAccusationsIsFreeAndAStormIsNot() throws {
+    var cluster = try cluster()
+    let (liar, accused) = (cluster.id(1), cluster.id(2))
+    var effects: [CoreEffect] = []
+    func refute(_ count: Int) {
+      for number in 0..<count {
+        cluster.members[0].core.refuted(
+          accused, incarnation: UInt64(number), accusers: [cluster.id(0), liar], now: cluster.now, into: &effects)
+      }
+    }
+    refute(30)
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.isEmpty ?? true)
+    refute(3)
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
+    // One accusation in twenty seconds is free for ever.
+    for _ in 0..<40 {
+      cluster.now = cluster.now + FalseAccusations.interval
+      refute(1)
+    }
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
+    // Two in each heartbeat of 300 ms are more than any node's own probes make of it.
+    effects = []
+    var beats = 0
+    while !effects.contains(where: { if case .close(liar, _, 60) = $0 { true } else { false } }), beats < 100 {
+      cluster.now = cluster.now + .milliseconds(300)
+      refute(3)
+      beats += 1
+    }
+    #expect(beats < 30)
+    #expect(cluster.members[0].core.conduct(of: cluster.id(0)) == nil)
+  }
+
   @Test func aSplitIsHalfOfAllWithinHalfAMinute() {
     let ids = (0..<12).map { number in NodeID(Digest(hashing: [UInt8(number)]).value) }
     var watch = SplitWatch()
