@@ -68,7 +68,7 @@ import Wire
     for _ in 0..<5 { pipeline.frame([0xff, 1, 2], channel: .broadcast, from: peer) }
     var named = 0
     for await input in inputs {
-      guard case .invalidGossip(let from) = input, from == peer else {
+      guard case .misconduct(let from, .badFrame) = input, from == peer else {
         Issue.record("\(input)")
         break
       }
