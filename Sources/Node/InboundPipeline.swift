@@ -13,14 +13,16 @@ import Wire
 /// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them, and so
 ///    have datagrams, by which nodes know of each other. Gossip is verified on threads that yield their processor to every
 ///    other: a transaction can wait, and agreement cannot.
-/// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Beyond its
-///    share, or all peers' together, it is dropped and counted, as a lossy network would. The votes and the blocks of
-///    validators have shares of their own, so that nobody else takes their room.
+/// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Until then its
+///    link is told of none of it, and so the peer sends no more on a channel than its window: it is not read, rather than
+///    dropped. Its share is more than its windows together; what is beyond that all the same, or beyond the share of all
+///    peers, is dropped and counted, as a lossy network would. The votes and the blocks of validators have shares of
+///    their own, so that nobody else takes their room.
 final class InboundPipeline: Sendable {
   /// The most that wait in a lane other than those of validators' votes and blocks.
   private static let maximumWaiting = 4_096
   /// Bytes of a validator's votes that may wait.
-  static let maximumVoteBytes = 1_024 * 1_024
+  static let maximumVoteBytes = 2 * 1_024 * 1_024
   /// Bytes of a validator's blocks, or of all else of any peer, that may wait.
   static let maximumPeerBytes = 64 * 1_024 * 1_024
   /// Bytes of all validators' blocks, or of all else of all peers, that may wait.
@@ -111,6 +113,7 @@ final class InboundPipeline: Sendable {
   private let post: @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void
   private let service: @Sendable (ServiceMessage, NodeID) -> Void
   private let penalise: @Sendable (PeerAddress) -> Void
+  private let consumed: @Sendable (Int, LinkChannel, NodeID) -> Void
   private let waiting = Mutex(Waiting())
   private let counted = Mutex(Counters())
   private let isStopped = Atomic(false)
@@ -122,17 +125,20 @@ final class InboundPipeline: Sendable {
   ///   - post: takes what is verified to the core, and calls back when the core has handled it.
   ///   - service: takes messages of services.
   ///   - penalise: told of the source of a datagram that is not signed by whom it names.
+  ///   - consumed: told of each frame, by its bytes, once it has been dealt with or dropped.
   init(
     _ inbound: Inbound, workers: Int, background: [any EventLoop],
     isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void,
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
-    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in }
+    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in },
+    consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
   ) {
     self.inbound = inbound
     self.post = post
     self.service = service
     self.penalise = penalise
+    self.consumed = consumed
     self.isValidator = isValidator
     let queues = ["votes", "blocks", "datagrams", "other"].map { name in
       (0..<max(1, workers)).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
@@ -167,9 +173,13 @@ final class InboundPipeline: Sendable {
     let sort = Sort(channel, isValidator: isValidator(peer))
     let cost = bytes.count + InboundPipeline.overheadBytes
     guard waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
-      return counted.withLock { $0.add("verifyPeerTooFast") }
+      counted.withLock { $0.add("verifyPeerTooFast") }
+      return consumed(bytes.count, channel, peer)
     }
-    let release: @Sendable () -> Void = { [self] in waiting.withLock { $0.release(cost, of: peer, sort) } }
+    let release: @Sendable () -> Void = { [self] in
+      waiting.withLock { $0.release(cost, of: peer, sort) }
+      consumed(bytes.count, channel, peer)
+    }
     let isQueued = run(sort, peer.bytes + [channel.rawValue]) { [self] done in
       deliver(inbound.frame(bytes, from: peer), from: peer) {
         release()

@@ -94,7 +94,8 @@ final class RunningNode: Sendable {
       isValidator: { shell.validators.isValidator($0) },
       post: { driver.post($0, done: $1) },
       service: { hub.receive($0, from: $1) },
-      penalise: { shell.datagrams.value?.penalise($0) })
+      penalise: { shell.datagrams.value?.penalise($0) },
+      consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
   }
 
   /// Binds the sockets.
@@ -132,6 +133,8 @@ final class RunningNode: Sendable {
       hub.linkDown(peer)
       driver.post(.linkDown(peer))
     case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
+    case .congested(let peer, let channel, let isCongested):
+      if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
     case .dialFailed(let address, _, let error): logger.debug("no link with \(address): \(error)")
     }
   }
