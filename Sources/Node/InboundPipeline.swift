@@ -11,8 +11,8 @@ import Wire
 ///
 /// 1. What one peer sends on one channel goes through one lane, and so keeps its order.
 /// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them, and so
-///    have datagrams, by which nodes know of each other. Gossip is verified on threads that yield their processor to every
-///    other: a transaction can wait, and agreement cannot.
+///    have datagrams, by which nodes know of each other: those of members apart from those of strangers. Gossip is verified
+///    on threads that yield their processor to every other: a transaction can wait, and agreement cannot.
 /// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Until then its
 ///    link is told of none of it, and so the peer sends no more on a channel than its window: it is not read, rather than
 ///    dropped. Its share is more than its windows together; what is beyond that all the same, or beyond the share of all
@@ -21,17 +21,18 @@ import Wire
 final class InboundPipeline: Sendable {
   /// The most that wait in a lane other than those of validators' votes and blocks.
   private static let maximumWaiting = 4_096
+  /// The most datagrams of strangers that wait: about as many as are verified while a probe waits for its answer.
+  static let maximumStrangers = 256
+  /// The most datagrams that wait until further ones need a cookie: about as many as are verified in 10 ms.
+  static let loadedDatagrams = 128
   /// Bytes of a validator's votes that may wait.
-  static let maximumVoteBytes = 2 * 1_024 * 1_024
+  static let maximumVoteBytes = 6 * 1_024 * 1_024
   /// Bytes of a validator's blocks, or of all else of any peer, that may wait.
   static let maximumPeerBytes = 64 * 1_024 * 1_024
   /// Bytes of all validators' blocks, or of all else of all peers, that may wait.
   static let maximumBytes = 512 * 1_024 * 1_024
   /// What a frame that waits costs besides its bytes.
   static let overheadBytes = 512
-
-  /// What `Inbound` calls a datagram that is not signed by whom it names.
-  private static let badSignature = "datagram.badSignature"
 
   private final class Lane: Sendable {
     enum Runner: Sendable {
@@ -53,7 +54,7 @@ final class InboundPipeline: Sendable {
 
   /// Rule 2. The channel says what a frame may hold; who sent it, whether that can wait.
   private enum Sort: Int {
-    case votes, blocks, datagrams, other, gossip
+    case votes, blocks, datagrams, strangers, other, gossip
 
     init(_ channel: LinkChannel, isValidator: Bool) {
       switch channel {
@@ -64,8 +65,16 @@ final class InboundPipeline: Sendable {
       }
     }
 
-    /// A validator's votes and blocks are never dropped for the length of their lane: rule 3 bounds them.
-    var mayDrop: Bool { self != .votes && self != .blocks }
+    var isDatagram: Bool { self == .datagrams || self == .strangers }
+
+    /// How many may wait in a lane. A validator's votes and blocks are never dropped for that: rule 3 bounds them.
+    var maximumWaiting: Int {
+      switch self {
+      case .votes, .blocks: .max
+      case .strangers: InboundPipeline.maximumStrangers
+      case .datagrams, .other, .gossip: InboundPipeline.maximumWaiting
+      }
+    }
   }
 
   /// Rule 3.
@@ -83,7 +92,7 @@ final class InboundPipeline: Sendable {
       switch sort {
       case .votes: \.votes
       case .blocks: \.blocks
-      case .datagrams, .other, .gossip: \.rest
+      case .datagrams, .strangers, .other, .gossip: \.rest
       }
     }
 
@@ -112,9 +121,11 @@ final class InboundPipeline: Sendable {
   private let isValidator: @Sendable (NodeID) -> Bool
   private let post: @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void
   private let service: @Sendable (ServiceMessage, NodeID) -> Void
-  private let penalise: @Sendable (PeerAddress) -> Void
   private let consumed: @Sendable (Int, LinkChannel, NodeID) -> Void
+  private let judged: @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void
+  private let answered: @Sendable (NodeID, PeerAddress) -> Void
   private let waiting = Mutex(Waiting())
+  private let datagramsWaiting = Atomic(0)
   private let counted = Mutex(Counters())
   private let isStopped = Atomic(false)
 
@@ -124,24 +135,29 @@ final class InboundPipeline: Sendable {
   ///   - isValidator: whether a node is a validator of this epoch or of the next.
   ///   - post: takes what is verified to the core, and calls back when the core has handled it.
   ///   - service: takes messages of services.
-  ///   - penalise: told of the source of a datagram that is not signed by whom it names.
+  ///   - judged: told of each datagram whether it makes sense and is signed by whom it names.
+  ///   - answered: told who sent an answer to a probe, and from where, when the core has handled it.
   ///   - consumed: told of each frame, by its bytes, once it has been dealt with or dropped.
   init(
     _ inbound: Inbound, workers: Int, background: [any EventLoop],
     isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void,
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
-    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in },
+    judged: @escaping @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void = { _, _ in },
+    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
     consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
   ) {
     self.inbound = inbound
     self.post = post
     self.service = service
-    self.penalise = penalise
+    self.judged = judged
+    self.answered = answered
     self.consumed = consumed
     self.isValidator = isValidator
-    let queues = ["votes", "blocks", "datagrams", "other"].map { name in
-      (0..<max(1, workers)).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
+    let workers = max(1, workers)
+    let sorts = [("votes", workers), ("blocks", workers), ("datagrams", workers), ("strangers", 1), ("other", workers)]
+    let queues = sorts.map { name, count in
+      (0..<count).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
     }
     lanes = queues + [background.map { Lane(.loop($0)) }]
     // A kernel that refuses leaves the priority as it is, and nothing else changes.
@@ -159,12 +175,20 @@ final class InboundPipeline: Sendable {
     }
   }
 
-  /// Takes a datagram's payload.
-  func datagram(_ bytes: [UInt8], from source: PeerAddress) {
-    run(.datagrams, source.ip) { [self] done in
-      let received = inbound.datagram(bytes, from: source)
-      if received.refused.contains(InboundPipeline.badSignature) { penalise(source) }
-      deliver(received, from: nil, done)
+  /// True when so many datagrams wait that who sends one is to show that it can receive, too.
+  var isUnderLoad: Bool { datagramsWaiting.load(ordering: .relaxed) > InboundPipeline.loadedDatagrams }
+
+  /// Takes a datagram.
+  func datagram(_ datagram: ReceivedDatagram) {
+    run(datagram.isPreferred ? .datagrams : .strangers, datagram.source.ip) { [self] done in
+      let received = inbound.datagram(datagram.payload, from: datagram.source)
+      judged(datagram, !received.inputs.isEmpty)
+      deliver(received, from: nil) { [self] in
+        done()
+        for case .datagram(let message, _, let source) in received.inputs {
+          if case .ack = message.value.body { answered(message.value.author, source) }
+        }
+      }
     }
   }
 
@@ -209,13 +233,18 @@ final class InboundPipeline: Sendable {
     let lanes = lanes[sort.rawValue]
     let lane = lanes[Int(hash % UInt64(lanes.count))]
     let depth = lane.waiting.wrappingAdd(1, ordering: .relaxed).newValue
-    if sort.mayDrop, depth > InboundPipeline.maximumWaiting {
+    if depth > sort.maximumWaiting {
       lane.waiting.wrappingSubtract(1, ordering: .relaxed)
       counted.withLock { $0.add("verifyQueueFull") }
       return false
     }
+    let weight = sort.isDatagram ? 1 : 0
+    datagramsWaiting.wrappingAdd(weight, ordering: .relaxed)
     lane.run { [self] in
-      let done: @Sendable () -> Void = { lane.waiting.wrappingSubtract(1, ordering: .relaxed) }
+      let done: @Sendable () -> Void = { [self] in
+        lane.waiting.wrappingSubtract(1, ordering: .relaxed)
+        datagramsWaiting.wrappingSubtract(weight, ordering: .relaxed)
+      }
       if isStopped.load(ordering: .sequentiallyConsistent) { done() } else { work(done) }
     }
     return true

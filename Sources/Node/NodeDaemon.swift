@@ -65,15 +65,17 @@ package struct NodeDaemon: Sendable {
       haltSignal.yield()
     }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+    let datagramGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let background = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
     let node: RunningNode
     do {
       node = try await assemble(
-        shell: shell, opened: opened, key: key, genesis: genesis, group: group, background: background,
-        directory: directory)
+        shell: shell, opened: opened, key: key, genesis: genesis, group: group, datagramGroup: datagramGroup,
+        background: background, directory: directory)
     } catch {
       opened.storage.close()
       try? await group.shutdownGracefully()
+      try? await datagramGroup.shutdownGracefully()
       try? await background.shutdownGracefully()
       throw error
     }
@@ -96,6 +98,7 @@ package struct NodeDaemon: Sendable {
     do { try await services.run() } catch is CancellationError {} catch { failure = error }
     await node.stop()
     try? await group.shutdownGracefully()
+    try? await datagramGroup.shutdownGracefully()
     try? await background.shutdownGracefully()
     if let error = halted.withLock({ $0 }) { throw error }
     if let error = failure as? ControlError {
@@ -161,7 +164,8 @@ package struct NodeDaemon: Sendable {
 
   private func assemble(
     shell: NodeShell, opened: ChainStorage.Opened, key: SigningKey, genesis: Genesis,
-    group: MultiThreadedEventLoopGroup, background: MultiThreadedEventLoopGroup, directory: DataDirectory
+    group: MultiThreadedEventLoopGroup, datagramGroup: MultiThreadedEventLoopGroup,
+    background: MultiThreadedEventLoopGroup, directory: DataDirectory
   ) async throws(NodeError) -> RunningNode {
     let supervisor: JobSupervisor
     let store: BlobStore
@@ -215,7 +219,7 @@ package struct NodeDaemon: Sendable {
       id: key.id, genesis: genesis, driver: driver, shell: shell, store: store, supervisor: supervisor,
       hardware: hardware, sandboxHolds: sandboxHolds, abstains: opened.abstains, directory: directory,
       configuration: configuration, background: background, logger: logger)
-    try await node.connect(key: key, group: group, listen: addresses)
+    try await node.connect(key: key, group: group, datagramGroup: datagramGroup, listen: addresses)
     do {
       let runner = try LeaseRunner(
         supervisor: supervisor, store: store, fetcher: node.fetcher,

@@ -137,7 +137,7 @@ final class NodeShell: CoreShell {
     case .network, .pinged, .met: break
     case .memberChanged(let member, _, let state, _):
       logger.info("\(member.short) is \(state)")
-      learnSource(of: member)
+      if state == .down || state == .left { forgetSource(of: member) }
     case .halt(let reason):
       onHalt(
         NodeError(
@@ -180,39 +180,34 @@ final class NodeShell: CoreShell {
     }
   }
 
-  /// The sources of datagrams that were learned, by member.
-  private let sources = Mutex<[NodeID: PeerAddress]>([:])
+  /// Where members answer.
+  private let sources = Mutex(KnownSources())
 
-  /// Gives the datagrams of a live member an allowance of their own, apart from that of strangers. Only the address
-  /// where it answers counts: those that a record claims may be another's.
-  func learnSource(of member: NodeID) {
-    guard let driver = driver.value else { return }
+  /// Gives the datagrams of a member that has answered a probe buckets of their own, apart from those of strangers, once the
+  /// core has taken the answer for one. Only where it answers counts: what a record claims may be another's address.
+  func answered(_ member: NodeID, from source: PeerAddress) {
+    guard let driver = driver.value, sources.withLock({ $0[member] != source }) else { return }
     Task {
-      let address = await driver.read { core, _ -> PeerAddress? in
-        guard let view = core.membership.member(member), view.state == .alive || view.state == .suspect,
-          view.lastSeen != nil
-        else { return nil }
-        return view.address
+      let isTaken = await driver.read { core, _ in
+        guard let view = core.membership.member(member), view.isLive, view.lastSeen != nil else { return false }
+        return view.address == source
       }
-      let before = sources.withLock { sources in
-        let before = sources[member]
-        sources[member] = address
-        return before
-      }
-      guard before != address else { return }
-      if let before { datagrams.value?.forget(before) }
-      if let address { datagrams.value?.known(address) }
+      if isTaken { changeSources { $0.set(source, of: member) } }
     }
   }
 
-  /// Forgets the sources of those who are no members any more.
-  func keepSources(of members: Set<NodeID>) {
-    let gone = sources.withLock { sources in
-      let gone = sources.filter { !members.contains($0.key) }
-      for member in gone.keys { sources[member] = nil }
-      return gone.values
+  private func forgetSource(of member: NodeID) { changeSources { $0.set(nil, of: member) } }
+
+  /// Forgets the sources of all but these.
+  func keepSources(of members: Set<NodeID>) { changeSources { $0.keep(members) } }
+
+  /// The endpoint is told before the next change, so that it hears of them in their order.
+  private func changeSources(_ change: (inout KnownSources) -> KnownSources.Change) {
+    sources.withLock { sources in
+      let change = change(&sources)
+      for address in change.forgotten { datagrams.value?.forget(address) }
+      if let address = change.learned { datagrams.value?.known(address) }
     }
-    for address in gone { datagrams.value?.forget(address) }
   }
 
   private func commit(_ blocks: [Verified<Block>], _ finalization: Certificate, _ events: [LedgerEvent]) {

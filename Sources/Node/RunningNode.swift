@@ -94,12 +94,17 @@ final class RunningNode: Sendable {
       isValidator: { shell.validators.isValidator($0) },
       post: { driver.post($0, done: $1) },
       service: { hub.receive($0, from: $1) },
-      penalise: { shell.datagrams.value?.penalise($0) },
+      judged: { datagram, isSound in
+        if isSound { shell.datagrams.value?.verified(datagram) } else { shell.datagrams.value?.forged(datagram) }
+      },
+      answered: { shell.answered($0, from: $1) },
       consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
   }
 
-  /// Binds the sockets.
-  func connect(key: SigningKey, group: any EventLoopGroup, listen: [PeerAddress]) async throws(NodeError) {
+  /// Binds the sockets. Datagrams have a group of their own, so that a flood of them holds nothing else up.
+  func connect(
+    key: SigningKey, group: any EventLoopGroup, datagramGroup: any EventLoopGroup, listen: [PeerAddress]
+  ) async throws(NodeError) {
     do {
       let endpoint = try LinkEndpoint(
         identity: key, networkID: genesis.networkID, group: group, logger: logger
@@ -108,10 +113,8 @@ final class RunningNode: Sendable {
       }
       shell.endpoint.bind(endpoint)
       let datagrams = DatagramEndpoint(
-        id: key.id, networkID: genesis.networkID, group: group, logger: logger
-      ) { [pipeline] bytes, source in
-        pipeline.datagram(bytes, from: source)
-      }
+        id: key.id, networkID: genesis.networkID, group: datagramGroup, logger: logger,
+        isUnderLoad: { [pipeline] in pipeline.isUnderLoad }, onDatagram: { [pipeline] in pipeline.datagram($0) })
       shell.datagrams.bind(datagrams)
       try await endpoint.start(listen: listen)
       try await datagrams.start(listen: listen)
@@ -127,7 +130,6 @@ final class RunningNode: Sendable {
     case .up(let peer, let address, let direction):
       logger.info("link with \(peer.short) at \(address) is up (\(direction.rawValue))")
       driver.post(.linkUp(peer, address, isOutbound: direction == .outbound))
-      shell.learnSource(of: peer)
     case .down(let peer, let reason):
       logger.info("link with \(peer.short) is down: \(reason)")
       hub.linkDown(peer)
@@ -146,7 +148,7 @@ final class RunningNode: Sendable {
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }
-      group.addTask { [self] in await learnSources() }
+      group.addTask { [self] in await forgetSources() }
       await group.waitForAll()
     }
   }
@@ -168,13 +170,12 @@ final class RunningNode: Sendable {
     }
   }
 
-  /// Members answer from other addresses in time: what was learned when they came is looked at again.
-  private func learnSources() async {
+  /// Sees to it that the sources of none but live members stay known.
+  private func forgetSources() async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(RunningNode.sourceCheckSeconds))
-      let members = await driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
-      for member in members { shell.learnSource(of: member) }
-      shell.keepSources(of: Set(members))
+      let live = await driver.read { core, _ in core.membership.members.filter { $0.isLive }.map(\.id) }
+      shell.keepSources(of: Set(live))
     }
   }
 
@@ -232,7 +233,7 @@ final class RunningNode: Sendable {
     all.merge(shell.counters)
     all.merge(hub.counters)
     for (name, count) in shell.endpoint.value?.counters ?? [] { all.add("link.\(name)", count) }
-    for (name, count) in shell.datagrams.value?.counters ?? [] { all.add("udp.\(name)", count) }
+    for (name, count) in shell.datagrams.value?.counters ?? [] { all.add("udp.datagram.\(name)", count) }
     return all
   }
 }

@@ -1,52 +1,35 @@
-import Glibc
+import LinkProtocol
 import Logging
 import NIOCore
-import NIOPosix
 import Primitives
+import Sodium
 import Wire
 
-// How an endpoint stays on the air, by the rules:
-// 1. A datagram is written by sendto(2), not by NIO's write, since NIO closes the channel on most errors of a send and
-//    some errors (no route, forbidden by a filter) cannot be foreseen.
-// 2. If a channel closes all the same, it is bound again to the same address, at once and then with growing pauses.
-// 3. Reads are in batches. NIO divides the receive buffer by the number of messages in a batch, so the buffer is sized
-//    for a batch of slots, and a slot is longer than the longest datagram: what is too long shows, and is refused.
-
-/// The UDP sockets of one endpoint. Lives on its event loop.
+/// The UDP sockets of one endpoint and the filter that all of them share. Lives on its event loop.
 final class DatagramSockets {
-  private static let batchCount = 32
-  private static let slotByteCount = 2_048
-  private static let firstRebindDelay = Microseconds.milliseconds(20)
-  private static let longestRebindDelay = Microseconds.seconds(5)
-
-  private struct Socket {
-    var address: PeerAddress
-    var channel: (any Channel)?
-  }
-
   private let loop: any EventLoop
   private let counters: TransportCounters
   private let logger: Logger
-  private let tag: DatagramTag
-  private let onDatagram: @Sendable ([UInt8], PeerAddress) -> Void
-  private var limiter: SourceLimiter
-  private var sockets: [Socket] = []
-  private(set) var isStopped = false
+  private let options: DatagramSocket.Options
+  private let isUnderLoad: @Sendable () -> Bool
+  private let onDatagram: @Sendable (ReceivedDatagram) -> Void
+  private var filter: DatagramFilter
+  private var sockets: [DatagramSocket] = []
 
   init(
-    loop: any EventLoop, counters: TransportCounters, logger: Logger, tag: DatagramTag,
-    configuration: DatagramConfiguration, onDatagram: @escaping @Sendable ([UInt8], PeerAddress) -> Void
+    loop: any EventLoop, id: NodeID, networkID: Digest, configuration: DatagramConfiguration,
+    counters: TransportCounters, logger: Logger, isUnderLoad: @escaping @Sendable () -> Bool,
+    onDatagram: @escaping @Sendable (ReceivedDatagram) -> Void
   ) {
     self.loop = loop
     self.counters = counters
     self.logger = logger
-    self.tag = tag
+    self.isUnderLoad = isUnderLoad
     self.onDatagram = onDatagram
-    limiter = SourceLimiter(
-      known: .init(ratePerSecond: configuration.knownPerSecond, burst: configuration.knownBurst),
-      prefix: .init(ratePerSecond: configuration.prefixPerSecond, burst: configuration.prefixBurst),
-      unknown: .init(ratePerSecond: configuration.unknownPerSecond, burst: configuration.unknownBurst),
-      now: .current())
+    options = DatagramSocket.Options(receiveBufferByteCount: configuration.receiveBufferByteCount)
+    filter = DatagramFilter(
+      id: id, networkID: networkID, limits: configuration.limits,
+      secret: randomBytes(DatagramFilter.secretByteCount), now: .current())
   }
 
   /// The addresses bound, with the ports that the system chose.
@@ -54,160 +37,68 @@ final class DatagramSockets {
 
   /// Binds a socket. The future fails with NIO's error.
   func bind(_ address: PeerAddress) -> EventLoopFuture<Void> {
-    let bound = NIOLoopBound(self, eventLoop: loop)
-    return open(address).map { channel in
-      let address = channel.localAddress.flatMap { PeerAddress($0) } ?? address
-      bound.value.adopt(channel, as: address)
-    }
+    let socket = DatagramSocket(
+      address, loop: loop, options: options, counters: counters, logger: logger,
+      onArrival: { [weak self] in self?.received($1, at: $0) })
+    sockets.append(socket)
+    return socket.open()
   }
 
-  /// Writes a datagram to a validated address. Every failure is counted; none has a consequence.
-  func write(_ datagram: [UInt8], to address: PeerAddress) {
-    guard let channel = sockets.first(where: { $0.address.isIPv4 == address.isIPv4 })?.channel else {
-      return counters.add("datagram.noSocket")
-    }
-    let result = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-      DatagramSockets.send(datagram, to: address, on: $0)
-    }
-    guard let result, result >= 0 else { return counters.add("datagram.sendFailed") }
-    counters.add("datagram.sent")
+  /// Sends a payload to a validated address.
+  func send(_ payload: [UInt8], to target: PeerAddress, receiver: NodeID) {
+    guard let index = SendingSocket.index(for: target, among: addresses),
+      let datagram = filter.seal(payload, to: target, receiver: receiver, now: .current())
+    else { return counters.add("notSealed") }
+    sockets[index].send(datagram, to: target)
   }
 
-  /// Gives a source its own allowance.
+  /// Gives a source buckets of its own.
   func learn(_ source: PeerAddress) {
-    if !limiter.learn(source, now: .current()) { counters.add("datagram.tooManyKnown") }
+    if !filter.known(source, now: .current()) { counters.add("tooManyKnown") }
   }
 
-  /// Takes the allowance of its own from a source.
-  func forget(_ source: PeerAddress) { limiter.forget(source) }
+  /// Takes the buckets of its own from a source.
+  func forget(_ source: PeerAddress) { filter.forget(source) }
 
-  /// Leaves a source no allowance for now.
-  func penalise(_ source: PeerAddress) { limiter.empty(source, now: .current()) }
+  /// Told that a datagram is signed by whom it names.
+  func verified(_ datagram: ReceivedDatagram) { filter.verified(datagram.admitted.mac) }
+
+  /// Told that a datagram is not signed by whom it names, or makes no sense.
+  func forged(_ datagram: ReceivedDatagram) {
+    counters.add(datagram.admitted.isProven ? "forgedWithCookie" : "forged")
+    filter.forged(from: datagram.source, isProven: datagram.admitted.isProven, now: .current())
+  }
 
   /// Closes all sockets for good.
   func stop() {
-    isStopped = true
-    for socket in sockets { socket.channel?.close(promise: nil) }
+    for socket in sockets { socket.stop() }
   }
 
-  /// Writes through NIO, which closes the channel on an error: how tests bring that about.
+  /// For tests: writes through NIO, which closes the channel on an error.
   func writeThroughChannel(_ datagram: [UInt8], to address: SocketAddress) {
-    guard let channel = sockets.first?.channel else { return }
-    channel.writeAndFlush(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: datagram)), promise: nil)
+    sockets.first?.writeThroughChannel(datagram, to: address)
   }
 
-  fileprivate func received(_ envelope: AddressedEnvelope<ByteBuffer>) {
-    let data = envelope.data
-    guard let source = PeerAddress(envelope.remoteAddress) else { return }
-    guard data.readableBytes > DatagramConfiguration.tagByteCount else { return counters.add("datagram.truncated") }
-    guard data.readableBytes <= DatagramConfiguration.maximumByteCount else {
-      return counters.add("datagram.oversized")
+  private func received(_ arrival: DatagramSocket.Arrival, at socket: DatagramSocket) {
+    let verdict = arrival.data.withUnsafeReadableBytes {
+      filter.judge($0, from: arrival.source, isMulticast: false, underLoad: isUnderLoad(), now: .current())
     }
-    guard let payload = data.withUnsafeReadableBytes({ tag.payload(of: $0) }) else {
-      return counters.add("datagram.wrongTag")
-    }
-    guard limiter.admit(source, now: .current()) else { return counters.add("datagram.limited") }
-    counters.add("datagram.received")
-    onDatagram(payload, source)
-  }
-
-  private func open(_ address: PeerAddress) -> EventLoopFuture<any Channel> {
-    let bound = NIOLoopBound(self, eventLoop: loop)
-    let socketAddress: SocketAddress
-    do { socketAddress = try address.socketAddress() } catch { return loop.makeFailedFuture(error) }
-    var bootstrap = DatagramBootstrap(group: loop)
-      .channelOption(.datagramVectorReadMessageCount, value: DatagramSockets.batchCount)
-      .channelOption(
-        .recvAllocator,
-        value: FixedSizeRecvByteBufferAllocator(
-          capacity: DatagramSockets.batchCount * DatagramSockets.slotByteCount))
-    if !address.isIPv4 {
-      bootstrap = bootstrap.channelOption(
-        ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
-    }
-    return
-      bootstrap
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(DatagramHandler(bound.value))
-        }
-      }
-      .bind(to: socketAddress)
-  }
-
-  private func adopt(_ channel: any Channel, as address: PeerAddress) {
-    guard !isStopped else { return channel.close(promise: nil) }
-    if let index = sockets.firstIndex(where: { $0.address == address }) {
-      sockets[index].channel = channel
-    } else {
-      sockets.append(Socket(address: address, channel: channel))
-    }
-    let bound = NIOLoopBound(self, eventLoop: loop)
-    channel.closeFuture.whenComplete { _ in bound.value.lost(address) }
-  }
-
-  private func lost(_ address: PeerAddress) {
-    guard !isStopped, let index = sockets.firstIndex(where: { $0.address == address }) else { return }
-    sockets[index].channel = nil
-    counters.add("datagram.socketLost")
-    logger.warning("UDP socket closed by an error, binding it again", metadata: ["address": "\(address)"])
-    rebind(address, delay: DatagramSockets.firstRebindDelay)
-  }
-
-  private func rebind(_ address: PeerAddress, delay: Microseconds) {
-    let bound = NIOLoopBound(self, eventLoop: loop)
-    open(address).whenComplete { result in
-      let sockets = bound.value
-      guard !sockets.isStopped else {
-        if case .success(let channel) = result { channel.close(promise: nil) }
-        return
-      }
-      switch result {
-      case .success(let channel):
-        sockets.counters.add("datagram.rebound")
-        sockets.adopt(channel, as: address)
-      case .failure(let error):
-        sockets.counters.add("datagram.rebindFailed")
-        sockets.logger.error(
-          "cannot bind the UDP socket again", metadata: ["address": "\(address)", "error": "\(error)"])
-        sockets.loop.scheduleTask(in: TimeAmount(delay)) {
-          guard !bound.value.isStopped else { return }
-          bound.value.rebind(address, delay: min(delay * 2, DatagramSockets.longestRebindDelay))
-        }
-      }
+    switch verdict {
+    case .pass(let admitted):
+      counters.add("received")
+      if let renewal = admitted.renewal { answer(renewal, to: arrival, at: socket, counter: "cookieSent") }
+      onDatagram(ReceivedDatagram(admitted, from: arrival.source))
+    case .reply(let cookie): answer(cookie, to: arrival, at: socket, counter: "cookieSent")
+    case .resend(let datagram): answer(datagram, to: arrival, at: socket, counter: "cookieLearned")
+    case .refuse(let refusal): counters.add(refusal.rawValue)
     }
   }
 
-  private static func send(_ datagram: [UInt8], to address: PeerAddress, on descriptor: NIOBSDSocket.Handle) -> Int {
-    func send(_ target: UnsafeRawPointer, _ byteCount: Int) -> Int {
-      sendto(
-        descriptor, datagram, datagram.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL),
-        target.assumingMemoryBound(to: sockaddr.self), socklen_t(byteCount))
-    }
-    if address.isIPv4 {
-      var target = sockaddr_in()
-      target.sin_family = sa_family_t(AF_INET)
-      target.sin_port = address.port.bigEndian
-      withUnsafeMutableBytes(of: &target.sin_addr) { $0.copyBytes(from: address.ip) }
-      return withUnsafeBytes(of: target) { bytes in bytes.baseAddress.map { send($0, bytes.count) } ?? -1 }
-    }
-    var target = sockaddr_in6()
-    target.sin6_family = sa_family_t(AF_INET6)
-    target.sin6_port = address.port.bigEndian
-    withUnsafeMutableBytes(of: &target.sin6_addr) { $0.copyBytes(from: address.ip) }
-    return withUnsafeBytes(of: target) { bytes in bytes.baseAddress.map { send($0, bytes.count) } ?? -1 }
+  /// Sends to where a datagram came from, by the socket and from the address that it came to: who asked knows no other.
+  private func answer(
+    _ datagram: [UInt8], to arrival: DatagramSocket.Arrival, at socket: DatagramSocket, counter: String
+  ) {
+    counters.add(counter)
+    socket.send(datagram, to: arrival.source, from: arrival.destination)
   }
-}
-
-/// Hands what a socket receives to its endpoint.
-private final class DatagramHandler: ChannelInboundHandler {
-  typealias InboundIn = AddressedEnvelope<ByteBuffer>
-  private let sockets: DatagramSockets
-
-  init(_ sockets: DatagramSockets) { self.sockets = sockets }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) { sockets.received(unwrapInboundIn(data)) }
-
-  // An error of a single datagram; the channel's end, if it is one, shows in its close future.
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

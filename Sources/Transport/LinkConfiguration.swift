@@ -45,7 +45,7 @@ package struct LinkConfiguration: Sendable {
   package var lingerLimit = Microseconds.seconds(1)
   /// Bytes that the other side may send on the consensus channel ahead of what is dealt with. For this and the other
   /// three the protocol asks for 262,144 at least.
-  package var consensusWindowByteCount: UInt32 = 1_024 * 1_024
+  package var consensusWindowByteCount: UInt32 = 4 * 1_024 * 1_024
   /// The same for the broadcast channel.
   package var broadcastWindowByteCount: UInt32 = 4 * 1_024 * 1_024
   /// The same for the sync channel: many blocks, so that none waits a round trip for room.

@@ -1,3 +1,4 @@
+import LinkProtocol
 import Logging
 import NIOCore
 import Primitives

@@ -1,4 +1,5 @@
 import Core
+import LinkProtocol
 import NIOCore
 import NIOPosix
 import Primitives
@@ -46,7 +47,8 @@ import Wire
     isValidator: @escaping @Sendable (NodeID) -> Bool = { _ in true },
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
-    penalise: @escaping @Sendable (PeerAddress) -> Void = { _ in },
+    judged: @escaping @Sendable (ReceivedDatagram, Bool) -> Void = { _, _ in },
+    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
     consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
   ) throws -> InboundPipeline {
     let inbound = Inbound(
@@ -54,7 +56,8 @@ import Wire
       validators: KnownValidators(try LoneValidator().genesis.validatorSet))
     return InboundPipeline(
       inbound, workers: 2, background: Array(MultiThreadedEventLoopGroup.singleton.makeIterator().prefix(2)),
-      isValidator: isValidator, post: post, service: service, penalise: penalise, consumed: consumed)
+      isValidator: isValidator, post: post, service: service, judged: judged, answered: answered,
+      consumed: consumed)
   }
 
   @Test func garbageIsCountedAndItsSenderNamed() async throws {
@@ -77,23 +80,104 @@ import Wire
     #expect(pipeline.counters.all.reduce(0) { $0 + $1.1 } == 5)
   }
 
-  @Test func onlyAForgedDatagramCostsItsSource() async throws {
-    let (penalties, continuation) = AsyncStream<PeerAddress>.makeStream()
-    let pipeline = try pipeline(penalise: { continuation.yield($0) })
-    let good = try #require(PeerAddress(text: "127.0.0.1:1000"))
-    let bad = try #require(PeerAddress(text: "127.0.0.1:1001"))
+  private func received(
+    _ payload: [UInt8], from source: PeerAddress, isKnown: Bool = false
+  ) throws -> ReceivedDatagram {
+    let mac = try #require(DatagramMAC(bytes: [UInt8](repeating: 1, count: DatagramMAC.byteCount)))
+    return ReceivedDatagram(
+      AdmittedDatagram(payload: payload, mac: mac, isProven: false, isKnown: isKnown), from: source)
+  }
+
+  private func probe(_ body: (PeerAddress) throws -> MessageBody, from source: PeerAddress) throws -> [UInt8] {
     let key = try SigningKey(seed: [UInt8](repeating: 3, count: 32))
     let signer = Signer(id: key.id, networkID: network) { key.sign($0) }
-    let ping = signer.seal(
-      .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: good, rumours: [])), sequence: 1)
-    var forged = ping.value.envelope.encoded
+    return signer.seal(try body(source), sequence: 1).value.envelope.encoded
+  }
+
+  @Test func ofEachDatagramTheEndpointIsToldWhetherItIsSound() async throws {
+    let (verdicts, continuation) = AsyncStream<([UInt8], Bool)>.makeStream()
+    let pipeline = try pipeline(judged: { continuation.yield(($0.payload, $1)) })
+    let source = try #require(PeerAddress(text: "127.0.0.1:1000"))
+    let good = try probe(
+      { .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    var forged = good
     // Within the signature, which is at the end.
     forged[forged.count - 40] ^= 1
-    pipeline.datagram(ping.value.envelope.encoded, from: good)
-    pipeline.datagram([1, 2, 3], from: good)
-    pipeline.datagram(forged, from: bad)
-    // Sources of one address share a lane, so whatever the first two cost would have come before.
-    #expect(await penalties.first { _ in true } == bad)
+    let record = try probe(
+      {
+        .nodeRecord(
+          NodeRecord(
+            name: "n", addresses: [$0], roles: [], capabilities: network, agent: "a", expiresUnixSeconds: 1))
+      }, from: source)
+    for isKnown in [false, true] {
+      for bytes in [good, forged, [1, 2, 3], record] {
+        pipeline.datagram(try received(bytes, from: source, isKnown: isKnown))
+      }
+      var seen: [([UInt8], Bool)] = []
+      for await verdict in verdicts {
+        seen.append(verdict)
+        if seen.count == 4 { break }
+      }
+      #expect(seen.map(\.0) == [good, forged, [1, 2, 3], record])
+      #expect(seen.map(\.1) == [true, false, false, false])
+    }
+  }
+
+  @Test func anAnswerIsToldWhenTheCoreHasHandledIt() async throws {
+    let (answers, continuation) = AsyncStream<(NodeID, PeerAddress)>.makeStream()
+    let (handed, handing) = AsyncStream<@Sendable () -> Void>.makeStream()
+    let pipeline = try pipeline(post: { handing.yield($1) }, answered: { continuation.yield(($0, $1)) })
+    let source = try #require(PeerAddress(text: "127.0.0.1:1000"))
+    let ping = try probe(
+      { .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    let ack = try probe(
+      { .ack(Ack(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    for bytes in [ping, ack] { pipeline.datagram(try received(bytes, from: source)) }
+    var handedCount = 0
+    for await done in handed {
+      // Nothing was told before: then this would not be the first.
+      if handedCount == 1 { continuation.yield((try nodeID(9), source)) }
+      done()
+      handedCount += 1
+      if handedCount == 2 { break }
+    }
+    var told: [NodeID] = []
+    for await (id, address) in answers {
+      #expect(address == source)
+      told.append(id)
+      if told.count == 2 { break }
+    }
+    #expect(told == [try nodeID(9), try SigningKey(seed: [UInt8](repeating: 3, count: 32)).id])
+  }
+
+  @Test func manyDatagramsThatWaitAreALoadAndStrangersHaveTheLesserPart() async throws {
+    let undone = Mutex<[@Sendable () -> Void]>([])
+    let (verdicts, continuation) = AsyncStream<Void>.makeStream()
+    let pipeline = try pipeline(
+      post: { _, done in undone.withLock { $0.append(done) } }, judged: { _, _ in continuation.yield() })
+    let source = try #require(PeerAddress(text: "127.0.0.1:1000"))
+    let ping = try probe(
+      { .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    func take(_ count: Int, isKnown: Bool) async throws {
+      let datagram = try received(ping, from: source, isKnown: isKnown)
+      for _ in 0..<count { pipeline.datagram(datagram) }
+    }
+    var iterator = verdicts.makeAsyncIterator()
+    // A core that is stuck counts as load, too: nothing is done until it has handled it.
+    try await take(InboundPipeline.loadedDatagrams, isKnown: true)
+    for _ in 0..<InboundPipeline.loadedDatagrams { await iterator.next() }
+    #expect(!pipeline.isUnderLoad)
+    try await take(1, isKnown: false)
+    #expect(pipeline.isUnderLoad)
+    try await take(InboundPipeline.maximumStrangers + 4, isKnown: false)
+    #expect(pipeline.counters.all.first { $0.0 == "verifyQueueFull" }?.1 == 5)
+    // Their full lane is not a member's.
+    try await take(1, isKnown: true)
+    #expect(pipeline.counters.all.first { $0.0 == "verifyQueueFull" }?.1 == 5)
+    for _ in 0..<(InboundPipeline.maximumStrangers + 1) { await iterator.next() }
+    await pipeline.stop()
+    for done in undone.withLock({ $0 }) { done() }
+    #expect(!pipeline.isUnderLoad)
   }
 
   @Test func aServiceMessageGoesPastTheCore() async throws {

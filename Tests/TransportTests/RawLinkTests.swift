@@ -383,7 +383,6 @@ import Wire
     let node = try await TestNode {
       $0.maximumHandshakes = 2
       $0.maximumDials = 1
-      $0.handshakeTimeout = .seconds(30)
     }
     let waiting = [RawPeer(connectingTo: node.address), RawPeer(connectingTo: node.address)]
     #expect(RawPeer(connectingTo: node.address).read() == nil)

@@ -100,6 +100,10 @@ struct TestNode {
     let key = try key ?? SigningKey.generate()
     self.key = key
     var configuration = LinkConfiguration()
+    // A busy machine may leave a test without its processor for many seconds: only tests of these limits meet them.
+    configuration.handshakeTimeout = .seconds(60)
+    configuration.pingInterval = .seconds(100)
+    configuration.silenceLimit = .seconds(300)
     change(&configuration)
     endpoint = try LinkEndpoint(
       identity: key, networkID: network, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,

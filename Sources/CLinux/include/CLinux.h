@@ -2,9 +2,13 @@
 #ifndef LINNET_CLINUX_H
 #define LINNET_CLINUX_H
 
+#include "linnet_datagrams.h"
 #include "linnet_descriptors.h"
 #include "linnet_files.h"
+#include "linnet_poller.h"
 #include "linnet_probe_child.h"
 #include "linnet_system.h"
+#include "linnet_tun.h"
+#include "linnet_unix_socket.h"
 
 #endif
