@@ -75,13 +75,16 @@ let rooms: [Room] = [
       ("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log"),
       ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
     ]),
+  Room(name: "NetworkSwitch", needs: ["CLinux", "Primitives"]),
   Room(
-    name: "Testnet", needs: ["Config", "Control", "CLinux", "Executor", "Sodium", "Primitives", "Wire"],
+    name: "Testnet",
+    needs: ["Config", "Control", "CLinux", "Executor", "NetworkSwitch", "Sodium", "Primitives", "Wire"],
     products: [("Logging", "swift-log")]),
   Room(
     name: "linnet", kind: .executable,
     needs: [
-      "Node", "Control", "Simulator", "Testnet", "Config", "Hardware", "Sodium", "Wire", "Primitives", "CLinux",
+      "Node", "Control", "Simulator", "Testnet", "NetworkSwitch", "Config", "Hardware", "Sodium", "Wire", "Primitives",
+      "CLinux",
     ],
     products: [
       ("ArgumentParser", "swift-argument-parser"), ("Logging", "swift-log"),
@@ -113,6 +116,8 @@ let rooms: [Room] = [
   Room(name: "ControlTests", kind: .test, needs: ["Control"]),
   Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
+  Room(name: "NetworkSwitchTests", kind: .test, needs: ["NetworkSwitch", "Primitives"]),
+  Room(name: "TestnetTests", kind: .test, needs: ["Testnet"]),
   Room(name: "AcceptanceTests", kind: .test, needs: []),
 ]
 

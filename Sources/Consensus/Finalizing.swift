@@ -98,7 +98,6 @@ extension SimplexMachine {
       timestampMilliseconds: last.header.timestampMilliseconds, epoch: epoch, finalization: finalization)
     tipReceivedAt = last.receivedAt
     commitPath?.blocks.removeLast(path.count)
-    recoveredBlocks = max(0, recoveredBlocks - path.count)
     effects.append(.commit(path.map(\.block), finalization: finalization))
     guard !isEnded else {
       endEpoch(finalization)

@@ -105,7 +105,7 @@ public struct SimplexMachine: Sendable {
   var target: Verified<Certificate>?
   /// The way to what is to be committed next.
   var commitPath: CommitPath?
-  /// The blocks that the journal brought beyond all bounds, to be committed first.
+  /// No fewer than are left of the blocks that the journal brought, whatever the bounds.
   var recoveredBlocks = 0
   /// The finalization of the last chain answer, until it is committed.
   var chainTarget: Verified<Certificate>?

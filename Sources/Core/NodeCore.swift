@@ -168,7 +168,11 @@ public struct NodeCore: Sendable {
       sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
     case .members(let records, let peer):
       step(membership: .members(records, from: peer), now: now, into: &effects)
-    case .graft, .prune, .unwanted, .digest, .memberRequest, .interfaces, .contact, .dialFailed, .misconduct,
+    case .digest(let digest, let peer):
+      step(membership: .digest(digest, from: peer), now: now, into: &effects)
+    case .memberRequest(let request, let peer):
+      step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
+    case .graft, .prune, .unwanted, .interfaces, .contact, .dialFailed, .misconduct,
       .congested,
       .ping:
       counters.add("inputNotHandled")
@@ -233,6 +237,9 @@ public struct NodeCore: Sendable {
       case .send(let message, let address, let receiver):
         effects.append(.datagram(message, to: address, receiver: receiver))
       case .exchange(let records, let peer): effects.append(.send(.members(records), to: peer, after: 0))
+      case .digest(let digest, let peer): effects.append(.send(.memberDigest(digest), to: peer, after: 0))
+      case .memberRequest(let request, let peer):
+        effects.append(.send(.memberRequest(request), to: peer, after: 0))
       case .dial(let address, let peer): effects.append(.dial(address, peer))
       case .changed(let member, let before, let state):
         let accusers = membership.member(member)?.accusers.map(\.id) ?? []

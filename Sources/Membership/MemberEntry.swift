@@ -81,6 +81,15 @@ struct MemberEntry: Sendable {
   var knowsOwn: UInt64 = 0
   /// The last round of probes that it has a place in; 0 before the first.
   var round: UInt64 = 0
+  /// What it stands for in the digest; empty while it is down.
+  var digestShare = MemberDigest.Bucket.empty
+  /// When it was last told, on a ping for nothing else, what an ack had no room for.
+  var toldAt: Instant?
+  /// When a record or farewell of it was last passed on over links.
+  var newsAt: Instant?
+  /// Since when its accusations are counted that were passed on over links, and how many were.
+  var accusationsSince: Instant?
+  var accusationsPassedOn = 0
   /// The probe that waits for its answer.
   var probe: UInt64?
   var retryDelay: Microseconds

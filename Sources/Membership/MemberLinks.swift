@@ -1,20 +1,12 @@
 import Primitives
 import Wire
 
-// Rules 5 and 6: exchange of tables over links, which links to seek, and the retries of who is down.
+// Rule 5: links, which of them to seek, and the retries of who is down.
 extension MembershipMachine {
-  /// Own news goes at once over at most this many links.
-  static let maximumNewsLinks = 16
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
-
-  /// What this node says anew goes at once over its links (some, where there are many), besides as a rumour.
-  mutating func sendNews(_ message: Verified<Message>, except: NodeID, _ effects: inout [MembershipEffect]) {
-    let peers = links.keys.filter { $0 != except }
-    for peer in generator.sample(peers, count: MembershipMachine.maximumNewsLinks) {
-      effects.append(.exchange([message.envelope], to: peer))
-    }
-  }
+  /// When many are down, the time between two that are tried again because another has come back.
+  static let hurryEach = Microseconds.milliseconds(20)
 
   mutating func linkUp(
     _ peer: NodeID, _ address: PeerAddress, _ isOutbound: Bool, _ now: Instant, _ identity: inout Identity,
@@ -29,7 +21,8 @@ extension MembershipMachine {
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
     }
-    sendTable(to: peer, now, identity, &effects)
+    compareTables(with: peer, now, &effects)
+    tellAccusations(of: peer, &effects)
   }
 
   mutating func linkDown(
@@ -48,84 +41,29 @@ extension MembershipMachine {
   ) {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
+    let first = effects.count
+    newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
-    _ = entries.modify(sender) { $0.lastSeen = now }
-    endVerdicts(on: sender)
-    guard isRunning, let link = links[sender] else { return }
-    if messages.isEmpty {
-      guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
-        return counters.add("exchangeTooOften")
-      }
-      _ = links.modify(sender) { $0.recordSent = now }
-      effects.append(.exchange([ownRecord.envelope], to: sender))
-    } else if messages.count > 1 {
-      // One message is news; more is a table, answered by a table unless one was sent lately: no ping-pong.
-      guard link.tableSent.map({ now - $0 >= settings.exchangeInterval / 2 }) ?? true else { return }
-      sendTable(to: sender, now, identity, &effects)
+    newsSource = nil
+    let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
+    heard(from: sender, now)
+    guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
+    // It asks for the own record, or it has accused this node and must hear what refutes it.
+    guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
+      return counters.add("exchangeTooOften")
     }
+    _ = links.modify(sender) { $0.recordSent = now }
+    effects.append(.exchange([ownRecord.envelope], to: sender))
   }
 
   /// Who speaks over its link is not silent.
-  private mutating func endVerdicts(on sender: NodeID) {
+  mutating func heard(from sender: NodeID, _ now: Instant) {
+    _ = entries.modify(sender) { $0.lastSeen = now }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
     _ = entries.modify(sender) { $0.probe = nil }
     counters.add("linkSpokeForMember")
-  }
-
-  mutating func exchangeRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
-    deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
-    sweep(now, identity, &effects)
-    let peers = links.keys
-    guard !peers.isEmpty else { return }
-    sendTable(to: peers[generator.index(below: peers.count)], now, identity, &effects)
-  }
-
-  /// Sends all records that still mean something of members not down, with what they are accused of, and farewells.
-  private mutating func sendTable(
-    to peer: NodeID, _ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]
-  ) {
-    var table = [ownRecord.envelope]
-    func add(_ entry: MemberEntry) {
-      if let farewell = entry.farewell {
-        table.append(farewell.envelope)
-      } else if entry.isActive, !isExpired(entry.body, identity, now) {
-        table.append(entry.record.envelope)
-        table.append(
-          contentsOf: entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope))
-      }
-    }
-    // A table too long for one message goes in parts, from exchange to exchange.
-    let first = tableCursor ?? NodeID(Bytes32())
-    let reach = LinkMessage.maximumRecords - 1 - settings.maximumAccusersNeeded
-    var next: NodeID?
-    for (member, entry) in entries.entries(from: first) {
-      guard table.count < reach else {
-        next = member
-        break
-      }
-      add(entry)
-    }
-    tableCursor = next
-    _ = links.modify(peer) { $0.tableSent = now }
-    effects.append(.exchange(table, to: peer))
-  }
-
-  /// Members whose record has run out unrenewed go down; farewells are forgotten when no old record can come back.
-  private mutating func sweep(_ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]) {
-    for (member, entry) in entries {
-      if entry.refuted > 0 { _ = entries.modify(member) { $0.refuted /= 2 } }
-      guard isExpired(entry.body, identity, now) else { continue }
-      if entry.state == .left {
-        forget(member)
-      } else if entry.isActive, entry.lastSeen.map({ now - $0 > settings.exchangeInterval * 2 }) ?? true {
-        var expired = entry
-        counters.add("memberExpired")
-        setState(member, &expired, to: .down, now, &effects)
-        entries[member] = expired
-      }
-    }
   }
 
   mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {
@@ -162,11 +100,29 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
+    // A record that somebody passed on, of a node that never answered this one: it may never have been.
+    if entry.lastSeen == nil, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
     entries[peer] = entry
     startProbe(peer, .errand, now, &identity, &effects)
+    tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
+  }
+
+  /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their
+  /// backoff says. At most once in a while, and over a longer time where many are down.
+  mutating func hurryRetries(_ now: Instant) {
+    guard lastHurry.map({ now - $0 >= settings.hurryInterval }) ?? true else { return }
+    lastHurry = now
+    let span = max(settings.hurrySpan, MembershipMachine.hurryEach * Int64(count(of: .down)))
+    for (member, entry) in entries where entry.state == .down {
+      _ = entries.modify(member) {
+        $0.retryDelay = settings.minimumRetry
+        $0.dialDelay = settings.minimumDialDelay
+      }
+      deadlines.set(.retry(member), at: now + generator.span(upTo: span))
+    }
   }
 }

@@ -12,6 +12,10 @@ public enum MembershipInput: Sendable {
   /// What a linked node knows: records, accusations and farewells whose signatures held. An empty list asks for this
   /// node's own record.
   case members([Verified<Message>], from: NodeID)
+  /// What a linked node's table of members hashes to.
+  case digest(MemberDigest, from: NodeID)
+  /// A linked node asks for the members of some buckets.
+  case memberRequest(MemberRequest, from: NodeID)
   /// A link with a node is up; the address is the link's other end. It is outbound when this node dialled.
   case linkUp(NodeID, PeerAddress, isOutbound: Bool)
   /// A link with a node is gone.
@@ -30,6 +34,10 @@ public enum MembershipEffect: Sendable {
   case send(Verified<Message>, to: PeerAddress, receiver: NodeID)
   /// Send `LinkMessage.members` over the link with a node.
   case exchange([Envelope], to: NodeID)
+  /// Send `LinkMessage.memberDigest` over the link with a node.
+  case digest(MemberDigest, to: NodeID)
+  /// Send `LinkMessage.memberRequest` over the link with a node.
+  case memberRequest(MemberRequest, to: NodeID)
   /// Try to link with a node.
   case dial(PeerAddress, NodeID)
   /// A member's state has changed; `from` is nil for a new member.

@@ -10,8 +10,10 @@ import Wire
 /// 3. An accused member is suspect. It goes down when its suspicion has run out, enough distinct accusers stand and
 ///    nothing was heard of it meanwhile. Confirmations shorten the suspicion.
 /// 4. Whoever talks with an accused member tells it so. It refutes with a new record, which clears every accusation.
-/// 5. Down members are retried for ever with backoff. Farewells are signed too.
-/// 6. Records, accusations and farewells ride on pings and acks, and go over links when whole tables are exchanged.
+/// 5. Down members are retried for ever with backoff, and at once when another of them comes back; only who never answered
+///    this node is forgotten after a while. Farewells are signed too.
+/// 6. Records, accusations and farewells ride on pings and acks. What is new goes over links at once, and linked nodes
+///    compare digests of their tables, so that what differs is sent and nothing else.
 /// 7. An answer goes to the source of the request and is never longer than it.
 public struct MembershipMachine: Sendable {
   /// The most links kept in mind; more are ignored.
@@ -51,9 +53,13 @@ public struct MembershipMachine: Sendable {
   var round: UInt64 = 1
   var observed = ObservedAddresses()
   var lastRefutation: Instant?
+  /// When all down members were last tried again because one of them had come back.
+  var lastHurry: Instant?
   var isRunning = false
-  /// Where the next part of a table too long for one message begins.
-  var tableCursor: NodeID?
+  /// From whom the words come that are applied just now, when they are news; nil for those of a table.
+  var newsSource: NodeID?
+  /// The XOR of what each member stands for in a digest, by buckets.
+  var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)
 
   /// A machine with a first record signed by `identity`; its expiry is set by the settings. Nothing happens before
   /// `.start`.
@@ -79,6 +85,8 @@ public struct MembershipMachine: Sendable {
       guard isRunning else { return counters.add("notRunning") }
       receive(message, rumours, source, now, &identity, &effects)
     case .members(let messages, let sender): receive(messages, from: sender, now, &identity, &effects)
+    case .digest(let digest, let sender): receive(digest, from: sender, now, &identity, &effects)
+    case .memberRequest(let request, let sender): receive(request, from: sender, now, &identity, &effects)
     case .linkUp(let peer, let address, let isOutbound): linkUp(peer, address, isOutbound, now, &identity, &effects)
     case .linkDown(let peer): linkDown(peer, now, &identity, &effects)
     case .height(let height): ownHeight = height
@@ -196,6 +204,7 @@ public struct MembershipMachine: Sendable {
       deadlines.set(.retry(id), at: nil)
     }
     if entry.isActive, !wasActive { joinRing(id, &entry) }
+    updateDigest(id, &entry)
     counters.add(
       "became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
     effects.append(.changed(id, from: old, to: state))

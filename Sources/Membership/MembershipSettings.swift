@@ -37,6 +37,12 @@ public struct MembershipSettings: Sendable, Equatable {
   public var minimumRetry = Microseconds.seconds(2)
   /// The longest wait before a down member is tried again.
   public var maximumRetry = Microseconds.seconds(60)
+  /// When a down member comes back, the others are tried again within this time.
+  public var hurrySpan = Microseconds.seconds(2)
+  /// The least time between two such occasions.
+  public var hurryInterval = Microseconds.seconds(10)
+  /// How long a down member is tried again that never answered this node; then it is forgotten.
+  public var unseenRetry = Microseconds.seconds(600)
   /// Time between two looks at which links are missing.
   public var connectInterval = Microseconds.seconds(1)
   /// The first wait before a member that could not be linked is dialled again; doubles from there.

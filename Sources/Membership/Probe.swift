@@ -34,8 +34,13 @@ struct MemberLink: Sendable {
   var address: PeerAddress
   /// True when this node dialled.
   var isOutbound: Bool
-  /// When the whole table was last sent over it.
-  var tableSent: Instant?
+  /// When the own digest was last sent over it.
+  var digestSent: Instant?
+  /// When a digest of the peer's, and a request for members, was last answered.
+  var digestAnswered: Instant?
+  var requestAnswered: Instant?
+  /// Where the next answer begins, when the last one had no room for all.
+  var cursor: NodeID?
   /// When the own record was last sent over it for an empty list.
   var recordSent: Instant?
 }

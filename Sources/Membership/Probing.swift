@@ -151,6 +151,8 @@ extension MembershipMachine {
     guard author != id else { return counters.add("ownDatagram") }
     guard message.value.body.receiver == id else { return counters.add("wrongReceiver") }
     guard words.count <= Rumours.maximumCount else { return counters.add("tooManyRumours") }
+    newsSource = author
+    defer { newsSource = nil }
     if !entries.contains(author) {
       // A stranger introduces itself by its record.
       for word in words where word.author == author { apply(word, now, &identity, &effects) }
@@ -160,27 +162,37 @@ extension MembershipMachine {
     }
     guard isNew else { return counters.add("replayed") }
     for word in words { apply(word, now, &identity, &effects) }
+    var answered: [Envelope]?
     switch message.value.body {
-    case .ping(let ping): answer(ping, message, source, now, &identity, &effects)
+    case .ping(let ping): answered = answer(ping, message, source, now, &identity, &effects)
     case .ack(let ack): receive(ack, from: author, source, now, &identity, &effects)
     case .nack(let nack): receive(nack, from: author)
     case .pingRequest(let request): relay(request, from: author, source, now, &identity, &effects)
     default: counters.add("notADatagram")
     }
+    tell(author, beyond: answered, broughtAccusation: accusesMe(words), now, &identity, &effects)
   }
 
+  /// Answers a ping, and returns the words that the answer carried.
   private mutating func answer(
     _ ping: Ping, _ message: Verified<Message>, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
-  ) {
-    guard source.isUsable else { return counters.add("sourceUnusable") }
+  ) -> [Envelope] {
+    guard source.isUsable else {
+      counters.add("sourceUnusable")
+      return []
+    }
     _ = entries.modify(message.author) { $0.height = ping.height }
-    guard let entry = entries[message.author] else { return }
+    guard let entry = entries[message.author] else { return [] }
     var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
     let room = message.envelope.payload.count - ack.encoded.count
-    guard room >= 0 else { return counters.add("ackTooLong") }
+    guard room >= 0 else {
+      counters.add("ackTooLong")
+      return []
+    }
     ack.rumours = pickRumours(for: message.author, entry, bytes: min(room, Rumours.maximumBytes))
     effects.append(.send(identity.seal(.ack(ack), now: now), to: source, receiver: message.author))
+    return ack.rumours
   }
 
   private mutating func receive(

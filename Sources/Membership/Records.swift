@@ -25,6 +25,7 @@ extension MembershipMachine {
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
     if var entry = entries[author] {
       blameAccusers(of: entry)
+      if entry.state == .down { hurryRetries(now) }
       entry.record = record
       entry.body = body
       entry.farewell = nil
@@ -35,6 +36,7 @@ extension MembershipMachine {
       let candidates = usableAddresses(of: author, body)
       if entry.address.map({ !candidates.contains($0) }) ?? true { entry.address = candidates.first }
       setState(author, &entry, to: .alive, now, &effects)
+      updateDigest(author, &entry)
       entries[author] = entry
     } else {
       guard entries.count < memberLimit || makeRoom(identity, now)
@@ -45,12 +47,14 @@ extension MembershipMachine {
       if id > author { entry.nextDial = now + settings.minimumDialDelay }
       stateCounts[Int(MemberState.alive.rawValue)] += 1
       joinRing(author, &entry)
+      updateDigest(author, &entry)
       entries[author] = entry
       counters.add("becameAlive")
       effects.append(.changed(author, from: nil, to: .alive))
     }
     rumours.removeAccusations(of: author)
     addRumour(record, about: author, by: author)
+    passOn(record, now, &effects)
     effects.append(.learned(record))
   }
 
@@ -64,9 +68,11 @@ extension MembershipMachine {
     entry.farewell = farewell
     entry.accusations.removeAll()
     setState(author, &entry, to: .left, now, &effects)
+    updateDigest(author, &entry)
     entries[author] = entry
     rumours.removeAccusations(of: author)
     addRumour(farewell, about: author, by: author)
+    passOn(farewell, now, &effects)
     effects.append(.learned(farewell))
   }
 
@@ -91,6 +97,7 @@ extension MembershipMachine {
   mutating func forget(_ gone: NodeID) {
     guard let entry = entries.removeValue(forKey: gone) else { return }
     stateCounts[Int(entry.state.rawValue)] -= 1
+    replaceShare(of: gone, entry.digestShare, by: .empty)
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)
     counters.add("memberForgotten")

@@ -31,6 +31,8 @@ extension MembershipMachine {
     guard !entry.accusations.contains(accuser) else { return }
     let isFirst = entry.accusations.isEmpty
     guard add(message, of: body.accused, now, &effects) else { return }
+    // More than are needed decide nothing: they go as rumours only.
+    if entry.accusations.count < settings.maximumAccusersNeeded { passOn(message, now, &effects) }
     if isFirst, generator.next(below: UInt64(activeCount)) < settings.confirmers {
       startProbe(body.accused, .verdict, now, &identity, &effects)
     }
@@ -88,19 +90,24 @@ extension MembershipMachine {
       // It answered this node since: not dead, only deaf to its accusers. It is told once more.
       counters.add("suspicionExtended")
       entry.suspectedAt = now
+      entry.suspicionOver = false
       entries[accused] = entry
       deadlines.set(.suspicion(accused), at: now + suspicionTime(standing(entry)))
       return startProbe(accused, .verdict, now, &identity, &effects)
     }
     entry.suspicionOver = true
     entries[accused] = entry
+    // Accusers are missing. Fewer may be needed later, when others are found silent too; nobody says so then.
+    deadlines.set(.suspicion(accused), at: now + settings.suspicionBase)
     goDownIfAccusedEnough(accused, now, &effects)
   }
 
   private mutating func goDownIfAccusedEnough(
     _ accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
   ) {
-    guard var entry = entries[accused], standing(entry) >= accusersNeeded() else { return }
+    guard var entry = entries[accused], entry.lastSeen.map({ $0 < entry.suspectedAt }) ?? true,
+      standing(entry) >= accusersNeeded(against: accused)
+    else { return }
     setState(accused, &entry, to: .down, now, &effects)
     entries[accused] = entry
   }
@@ -108,33 +115,31 @@ extension MembershipMachine {
   /// How many accusations of a member count: the accuser is active and not known for false accusations, and outside
   /// private ranges there is one for each address prefix. One's own always counts.
   func standing(_ entry: MemberEntry) -> Int {
-    var count = 0
-    var prefixes = OrderedSet<Prefix>()
-    for accuser in entry.accusations.keys {
-      if accuser == id {
-        count += 1
-        continue
-      }
+    var voices = Voices()
+    for accuser in entry.accusations.keys where accuser != id {
       guard let member = entries[accuser], member.isActive, member.refuted < MemberEntry.maximumRefuted else {
         continue
       }
-      guard let address = member.address, !address.isPrivate else {
-        count += 1
-        continue
-      }
-      if prefixes.insert(Prefix(bytes: address.prefix)) { count += 1 }
+      voices.add(member.address)
     }
-    return count
+    return voices.count + (entry.accusations.contains(id) ? 1 : 0)
   }
 
-  /// min(3, (N+2)/3), but never more than those who could still accuse as far as this node can tell: whom it accuses
-  /// itself it does not wait for. Else the last of four could never tell that the others are gone.
-  func accusersNeeded() -> Int {
-    let nodes = activeCount
-    let needed = min(settings.maximumAccusersNeeded, (nodes + 2) / 3)
-    guard needed > 1, count(of: .suspect) > 0 else { return needed }
-    let silent = entries.reduce(0) { $0 + ($1.value.state == .suspect && $1.value.accusations.contains(id) ? 1 : 0) }
-    return max(1, min(needed, nodes - silent))
+  /// min(3, (N+2)/3), but never more than could stand against a node, as far as this one can tell: its own accusation and
+  /// one for each prefix among the active members, those left out that it accuses itself and so does not wait for. Else
+  /// the last of four could never tell that the others are gone, nor the hosts of one public /24 that one of them is.
+  ///
+  /// Whom others accuse is not left out: a liar who accuses everybody would lower what it needs.
+  func accusersNeeded(against accused: NodeID) -> Int {
+    let needed = min(settings.maximumAccusersNeeded, (activeCount + 2) / 3)
+    guard needed > 1 else { return needed }
+    var voices = Voices()
+    for (member, entry) in entries where entry.isActive && member != accused {
+      if entry.state == .suspect, entry.accusations.contains(id) { continue }
+      voices.add(entry.address)
+      if voices.count + 1 >= needed { return needed }
+    }
+    return voices.count + 1
   }
 
   /// Lifeguard: from the longest to the shortest time as independent confirmations come in.
@@ -148,10 +153,22 @@ extension MembershipMachine {
       max(0, accusers - 1), expected: min(settings.maximumAccusersNeeded, nodes - 2))
     return max(shortest, longest - (longest - shortest) * part / 1_000)
   }
+}
 
+/// Counts those who may speak against a member: one for each address prefix outside private ranges, where a prefix says
+/// something about who runs the hosts.
+private struct Voices {
   private struct Prefix: Comparable {
     var bytes: [UInt8]
 
     static func < (left: Prefix, right: Prefix) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+  }
+
+  private(set) var count = 0
+  private var prefixes = OrderedSet<Prefix>()
+
+  mutating func add(_ address: PeerAddress?) {
+    guard let address, !address.isPrivate else { return count += 1 }
+    if prefixes.insert(Prefix(bytes: address.prefix)) { count += 1 }
   }
 }

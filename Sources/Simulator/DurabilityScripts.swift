@@ -72,6 +72,7 @@ final class LostWitness: Script {
 final class DamagedChain: Progress {
   private static let node = 2
   private static let deafness = Microseconds.seconds(3)
+  private static let patience = Microseconds.seconds(4)
   private static let damagesAt: [Instant] = [Instant.zero + .seconds(5), .zero + .seconds(11)]
 
   private var damages = 0
@@ -79,7 +80,7 @@ final class DamagedChain: Progress {
   private var hasAbstained = false
 
   override func begin(_ simulation: Simulation) {
-    for number in 0..<380 { simulation.queue.add(.scripted(number), at: .zero + .milliseconds(Int64(number) * 50)) }
+    for number in 0..<1_900 { simulation.queue.add(.scripted(number), at: .zero + .milliseconds(Int64(number) * 10)) }
   }
 
   override func act(_ number: Int, _ simulation: Simulation) {
@@ -90,10 +91,11 @@ final class DamagedChain: Progress {
     let length = simulation.genesis.parameters.epochBlocks
     let height = node.disk.height
     node.disk.dropBeforeCheckpoint()
-    // Some blocks of its epoch are final, so that there are votes to be forgotten, and only their finality is written.
-    guard let core = node.running?.core, height > 2 * length, height % length > 3, node.disk.isBareCheckpoint,
-      core.checkpoint().count <= 1
-    else { return }
+    // Some blocks of its epoch are final, so that there are votes to be forgotten.
+    guard let core = node.running?.core, height > 2 * length, height % length > 3 else { return }
+    // Only their finality is written, unless that moment does not come.
+    let isBare = node.disk.isBareCheckpoint && core.checkpoint().count <= 1
+    guard isBare || simulation.now >= DamagedChain.damagesAt[damages] + DamagedChain.patience else { return }
     let begin = height - height % length
     simulation.powerOff(DamagedChain.node, until: simulation.now + .milliseconds(200))
     if damages == 0 { node.disk.loseStates() }

@@ -21,32 +21,29 @@ struct NodeProcess: Sendable {
   }
 
   /// Starts the daemon in a session of its own, its output appended to `log`.
-  func start(binary: String) throws {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(
-      &actions, 1, layout.file("log", of: number), O_WRONLY | O_CREAT | O_APPEND, 0o640)
-    posix_spawn_file_actions_adddup2(&actions, 1, 2)
-    var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
-    posix_spawnattr_setflags(&attributes, NodeProcess.newSession)
-    let words = [binary, "daemon", "--config", layout.file("node.conf", of: number)]
-    let arguments = words.map { strdup($0) } + [nil]
-    defer { for argument in arguments { free(argument) } }
-    var id: pid_t = 0
-    let status = posix_spawn(&id, binary, &actions, &attributes, arguments, environ)
-    guard status == 0, let start = NodeProcess.startTime(of: id) else {
-      throw TestnetError(
-        "node \(number) could not be started (\(String(cString: strerror(status))))",
-        suggestion: "look at \(layout.file("log", of: number))")
+  ///
+  /// - Parameter prefix: words before the daemon's: a program that becomes it, such as `nsenter`.
+  func start(binary: String, prefix: [String] = []) throws {
+    let path = layout.file("log", of: number)
+    let log = linnet_open(path, O_WRONLY | O_CREAT | O_APPEND, 0o640)
+    guard log >= 0 else {
+      throw TestnetError("\(path): \(String(cString: strerror(-log)))", suggestion: "look at the directory")
+    }
+    defer { close(log) }
+    let words = prefix + [binary, "daemon", "--config", layout.file("node.conf", of: number)]
+    let started = SpawnedProgram.start(words, output: log, errors: log, inNewSession: true)
+    guard case .success(let id) = started, let start = NodeProcess.startTime(of: id) else {
+      var reason = "it ended at once"
+      if case .failure(let failure) = started { reason = failure.description }
+      throw TestnetError("node \(number) could not be started (\(reason))", suggestion: "look at \(path)")
     }
     try "\(id) \(start)\n".write(toFile: pidFile, atomically: true, encoding: .utf8)
   }
 
-  /// Ends the daemon: TERM, and KILL when it has not ended after `graceSeconds`. Returns false when it was not running.
+  /// Ends the daemon as a crash would. Returns false when it was not running.
+  func kill() -> Bool { stop(graceSeconds: 0) }
+
+  /// Ends the daemon: TERM, and KILL when it has not ended after `graceSeconds`, at once when these are 0. Returns false when it was not running.
   func stop(graceSeconds: Double) -> Bool {
     guard let id = runningID else { return false }
     let pidfd = linnet_pidfd_open(id)
@@ -54,8 +51,8 @@ struct NodeProcess: Sendable {
     defer { close(pidfd) }
     // The id may have been given to another process between reading the file and opening it.
     guard runningID == id else { return false }
-    _ = linnet_pidfd_send_signal(pidfd, SIGTERM)
-    if !NodeProcess.hasEnded(pidfd, withinSeconds: graceSeconds) {
+    if graceSeconds > 0 { _ = linnet_pidfd_send_signal(pidfd, SIGTERM) }
+    if graceSeconds <= 0 || !NodeProcess.hasEnded(pidfd, withinSeconds: graceSeconds) {
       _ = linnet_pidfd_send_signal(pidfd, SIGKILL)
       _ = NodeProcess.hasEnded(pidfd, withinSeconds: 5)
     }
@@ -66,10 +63,7 @@ struct NodeProcess: Sendable {
     return true
   }
 
-  /// POSIX_SPAWN_SETSID of glibc's <spawn.h>, which Swift's overlay leaves out.
-  private static let newSession: Int16 = 0x80
-
-  private static func hasEnded(_ pidfd: Int32, withinSeconds seconds: Double) -> Bool {
+  static func hasEnded(_ pidfd: Int32, withinSeconds seconds: Double) -> Bool {
     var entry = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
     return poll(&entry, 1, Int32(seconds * 1_000)) > 0
   }

@@ -2,6 +2,7 @@ import Config
 import Control
 import Executor
 import Foundation
+import Glibc
 import Logging
 
 /// Several nodes on one machine, each a real process with its own directory, key, address and control socket.
@@ -37,21 +38,36 @@ package struct TestnetControl: Sendable {
   /// - Parameters:
   ///   - options: what a new testnet is like, as far as it was asked for; nil for as many nodes as there are.
   ///   - binary: the `linnet` to start.
+  ///   - isWaiting: whether to wait until every node has a final block and sees all others.
   ///   - markNeverVoted: writes the mark that a new key has never voted.
-  /// - Returns: the seconds until every node had a final block.
+  /// - Returns: the seconds that it took.
   package func up(
-    _ options: TestnetOptions?, binary: String, markNeverVoted: @escaping (String) throws -> Void
+    _ options: TestnetOptions?, binary: String, isWaiting: Bool = true,
+    markNeverVoted: @escaping (String) throws -> Void
   ) async throws -> Double {
     let started = ContinuousClock.now
     let present = layout.nodes
     if present.isEmpty {
+      if options?.lab != nil { try Lab.checkPrivilege() }
       try TestnetSetup(layout: layout, options: options ?? TestnetOptions(), markNeverVoted: markNeverVoted).write()
     } else if let options {
       try check(options, present: present.count)
     }
     let numbers = layout.nodes
     let processes = numbers.map { NodeProcess(layout: layout, number: $0) }
-    try await ready(processes, binary: binary)
+    let lab = try Lab.load(layout)
+    if let lab, !lab.isUp {
+      // Nodes whose network is gone, or is a part of what it was, start again in the new one.
+      await stop(numbers)
+      try lab.up(binary: binary)
+    }
+    if isWaiting {
+      try await ready(processes, lab, binary: binary)
+    } else {
+      for process in processes where process.runningID == nil {
+        try process.start(binary: binary, prefix: lab?.prefix(of: process.number) ?? [])
+      }
+    }
     let passed = ContinuousClock.now - started
     return Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
   }
@@ -64,6 +80,11 @@ package struct TestnetControl: Sendable {
         suggestion: "remove the directory to begin anew, or name another with --dir")
     }
     if options.count != present { throw refuse("\(present) nodes, not \(options.count)") }
+    let lab = try Lab.load(layout)
+    if let asked = options.lab {
+      guard let lab else { throw refuse("its nodes on the loopback") }
+      if lab.plan.options != asked { throw refuse("hosts that were made with other options") }
+    }
     guard options.validators != nil || options.epochBlocks != nil else { return }
     let genesis = try GenesisDocument.read(path: layout.genesis)
     if let validators = options.validators, validators != genesis.validators.count {
@@ -75,7 +96,7 @@ package struct TestnetControl: Sendable {
   }
 
   /// Starts what does not run and waits until each node has a final block and all the others are there.
-  private func ready(_ processes: [NodeProcess], binary: String) async throws {
+  private func ready(_ processes: [NodeProcess], _ lab: Lab?, binary: String) async throws {
     let deadline = ContinuousClock.now + .seconds(TestnetControl.readySeconds)
     var started: Set<Int> = []
     var waiting = processes
@@ -87,7 +108,7 @@ package struct TestnetControl: Sendable {
             "node \(process.number) has ended: \(lastLines(of: process.number))",
             suggestion: "look at \(layout.file("log", of: process.number))")
         }
-        try process.start(binary: binary)
+        try process.start(binary: binary, prefix: lab?.prefix(of: process.number) ?? [])
       }
       guard ContinuousClock.now < deadline else {
         throw TestnetError(
@@ -113,24 +134,32 @@ package struct TestnetControl: Sendable {
     return text.split(separator: "\n").suffix(3).joined(separator: " / ")
   }
 
-  /// Stops every node, and every job that a node left running.
+  /// Stops every node, and every job that a node left running, and removes the hosts and the switch of a lab.
   ///
   /// - Returns: how many nodes were stopped.
   package func down() async throws -> Int {
     let numbers = layout.nodes
-    guard !numbers.isEmpty else {
+    let stopped = await stop(numbers)
+    for number in numbers { try await endJobs(of: number) }
+    // By their names: there may be hosts whose `lab.json` was never written. Nobody but root has made any.
+    let removed = getuid() == 0 ? try Lab.sweep(layout) : 0
+    guard !numbers.isEmpty || removed > 0 else {
       throw TestnetError(
         "there is no testnet in \(layout.directory)", suggestion: "`linnet testnet up` makes one")
     }
-    let stopped = await withTaskGroup(of: Bool.self) { group in
+    return stopped
+  }
+
+  /// Stops nodes, all at once; how many were running.
+  @discardableResult
+  private func stop(_ numbers: [Int]) async -> Int {
+    await withTaskGroup(of: Bool.self) { group in
       for number in numbers {
         let process = NodeProcess(layout: layout, number: number)
         group.addTask { process.stop(graceSeconds: TestnetControl.stopSeconds) }
       }
       return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
     }
-    for number in numbers { try await endJobs(of: number) }
-    return stopped
   }
 
   /// The daemon leaves its jobs to their shims, so that it can be restarted; a testnet that goes down takes them along.
@@ -161,11 +190,13 @@ package struct TestnetControl: Sendable {
       throw TestnetError(
         "there is no testnet in \(layout.directory)", suggestion: "`linnet testnet up` makes one")
     }
+    let lab = try Lab.load(layout)
     var states: [NodeState] = []
     for number in numbers {
       let process = NodeProcess(layout: layout, number: number)
-      var state = NodeState(
-        node: number, pid: process.runningID, address: "\(layout.address(of: number)):\(TestnetLayout.port)")
+      // Of a host with several addresses the first: what a person would try.
+      let address = lab?.plan.hosts.first { $0.number == number }?.addresses.first ?? layout.address(of: number)
+      var state = NodeState(node: number, pid: process.runningID, address: LabPlan.endpoint(address))
       if let status = try? await ControlClient(socketPath: layout.socket(of: number)).status() {
         state.id = status.id
         state.height = status.height

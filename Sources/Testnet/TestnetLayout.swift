@@ -21,6 +21,13 @@ package struct TestnetLayout: Sendable {
   /// The genesis document that all nodes share.
   package var genesis: String { directory + "/genesis.json" }
 
+  /// The hosts of a lab; absent when the nodes run on the loopback.
+  package var lab: String { directory + "/lab.json" }
+  /// Where a lab's switch is told its rules.
+  package var switchSocket: String { directory + "/switch.sock" }
+  /// What a lab's switch complains of.
+  package var switchLog: String { directory + "/switch.log" }
+
   /// The directory of a node, counted from 1.
   package func node(_ number: Int) -> String { "\(directory)/node\(number)" }
 

@@ -26,6 +26,7 @@ package struct TestnetSetup {
     guard (1...count).contains(validators) else {
       throw TestnetError("\(validators) of \(count) nodes can't be validators", suggestion: "--validators \(count)")
     }
+    let plan = try options.lab.map { try LabPlan(layout: layout, count: count, options: $0) }
     var parameters = ChainParameters()
     if let blocks = options.epochBlocks { parameters.epochBlocks = blocks }
     do { try ControlSocket.check(path: layout.socket(of: count)) } catch {
@@ -57,9 +58,10 @@ package struct TestnetSetup {
         Genesis.Balance(account: $0, amountMicrocredits: TestnetSetup.openingBalanceMicrocredits)
       })
     try write(GenesisDocument.render(genesis), to: layout.genesis)
+    if let plan { try Lab(layout: layout, plan: plan).save() }
     for number in 1...count {
       // The configuration is written last: a directory with one is complete.
-      try write(configuration(of: number), to: layout.file("node.conf", of: number))
+      try write(configuration(of: number, plan), to: layout.file("node.conf", of: number))
     }
   }
 
@@ -83,15 +85,15 @@ package struct TestnetSetup {
   }
 
   /// The nodes divide the host among them; each offers enough for a job that asks for nothing special.
-  private func configuration(of number: Int) -> String {
+  private func configuration(of number: Int, _ plan: LabPlan?) -> String {
     let count = options.count
     let processors = ProcessInfo.processInfo.activeProcessorCount
     let memory = ProcessInfo.processInfo.physicalMemory
     let milli = max(500, processors * 1_000 / count)
     let bytes = max(64 * 1_024 * 1_024, memory / 4 * 3 / UInt64(count))
     // Two entrances: one of them may be the node that is down.
-    let entrances = (1...min(2, count)).filter { $0 != number || count == 1 }
-      .map { "\"\(layout.address(of: $0)):\(TestnetLayout.port)\"" }
+    let entrances = count == 1 ? [] : (1...min(2, count)).filter { $0 != number }
+    let loopback = entrances.map { "\"\(layout.address(of: $0)):\(TestnetLayout.port)\"" }.joined(separator: ", ")
     return """
       # Node \(number) of a testnet, written by `linnet testnet up`.
 
@@ -102,9 +104,9 @@ package struct TestnetSetup {
       key = \(Self.quoted(layout.file("node.key", of: number)))
 
       [network]
-      listen = ["\(layout.address(of: number)):\(TestnetLayout.port)"]
-      bootstrap = [\(count == 1 ? "" : entrances.joined(separator: ", "))]
-      profile = "loopback"
+      listen = [\(plan?.listen ?? "\"\(layout.address(of: number)):\(TestnetLayout.port)\"")]
+      bootstrap = [\(plan?.bootstrap(of: number) ?? loopback)]
+      profile = "\(plan?.options.profile ?? "loopback")"
 
       [control]
       socket = \(Self.quoted(layout.socket(of: number)))

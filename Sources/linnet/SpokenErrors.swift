@@ -1,3 +1,4 @@
+import NetworkSwitch
 import Node
 import Testnet
 
@@ -11,4 +12,8 @@ extension NodeError: SpokenError {
 
 extension TestnetError: SpokenError {
   var failure: Failure { Failure(message, suggestion: suggestion) }
+}
+
+extension SwitchError: SpokenError {
+  var failure: Failure { Failure(description) }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Config
 import Control
 import FoundationEssentials
 import Node
@@ -8,7 +9,12 @@ import Testnet
 struct TestnetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "testnet", abstract: "Run several nodes on this machine, each a real process.",
-    subcommands: [Up.self, Down.self, Status.self])
+    subcommands: [Up.self, Down.self, Status.self, Net.self, Switch.self])
+
+  /// The program that runs, for starting more of it.
+  static func ownBinary() throws -> String {
+    try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+  }
 
   /// `--dir`
   struct DirectoryOptions: ParsableArguments {
@@ -32,23 +38,61 @@ struct TestnetCommand: AsyncParsableCommand {
     var validators: Int?
     @Option(help: ArgumentHelp("Blocks of an epoch of a new testnet (3600).", valueName: "number"))
     var epochBlocks: UInt64?
+    @Option(
+      help: ArgumentHelp(
+        "Make each node a host of its own, in a network namespace, with a switch between them (root).",
+        valueName: "number"))
+    var hosts: Int?
+    @Option(help: ArgumentHelp("Hosts behind an address translation, such as 5,6.", valueName: "numbers"))
+    var nat: String?
+    @Flag(help: "Hosts with IPv6 addresses alone.") var ipv6 = false
+    @Flag(help: "Hosts with IPv4 and IPv6 addresses.") var dual = false
+    @Option(help: ArgumentHelp("The hosts' timings: lan, wan or loopback (lan).", valueName: "name"))
+    var profile: String?
+    @Flag(help: "Tell no host of another.") var noBootstrap = false
+    @Flag(help: "Start the nodes and don't wait until they are ready.") var noWait = false
+
+    func validate() throws {
+      guard hosts == nil else {
+        if nodes != nil { throw ValidationError("either --nodes or --hosts") }
+        if ipv6 && dual { throw ValidationError("either --ipv6 or --dual") }
+        if let profile, NodeConfiguration.NetworkProfile(rawValue: profile) == nil {
+          throw ValidationError("'\(profile)' is none of lan, wan, loopback")
+        }
+        return
+      }
+      if nat != nil || ipv6 || dual || profile != nil || noBootstrap {
+        throw ValidationError("--nat, --ipv6, --dual, --profile and --no-bootstrap go with --hosts")
+      }
+    }
+
+    private func labOptions() throws -> LabOptions? {
+      guard hosts != nil else { return nil }
+      let parts = nat.map { $0.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) } } ?? []
+      let numbers = parts.compactMap { $0 }
+      guard numbers.count == parts.count else { throw ValidationError("'\(nat ?? "")' is no list such as 5,6") }
+      return LabOptions(
+        family: ipv6 ? .ipv6 : dual ? .dual : .ipv4, natHosts: numbers, profile: profile ?? "lan",
+        hasBootstrap: !noBootstrap)
+    }
 
     func run() async throws {
       let control = directory.control
-      let binary = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+      let binary = try TestnetCommand.ownBinary()
       var options: TestnetOptions?
-      if nodes != nil || validators != nil || epochBlocks != nil {
+      if nodes != nil || hosts != nil || validators != nil || epochBlocks != nil {
         let present = control.layout.nodes.count
         options = TestnetOptions(
-          count: nodes ?? (present > 0 ? present : TestnetOptions().count), validators: validators,
-          epochBlocks: epochBlocks)
+          count: nodes ?? hosts ?? (present > 0 ? present : TestnetOptions().count), validators: validators,
+          epochBlocks: epochBlocks, lab: try labOptions())
       }
-      let seconds = try await control.up(options, binary: binary) {
+      let seconds = try await control.up(options, binary: binary, isWaiting: !noWait) {
         try NeverVotedMarker(keyPath: $0).write()
       }
       let count = control.layout.nodes.count
       // Seconds with one decimal, without a formatter's locale.
       let tenths = Int((seconds * 10).rounded())
+      if noWait { return try Console.print("\(count) nodes were started in \(control.layout.directory)\n") }
       try Console.print(
         """
         \(count) nodes are ready after \(tenths / 10).\(tenths % 10) s in \(control.layout.directory)
@@ -60,7 +104,8 @@ struct TestnetCommand: AsyncParsableCommand {
 
   /// `linnet testnet down`
   struct Down: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Stop every node and every job; the state is kept.")
+    static let configuration = CommandConfiguration(
+      abstract: "Stop every node and every job, and remove the hosts of a lab; the state is kept.")
 
     @OptionGroup var directory: DirectoryOptions
 

@@ -27,12 +27,16 @@ enum Requirement {
       missing.append("the program \(equivocator) (LINNET_EQUIVOCATOR=1 swift build --product linnet-equivocator)")
     }
     if getuid() != 0 { missing.append("root") }
-    for tool in ["/usr/bin/bwrap", "/usr/bin/nsenter", "/usr/bin/unshare", "/bin/bash"] where access(tool, X_OK) != 0 {
+    for tool in ["/usr/bin/bwrap", "/usr/bin/nsenter", "/usr/bin/unshare", "/bin/bash", "/usr/bin/python3"]
+    where access(tool, X_OK) != 0 {
       missing.append(tool)
     }
     if !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].contains(where: { (path: String) in access(path, X_OK) == 0 }) {
       missing.append("ip (the package iproute2)")
     }
+    if access("/usr/sbin/nft", X_OK) != 0 { missing.append("/usr/sbin/nft (the package nftables)") }
+    if access("/usr/sbin/sysctl", X_OK) != 0 { missing.append("/usr/sbin/sysctl (the package procps)") }
+    if access("/dev/net/tun", R_OK | W_OK) != 0 { missing.append("/dev/net/tun") }
     return missing
   }()
 

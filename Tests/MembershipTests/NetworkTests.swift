@@ -57,8 +57,8 @@ private func expectEveryone(
     #expect(network.hosts[0].machine.count(of: .down) == 3)
   }
 
-  @Test func aRestartedNodeIsBackAtOnce() {
-    var network = VirtualNetwork(4, seed: 4)
+  @Test(arguments: 1...10 as ClosedRange<UInt64>) func aRestartedNodeIsBackAtOnce(seed: UInt64) {
+    var network = VirtualNetwork(4, seed: seed)
     network.joinAll()
     network.run(for: .seconds(20))
     network.kill(3)

@@ -50,6 +50,8 @@ struct VirtualNetwork {
     case tick(Int)
     case datagram(Envelope, from: PeerAddress, to: Int)
     case members([Envelope], from: Int, to: Int)
+    case digest(MemberDigest, from: Int, to: Int)
+    case memberRequest(MemberRequest, from: Int, to: Int)
     case link(Int, Int)
     case unlink(Int, Int)
   }
@@ -68,6 +70,8 @@ struct VirtualNetwork {
   var order: UInt64 = 0
   var generator: SeededGenerator
   var settings: MembershipSettings
+  /// Where each host is.
+  let place: (Int) -> PeerAddress
   var lossPartsPerMillion: UInt64 = 0
   var duplicatePartsPerMillion: UInt64 = 0
   /// A datagram or a link passes between hosts of one side only.
@@ -82,16 +86,19 @@ struct VirtualNetwork {
   var tap: [(envelope: Envelope, from: Int, to: PeerAddress)] = []
   var tapLimit = 0
 
-  init(_ count: Int, seed: UInt64, settings: MembershipSettings = .lan, maximumMembers: Int? = nil) {
+  init(_ count: Int, seed: UInt64, settings: MembershipSettings = .lan, place: @escaping (Int) -> PeerAddress = address)
+  {
     generator = SeededGenerator(seed: seed)
     self.settings = settings
+    self.place = place
     for number in 0..<count { addHost(number) }
   }
 
   mutating func addHost(_ number: Int, record own: NodeRecord? = nil) {
     var identity = StandIn.identity(number)
     let machine = MembershipMachine(
-      settings: settings, ownRecord: own ?? record(number), identity: &identity, now: now, seed: generator.next())
+      settings: settings, ownRecord: own ?? record(number, addresses: [place(number)]), identity: &identity, now: now,
+      seed: generator.next())
     hosts.append(Host(identity: identity, machine: machine))
     side.append(0)
     step(number, .start)
@@ -134,21 +141,27 @@ struct VirtualNetwork {
         tap.append((envelope, sender, to))
         if tap.count > tapLimit { tap.removeFirst() }
       }
-      guard let target = hosts.indices.first(where: { address($0) == to }), side[target] == side[sender],
+      guard let target = hosts.indices.first(where: { place($0) == to }), side[target] == side[sender],
         !deaf.contains(target)
       else { return }
       for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
       where !generator.chance(partsPerMillion: lossPartsPerMillion) {
         schedule(
           .milliseconds(1) + generator.span(upTo: .milliseconds(4)),
-          .datagram(envelope, from: address(sender), to: target))
+          .datagram(envelope, from: place(sender), to: target))
       }
     case .exchange(let envelopes, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
       schedule(.milliseconds(3), .members(envelopes, from: sender, to: target))
+    case .digest(let digest, let id):
+      guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      schedule(.milliseconds(3), .digest(digest, from: sender, to: target))
+    case .memberRequest(let request, let id):
+      guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      schedule(.milliseconds(3), .memberRequest(request, from: sender, to: target))
     case .dial(let to, let id):
       destinations.insert(to)
-      guard let target = hosts.indices.first(where: { address($0) == to }), number(id) == target, hosts[target].isUp,
+      guard let target = hosts.indices.first(where: { place($0) == to }), number(id) == target, hosts[target].isUp,
         side[target] == side[sender]
       else { return }
       schedule(.milliseconds(4), .link(sender, target))
@@ -163,8 +176,8 @@ struct VirtualNetwork {
     }
     hosts[one].links.insert(other)
     hosts[other].links.insert(one)
-    step(one, .linkUp(id(other), address(other), isOutbound: true))
-    step(other, .linkUp(id(one), address(one), isOutbound: false))
+    step(one, .linkUp(id(other), place(other), isOutbound: true))
+    step(other, .linkUp(id(one), place(one), isOutbound: false))
   }
 
   mutating func unlink(_ one: Int, _ other: Int) {
@@ -204,6 +217,12 @@ struct VirtualNetwork {
       case .members(let envelopes, let from, let target):
         guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
         step(target, .members(envelopes.compactMap { try? StandIn.verifier.verify($0) }, from: id(from)))
+      case .digest(let digest, let from, let target):
+        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        step(target, .digest(digest, from: id(from)))
+      case .memberRequest(let request, let from, let target):
+        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        step(target, .memberRequest(request, from: id(from)))
       case .link(let one, let other): link(one, other)
       case .unlink(let one, let other): unlink(one, other)
       }
@@ -224,7 +243,8 @@ struct VirtualNetwork {
     for peer in hosts[number].links.members { unlink(number, peer) }
     var identity = StandIn.identity(number, floor: hosts[number].identity.sequences.last)
     let machine = MembershipMachine(
-      settings: settings, ownRecord: record(number), identity: &identity, now: now, seed: generator.next())
+      settings: settings, ownRecord: record(number, addresses: [place(number)]), identity: &identity, now: now,
+      seed: generator.next())
     hosts[number] = Host(identity: identity, machine: machine)
     step(number, .start)
     link(number, contact)

@@ -5,7 +5,10 @@
 #include "linnet_datagrams.h"
 #include "linnet_descriptors.h"
 #include "linnet_files.h"
+#include "linnet_poller.h"
 #include "linnet_probe_child.h"
 #include "linnet_system.h"
+#include "linnet_tun.h"
+#include "linnet_unix_socket.h"
 
 #endif
