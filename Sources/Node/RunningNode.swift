@@ -37,6 +37,7 @@ final class RunningNode: Sendable {
   let abstains: String?
   let startedAt = MonotonicClock.now()
   let hub: ServiceHub
+  let genesisService: GenesisService
   let jobs = SubmittedJobs()
   let fetcher: BlobFetcher
   let keeper: BlobKeeper
@@ -61,6 +62,8 @@ final class RunningNode: Sendable {
     self.directory = directory
     self.configuration = configuration
     self.logger = logger
+    let genesisService = GenesisService(genesis)
+    self.genesisService = genesisService
     hub = ServiceHub(
       send: { message, peer in
         shell.endpoint.value?.send(LinkMessage.service(message).encoded, channel: .services, to: peer) ?? false
@@ -80,7 +83,8 @@ final class RunningNode: Sendable {
           guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
         // Nobody answers these yet: they are counted as what can't be understood.
-        case .genesis, .dialBack, .connect: return nil
+        case .dialBack, .connect: return nil
+        case .genesis: return genesisService.answer(body)
         }
       })
     keeper = BlobKeeper(store: store, logger: logger)
