@@ -61,7 +61,10 @@ extension NodeControl {
 
   /// Pays a grant to a key that was made for it. The key is on the disk before: whatever happens then, the money is not lost.
   private func grant(_ amount: UInt64) async throws -> (secret: InviteGrant, answer: GrantAnswer) {
-    guard amount > 0 else { throw ControlError.invalid("the grant is 0") }
+    let least = node.genesis.parameters.entryDepositMicrocredits
+    guard amount >= max(1, least) else {
+      throw ControlError.invalid("a grant opens an account, which takes at least \(Quantity.credits(least)) credits")
+    }
     let fee = node.genesis.parameters.minimumFeeMicrocredits
     // Who claims it pays a fee, too.
     let (sum, isTooLarge) = amount.addingReportingOverflow(fee)
