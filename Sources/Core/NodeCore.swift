@@ -188,6 +188,7 @@ public struct NodeCore: Sendable {
     case .submit(let action, let request):
       let submission = submit(action, for: .request(request), now: now, into: &effects)
       effects.append(.submitted(request: request, submission))
+    case .spread(let message): spread(message, now: now, into: &effects)
     case .offer(let terms):
       offerWish = terms.map { .terms($0) } ?? .nothing
       needsHousekeeping = true

@@ -192,6 +192,18 @@ final class InboundPipeline: Sendable {
     }
   }
 
+  /// Takes the envelope of a beacon, and hands it to `heard` when it is a record that its node has signed.
+  func beacon(_ bytes: [UInt8], from source: PeerAddress, heard: @escaping @Sendable (Verified<Message>) -> Void) {
+    run(.strangers, source.ip) { [self] done in
+      do throws(VerificationError) {
+        heard(try inbound.beacon(bytes))
+      } catch {
+        counted.withLock { $0.add("beacon.\(error.counter)") }
+      }
+      done()
+    }
+  }
+
   /// Takes a frame of a link.
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
     let sort = Sort(channel, isValidator: isValidator(peer))

@@ -180,6 +180,30 @@ import Wire
     #expect(!pipeline.isUnderLoad)
   }
 
+  @Test func ofBeaconsOnlySignedRecordsAreHeard() async throws {
+    let (records, continuation) = AsyncStream<Verified<Message>>.makeStream()
+    let pipeline = try pipeline(post: { inputs, _ in Issue.record("the core was told: \(inputs)") })
+    let source = try #require(PeerAddress(text: "10.0.0.1:7448"))
+    let record = try probe(
+      {
+        .nodeRecord(
+          NodeRecord(
+            name: "n", addresses: [$0], roles: [], capabilities: network, agent: "a", expiresUnixSeconds: 1))
+      }, from: source)
+    let ping = try probe(
+      { .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    var forged = record
+    forged[forged.count - 40] ^= 1
+    for bytes in [[1, 2, 3], ping, forged, record] {
+      pipeline.beacon(bytes, from: source) { continuation.yield($0) }
+    }
+    // All of a source go through one lane: whatever was before would have been heard first.
+    let heard = await records.first { _ in true }
+    #expect(heard?.value.envelope.encoded == record)
+    #expect(pipeline.counters.all.map(\.name).allSatisfy { $0.hasPrefix("beacon.") })
+    #expect(pipeline.counters.all.reduce(0) { $0 + $1.count } == 3)
+  }
+
   @Test func aServiceMessageGoesPastTheCore() async throws {
     let (messages, continuation) = AsyncStream<(ServiceMessage, NodeID)>.makeStream()
     let pipeline = try pipeline(
