@@ -7,7 +7,7 @@ extension MembershipMachine {
     deadlines.set(.round, at: now + jittered(settings.probeInterval) * (1 + healthScore))
     for _ in 0...1 {
       while ringIndex < ring.count {
-        let target = ring[ringIndex]
+        let target = entries.id(at: ring[ringIndex])
         ringIndex += 1
         guard let entry = entries[target], entry.isActive, entry.probe == nil else { continue }
         return startProbe(target, .verdict, now, &identity, &effects)
@@ -83,8 +83,10 @@ extension MembershipMachine {
       return probeFailed(number, probe, now, &identity, &effects)
     }
     probe.stage = .indirect
-    let others = ring.filter { $0 != probe.target && entries[$0]?.state == .alive && entries[$0]?.address != nil }
-    probe.helpers = Array(OrderedSet(generator.sample(others, count: settings.indirectProbes)))
+    let target = probe.target
+    probe.helpers = sampleRing(settings.indirectProbes) { helper, entry in
+      helper != target && entry.state == .alive && entry.address != nil
+    }
     probes[number] = probe
     for helper in probe.helpers {
       guard let address = entries[helper]?.address else { continue }
@@ -96,6 +98,21 @@ extension MembershipMachine {
     let direct = directTimeout(entry)
     let whole = max(settings.probeInterval, direct * 3, direct + settings.relayTimeout * 3 / 2)
     deadlines.set(.probe(number), at: max(now + direct, probe.sentAt + whole * (1 + healthScore)))
+  }
+
+  /// Up to `count` members of the round for which a condition holds. Of a large round a few are drawn and looked at: most
+  /// members will do.
+  mutating func sampleRing(_ count: Int, where isMeant: (NodeID, MemberEntry) -> Bool) -> [NodeID] {
+    func mayBe(_ member: NodeID) -> Bool { entries[member].map { isMeant(member, $0) } ?? false }
+    if ring.count > 32 * count {
+      var found = OrderedSet<NodeID>()
+      for _ in 0..<8 * count where found.count < count {
+        let member = entries.id(at: ring[generator.index(below: ring.count)])
+        if mayBe(member) { found.insert(member) }
+      }
+      if found.count == count { return found.members }
+    }
+    return OrderedSet(generator.sample(ring.map(entries.id).filter(mayBe), count: count)).members
   }
 
   private mutating func probeFailed(
