@@ -72,7 +72,7 @@ struct NodeControl: ControlService {
       return PeerDetailAnswer(
         peer: NodeControl.answer(member, core: core, now: now, links: links),
         incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
-        suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.since, core)) },
+        suspicions: member.accusations.map { SuspicionAnswer(accuser: "\($0.accuser)", at: Self.wall($0.since, core)) },
         links: links.map {
           LinkAnswer(
             direction: $0.direction.rawValue, address: "\($0.address)",
@@ -90,6 +90,8 @@ struct NodeControl: ControlService {
     "consensus.olderEpoch", "consensus.relayed",
     "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
     "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
+    // One's own beacons come back and are told by their receiver.
+    "udp.beacon.bound", "udp.beacon.received", "udp.beacon.sent", "udp.beacon.wrongReceiver",
   ]
 
   private func resolveMember(_ text: String) async throws -> NodeID {
