@@ -148,7 +148,6 @@ let benches = [
     name: "bench-link", kind: .bench,
     needs: ["Transport", "LinkProtocol", "CSodium", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
-  Room(name: "bench-switch", kind: .bench),
   Room(
     name: "bench-load", kind: .bench, needs: ["Transport", "Config", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),

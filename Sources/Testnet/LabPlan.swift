@@ -18,17 +18,21 @@ package struct LabOptions: Sendable, Equatable, Codable {
   package var natHosts: [Int]
   /// The timings of the nodes: a value of `network.profile`.
   package var profile: String
+  /// Whether the nodes find each other by multicast, too.
+  package var isFoundOnLAN: Bool
   /// Of how many hosts the nodes are told: the first that can be dialled.
   package var entranceCount: Int
 
   /// Every field.
   package init(
-    family: Family = .ipv4, natHosts: [Int] = [], profile: String = "lan", entranceCount: Int = 2
+    family: Family = .ipv4, natHosts: [Int] = [], profile: String = "lan", entranceCount: Int = 2,
+    isFoundOnLAN: Bool = false
   ) {
     self.family = family
     self.natHosts = natHosts
     self.profile = profile
     self.entranceCount = entranceCount
+    self.isFoundOnLAN = isFoundOnLAN
   }
 }
 

@@ -9,8 +9,18 @@ extension Acceptance {
 
     private static let python = "/usr/bin/python3"
 
+    /// A node.conf that switches discovery on the network segment off, or on.
+    static func without(lanDiscovery text: String) -> String { withLANDiscovery(text, "false") }
+    static func withLANDiscovery(_ text: String, _ value: String = "true") -> String {
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false).filter {
+        !$0.hasPrefix("lan_discovery = ")
+      }
+      return lines.joined(separator: "\n").replacingOccurrences(
+        of: "[network]\n", with: "[network]\nlan_discovery = \(value)\n")
+    }
+
     /// A node.conf with other entrances.
-    private static func bootstrap(_ text: String, _ entrances: String...) -> String {
+    static func bootstrap(_ text: String, _ entrances: String...) -> String {
       let list = entrances.map { "\"\($0)\"" }.joined(separator: ", ")
       return text.split(separator: "\n", omittingEmptySubsequences: false).map {
         $0.hasPrefix("bootstrap = ") ? "bootstrap = [\(list)]" : String($0)
@@ -175,7 +185,8 @@ extension Acceptance {
         let behind = try #require(lab.ids[4])
         var inside = outcome
         try eventually(within: 60, every: 500, "a job of 2 runs on 4") {
-          inside = try lab.net.linnet(2, "run", "--", "/bin/bash", "-c", "head -c 100000 /dev/zero | tr '\\0' y")
+          inside = try lab.net.linnet(
+            2, "run", "--verbose", "--", "/bin/bash", "-c", "head -c 100000 /dev/zero | tr '\\0' y")
           guard inside.code == 0 else { throw Trouble("2's job failed: \(inside.described)") }
           return inside.stderr.contains(behind)
         }

@@ -150,6 +150,16 @@ final class NetLab: @unchecked Sendable {
 
   // MARK: Seeing
 
+  /// Waits until nodes answer, and learns who they are.
+  func identify(_ hosts: [Int]? = nil, within seconds: Double) throws {
+    var found: [Int: String] = [:]
+    try eventually(within: seconds, "all nodes answer") {
+      for host in hosts ?? numbers where found[host] == nil { found[host] = try status(host)?.id }
+      return found.count == (hosts ?? numbers).count
+    }
+    ids = found
+  }
+
   private func connection(_ host: Int) -> NodeConnection {
     if let connection = connections[host] { return connection }
     let connection = net.connection(to: host)

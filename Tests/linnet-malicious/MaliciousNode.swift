@@ -31,7 +31,7 @@ final class MaliciousNode: Sendable {
   let targets: [Target]
   let state = Mutex(State())
   private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-  private let endpoints = Mutex<(LinkEndpoint, DatagramEndpoint)?>(nil)
+  private let endpoints = Mutex<(links: LinkEndpoint, datagrams: DatagramEndpoint)?>(nil)
   let logger: Logger
 
   static let kept = 256
@@ -51,7 +51,7 @@ final class MaliciousNode: Sendable {
     let datagrams = DatagramEndpoint(
       id: key.id, networkID: genesis.networkID, group: group, logger: logger
     ) { [weak self] in self?.received($0.payload, from: $0.source) }
-    endpoints.withLock { $0 = (links, datagrams) }
+    endpoints.withLock { $0 = (links: links, datagrams: datagrams) }
     try await links.start(listen: [listen])
     try await datagrams.start(listen: [listen])
   }
@@ -69,6 +69,7 @@ final class MaliciousNode: Sendable {
         $0.done["links closed", default: 0] += 1
       }
     case .received(let id, let channel, let bytes):
+      endpoints.withLock { $0?.links }?.consumed(bytes.count, channel: channel, from: id)
       guard let message = try? LinkMessage(decoding: bytes) else { return }
       state.withLock { state in
         if state.frames.count < MaliciousNode.kept { state.frames.append((channel, bytes)) }
@@ -82,7 +83,6 @@ final class MaliciousNode: Sendable {
         default: break
         }
       }
-      _ = id
     default: break
     }
   }
@@ -130,7 +130,7 @@ final class MaliciousNode: Sendable {
 
   @discardableResult
   func send(_ bytes: [UInt8], on channel: LinkChannel, to id: NodeID) -> Bool {
-    let isSent = endpoints.withLock { $0?.0 }?.send(bytes, channel: channel, to: id) ?? false
+    let isSent = endpoints.withLock { $0?.links }?.send(bytes, channel: channel, to: id) ?? false
     state.withLock { $0.done[isSent ? "frames" : "frames not taken", default: 0] += 1 }
     return isSent
   }
@@ -138,7 +138,7 @@ final class MaliciousNode: Sendable {
   func datagram(_ body: MessageBody, to target: Target) { datagram(seal(body).envelope.encoded, to: target) }
 
   func datagram(_ payload: [UInt8], to target: Target) {
-    _ = endpoints.withLock { $0?.1 }?.send(payload, to: target.address, receiver: target.id)
+    _ = endpoints.withLock { $0?.datagrams }?.send(payload, to: target.address, receiver: target.id)
     state.withLock { $0.done["datagrams", default: 0] += 1 }
   }
 
@@ -163,8 +163,8 @@ final class MaliciousNode: Sendable {
       try await Task.sleep(for: .milliseconds(50))
     }
     let found = endpoints.withLock { $0 }
-    await found?.0.shutdown()
-    await found?.1.shutdown()
+    await found?.links.shutdown()
+    await found?.datagrams.shutdown()
     return state.withLock { $0.done.merging(["rounds": round]) { $1 } }
   }
 }
