@@ -256,8 +256,9 @@ public struct NodeCore: Sendable {
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
-        // What kept it away may be over for the validators that can't be linked, too.
-        if before == .down { validatorLinks = ValidatorLinks() }
+        if before == .down, validators.index(of: member) != nil || nextValidators.index(of: member) != nil {
+          validatorLinks.hurry(at: now)
+        }
       case .learned: break
       case .met(let member, let addresses): effects.append(.met(member, addresses))
       case .accused(let member, let accuser, let incarnation):
