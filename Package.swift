@@ -114,7 +114,7 @@ let rooms: [Room] = [
   Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
   Room(name: "ConfigTests", kind: .test, needs: ["Config", "Wire", "Primitives"]),
   Room(name: "ControlTests", kind: .test, needs: ["Control"]),
-  Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
+  Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Membership", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
   Room(name: "NetworkSwitchTests", kind: .test, needs: ["NetworkSwitch", "Primitives"]),
   Room(name: "TestnetTests", kind: .test, needs: ["Testnet"]),
