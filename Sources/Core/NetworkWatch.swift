@@ -54,18 +54,6 @@ extension NodeCore {
     let known = MemberState.known.reduce(0) { $0 + membership.count(of: $1) }
     if let event = splits.note(member, state, known: known, now: now) { effects.append(.network(event)) }
   }
-
-  /// Tells of what is new in the own record, whoever changed it.
-  func noteOwnRecord(since before: Verified<Message>, into effects: inout [CoreEffect]) {
-    let own = membership.ownRecord
-    guard own.value.sequence != before.value.sequence, case .nodeRecord(let old) = before.value.body,
-      case .nodeRecord(let new) = own.value.body
-    else { return }
-    if old.addresses != new.addresses {
-      effects.append(.network(.addressChanged(from: old.addresses, to: new.addresses)))
-    }
-    if old.via != new.via { effects.append(.network(.nat(isBehind: !new.via.isEmpty, via: new.via))) }
-  }
 }
 
 extension MemberState {

@@ -180,8 +180,10 @@ public struct NodeCore: Sendable {
       step(membership: .digest(digest, from: peer), now: now, into: &effects)
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
-    case .interfaces, .contact, .dialFailed, .ping:
-      counters.add("inputNotHandled")
+    case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
+    case .contact(let address, let peer): contact(address, peer, now: now, into: &effects)
+    case .dialFailed: counters.add("dialFailed")
+    case .ping: counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
     case .submit(let action, let request):
@@ -238,7 +240,6 @@ public struct NodeCore: Sendable {
 
   mutating func step(membership input: MembershipInput, now: Instant, into effects: inout [CoreEffect]) {
     var results: [MembershipEffect] = []
-    let before = membership.ownRecord
     membership.step(input, now: now, identity: &identity, into: &results)
     for result in results {
       switch result {
@@ -250,15 +251,26 @@ public struct NodeCore: Sendable {
         effects.append(.send(.memberRequest(request), to: peer, after: 0))
       case .dial(let address, let peer): dial(address, peer, now: now, into: &effects)
       case .changed(let member, let before, let state):
-        let accusers = membership.member(member)?.accusers.map(\.id) ?? []
+        let accusers = membership.member(member)?.accusations.map(\.accuser) ?? []
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
       case .learned: break
+      case .met(let member, let addresses): effects.append(.met(member, addresses))
+      case .accused(let member, let accuser, let incarnation):
+        effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))
+      case .refuted(let member, let incarnation, let accusers):
+        let wasSuspect = results.contains { if case .changed(member, from: .suspect, _) = $0 { true } else { false } }
+        effects.append(.network(.refuted(member, incarnation: incarnation, accusers: accusers)))
+        // Who was down has come back, and was accused rightly.
+        if wasSuspect || member == id { charge(accusers: accusers, now: now, into: &effects) }
+      case .addressLearned(let address, let reporters):
+        effects.append(.network(.addressLearned(address, reporters: reporters)))
+      case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))
+      case .nat(let isBehind, let via): effects.append(.network(.nat(isBehind: isBehind, via: via)))
       }
     }
-    noteOwnRecord(since: before, into: &effects)
   }
 
   mutating func step(broadcast input: BroadcastInput, now: Instant, into effects: inout [CoreEffect]) {

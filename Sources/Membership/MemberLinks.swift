@@ -16,7 +16,13 @@ extension MembershipMachine {
     guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
       return counters.add("linkIgnored")
     }
-    links[peer] = MemberLink(address: address, isOutbound: isOutbound)
+    links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
+    if isOutbound {
+      effects.append(.met(peer, [address]))
+    } else if !isNeighbour(address) {
+      lastInbound = now
+    }
+    noteHeard(peer)
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
@@ -42,11 +48,13 @@ extension MembershipMachine {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
     let first = effects.count
+    speaker = sender
     newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
+    speaker = nil
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
-    heard(from: sender, now)
+    heard(from: sender, now, &identity, &effects)
     guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
     // It asks for the own record, or it has accused this node and must hear what refutes it.
     guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
@@ -57,8 +65,16 @@ extension MembershipMachine {
   }
 
   /// Who speaks over its link is not silent.
-  mutating func heard(from sender: NodeID, _ now: Instant) {
+  mutating func heard(
+    from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    noteHeard(sender)
     _ = entries.modify(sender) { $0.lastSeen = now }
+    if !relays.isEmpty {
+      for (number, probe) in probes where probe.target == sender && probe.isOverLink {
+        probeAnswered(number, probe, now, &identity, &effects)
+      }
+    }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
@@ -66,8 +82,11 @@ extension MembershipMachine {
     counters.add("linkSpokeForMember")
   }
 
-  mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {
+  mutating func connectRound(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     deadlines.set(.connect, at: now + settings.connectInterval)
+    reviewOwnAddresses(now, &identity, &effects)
     var candidates: [NodeID]
     var wanted = MembershipMachine.maximumDialsPerRound
     if activeCount < settings.fullMeshBelow {
@@ -86,7 +105,8 @@ extension MembershipMachine {
   }
 
   private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
-    guard !links.contains(peer), var entry = entries[peer] else { return false }
+    // Nobody can dial a node behind a NAT; it dials.
+    guard !links.contains(peer), var entry = entries[peer], entry.body.via.isEmpty else { return false }
     guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
     entry.nextDial = now + jittered(entry.dialDelay)
     entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)
@@ -100,15 +120,35 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
-    // A record that somebody passed on, of a node that never answered this one: it may never have been.
-    if entry.lastSeen == nil, now - entry.since >= settings.unseenRetry { return forget(peer) }
+    // A record that somebody passed on, of a node that was never heard: it may never have been.
+    if entry.isUnseen, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
     entries[peer] = entry
+    tryAgain(peer, now, &identity, &effects)
+  }
+
+  private mutating func tryAgain(
+    _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     startProbe(peer, .errand, now, &identity, &effects)
     tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
+  }
+
+  /// Rule 5: one down member is tried now and then, whatever its backoff says. What divided the network may have done so for
+  /// a month, so that all backoffs are long; the first who is back hurries the others.
+  mutating func healRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.heal, at: now + jittered(healInterval))
+    guard count(of: .down) > 0 else { return }
+    let down = entries.filter { $0.value.state == .down }.map(\.key)
+    tryAgain(down[generator.index(below: down.count)], now, &identity, &effects)
+  }
+
+  /// In all, as many tries a second whatever the number of nodes.
+  var healInterval: Microseconds {
+    max(settings.healInterval, settings.healInterval * Int64(activeCount) / Int64(max(1, settings.healCrowd)))
   }
 
   /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their

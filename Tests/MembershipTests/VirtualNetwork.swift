@@ -76,6 +76,10 @@ struct VirtualNetwork {
   var duplicatePartsPerMillion: UInt64 = 0
   /// A datagram or a link passes between hosts of one side only.
   var side: [Int] = []
+  /// Hosts behind a NAT of their own: what they send comes from this public address, datagrams reach them only from where
+  /// they sent to within the last 30 seconds, and nobody can dial them.
+  var nat = Table<Int, PeerAddress>()
+  private var holes = Table<Int, Table<PeerAddress, Instant>>()
   /// Hosts that send but receive nothing.
   var deaf = OrderedSet<Int>()
   var datagrams = 0
@@ -141,14 +145,16 @@ struct VirtualNetwork {
         tap.append((envelope, sender, to))
         if tap.count > tapLimit { tap.removeFirst() }
       }
-      guard let target = hosts.indices.first(where: { place($0) == to }), side[target] == side[sender],
-        !deaf.contains(target)
+      if nat[sender] != nil { holes[sender, default: Table()][to] = now }
+      let source = seenAt(sender)
+      guard let target = hosts.indices.first(where: { seenAt($0) == to }), side[target] == side[sender],
+        nat[target] == nil || holes[target]?[source].map({ now - $0 < .seconds(30) }) ?? false, !deaf.contains(target)
       else { return }
       for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
       where !generator.chance(partsPerMillion: lossPartsPerMillion) {
         schedule(
           .milliseconds(1) + generator.span(upTo: .milliseconds(4)),
-          .datagram(envelope, from: place(sender), to: target))
+          .datagram(envelope, from: source, to: target))
       }
     case .exchange(let envelopes, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
@@ -162,13 +168,17 @@ struct VirtualNetwork {
     case .dial(let to, let id):
       destinations.insert(to)
       guard let target = hosts.indices.first(where: { place($0) == to }), number(id) == target, hosts[target].isUp,
-        side[target] == side[sender]
+        side[target] == side[sender], nat[target] == nil
       else { return }
       schedule(.milliseconds(4), .link(sender, target))
     case .changed(let id, _, let to): hosts[sender].changes.append((now, id, to))
     case .learned: hosts[sender].learned += 1
+    case .met, .accused, .refuted, .addressLearned, .addressChanged, .nat: break
     }
   }
+
+  /// Where others see a host.
+  func seenAt(_ number: Int) -> PeerAddress { nat[number] ?? place(number) }
 
   mutating func link(_ one: Int, _ other: Int) {
     guard hosts[one].isUp, hosts[other].isUp, side[one] == side[other], !hosts[one].links.contains(other) else {
@@ -176,8 +186,8 @@ struct VirtualNetwork {
     }
     hosts[one].links.insert(other)
     hosts[other].links.insert(one)
-    step(one, .linkUp(id(other), place(other), isOutbound: true))
-    step(other, .linkUp(id(one), place(one), isOutbound: false))
+    step(one, .linkUp(id(other), seenAt(other), isOutbound: true))
+    step(other, .linkUp(id(one), seenAt(one), isOutbound: false))
   }
 
   mutating func unlink(_ one: Int, _ other: Int) {
