@@ -56,6 +56,8 @@ public enum CoreInput: Sendable {
   case persisted(upTo: UInt64)
   /// Sign and spread a transaction of this node; answered by `.submitted` with the same number.
   case submit(TransactionAction, request: UInt64)
+  /// Spread a transaction that the holder of another account's key has signed here; in time it may be given again.
+  case spread(Verified<Message>)
   /// What this node offers from now on; nil to offer nothing.
   case offer(OfferTerms?)
   /// A lease's job runs on from before a restart. It is stopped if the lease turns out to be another's by now.

@@ -189,6 +189,7 @@ public struct NodeCore: Sendable {
     case .submit(let action, let request):
       let submission = submit(action, for: .request(request), now: now, into: &effects)
       effects.append(.submitted(request: request, submission))
+    case .spread(let message): spread(message, now: now, into: &effects)
     case .offer(let terms):
       offerWish = terms.map { .terms($0) } ?? .nothing
       needsHousekeeping = true
@@ -256,6 +257,8 @@ public struct NodeCore: Sendable {
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
+        // What kept it away may be over for the validators that can't be linked, too.
+        if before == .down { validatorLinks = ValidatorLinks() }
       case .learned: break
       case .met(let member, let addresses): effects.append(.met(member, addresses))
       case .accused(let member, let accuser, let incarnation):

@@ -5,6 +5,8 @@ import Wire
 extension MembershipMachine {
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
+  /// The most down members tried in one round of healing.
+  static let maximumTriesPerRound = 8
   /// When many are down, the time between two that are tried again because another has come back.
   static let hurryEach = Microseconds.milliseconds(20)
 
@@ -126,24 +128,23 @@ extension MembershipMachine {
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
     entries[peer] = entry
-    tryAgain(peer, now, &identity, &effects)
-  }
-
-  private mutating func tryAgain(
-    _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
-  ) {
     startProbe(peer, .errand, now, &identity, &effects)
     tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
   }
 
-  /// Rule 5: one down member is tried now and then, whatever its backoff says. What divided the network may have done so for
-  /// a month, so that all backoffs are long; the first who is back hurries the others.
+  /// Rule 5: some down members are tried now and then, whatever their backoff says. What divided the network may have done
+  /// so for a month, and the backoffs of those that went down together run in step. All active nodes together try each of
+  /// them about twice a round; the first who is back hurries the others.
   mutating func healRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
     deadlines.set(.heal, at: now + jittered(healInterval))
     guard count(of: .down) > 0 else { return }
     let down = entries.filter { $0.value.state == .down }.map(\.key)
-    tryAgain(down[generator.index(below: down.count)], now, &identity, &effects)
+    let share = (2 * down.count + activeCount - 1) / activeCount
+    for peer in generator.sample(down, count: min(share, MembershipMachine.maximumTriesPerRound)) {
+      startProbe(peer, .errand, now, &identity, &effects)
+      if entries[peer].map({ $0.nextDial <= now }) == true { _ = dial(peer, now, &effects) }
+    }
   }
 
   /// In all, as many tries a second whatever the number of nodes.

@@ -41,7 +41,7 @@ public struct MembershipSettings: Sendable, Equatable {
   public var hurrySpan = Microseconds.seconds(2)
   /// The least time between two such occasions.
   public var hurryInterval = Microseconds.seconds(10)
-  /// Time between two tries of a down member drawn by chance, whatever its backoff says. Beyond `healCrowd` nodes it grows
+  /// Time between two tries of down members drawn by chance, whatever their backoff says. Beyond `healCrowd` nodes it grows
   /// with their number, for all of them try.
   public var healInterval = Microseconds.seconds(10)
   /// The number of nodes from which on the interval grows.
