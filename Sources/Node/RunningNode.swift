@@ -89,7 +89,7 @@ final class RunningNode: Sendable {
         case .dialBack, .connect: return nil
         case .genesis: return genesisService.answer(body)
         }
-      })
+      }, flooded: { driver.post(.misconduct($0, .serviceFlood)) })
     keeper = BlobKeeper(store: store, logger: logger)
     fetcher = BlobFetcher(store: store, hub: hub) { shell.endpoint.value?.links.map(\.id) ?? [] }
     let cache = VerificationCache()
