@@ -76,6 +76,7 @@ public struct MembershipMachine: Sendable {
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
   var unseen = UnseenTally()
+  var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)
 
@@ -241,6 +242,14 @@ public struct MembershipMachine: Sendable {
     counters.add(
       "became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
     effects.append(.changed(id, from: old, to: state))
+    let change =
+      state == .down
+      ? splitWatch.wentDown(id, active: activeCount, now) : old == .down ? splitWatch.cameBack(id) : nil
+    switch change {
+    case .split(let members): effects.append(.split(members: members))
+    case .healed(let members): effects.append(.healed(members: members))
+    case nil: break
+    }
   }
 
   /// The most members held.
