@@ -12,6 +12,8 @@ package protocol ControlService: Sendable {
   func peer(id: String) async throws -> PeerDetailAnswer
   /// The hardware report as `Hardware` writes it.
   func hardware() async throws -> RawJSON
+  /// Makes an invite to this node's network, and pays for the grant in it: waits a few seconds for that block.
+  func invite(_ request: InviteRequest) async throws -> InviteAnswer
   /// The configuration in force.
   func configuration() async throws -> [ConfigurationEntryAnswer]
 

@@ -34,7 +34,7 @@ extension Acceptance {
         try growth("200 random datagrams", ["udp.", "datagram."], atLeast: 100) {
           try Sockets.datagrams((0..<200).map { _ in bytes(Int.random(in: 1...1_400)) }, to: address)
         }
-        try growth("oversized datagrams", ["udp.datagram.oversized"], atLeast: 3) {
+        try growth("oversized datagrams", ["udp.datagram.bad"], atLeast: 3) {
           try Sockets.datagrams((0..<5).map { _ in bytes(60_000) }, to: address)
         }
 
@@ -54,7 +54,7 @@ extension Acceptance {
             }, to: address)
         }
         let peers = try net.peers(1).map { [$0.id, $0.state, $0.address] }
-        try growth("real datagrams sent again, each five times", ["membership."], atLeast: 5) {
+        try growth("real datagrams sent again, each five times", ["udp.datagram.replayed"], atLeast: 5) {
           try Sockets.datagrams((0..<5).flatMap { _ in heard }, to: address)
         }
         #expect(try net.peers(1).map { [$0.id, $0.state, $0.address] } == peers, "replays change nothing")
@@ -146,6 +146,20 @@ extension Acceptance {
       chmod(node.scratch.path + "/node.key", 0o600)
       unlink(node.scratch.path + "/node.key")
       try refused(node, 13, ["node.key", "linnet init"], "no key")
+    }
+
+    @Test("a key that is damaged") func damagedKey() throws {
+      let node = try LoneNode()
+      defer { node.scratch.remove() }
+      let path = node.scratch.path + "/node.key"
+      let good = try Data(contentsOf: URL(fileURLWithPath: path))
+      var bent = good
+      bent[bent.count / 2] ^= 1
+      for (bytes, why) in [(bent, "a bit is another"), (good.prefix(good.count / 2), "a half"), (Data(), "nothing")] {
+        try bytes.write(to: URL(fileURLWithPath: path))
+        chmod(path, 0o600)
+        try refused(node, 13, ["node.key"], "a key of which there is \(why)")
+      }
     }
 
     @Test("a data directory of another network, and a genesis that is none") func network() throws {

@@ -11,6 +11,7 @@ final class PaperNode: ControlService {
     var directories: [String: DirectoryManifest] = [:]
     var transfers: [TransferRequest] = []
     var stakes: [StakeRequest] = []
+    var invites: [InviteRequest] = []
     var logFollowersEnded = 0
   }
 
@@ -52,6 +53,16 @@ final class PaperNode: ControlService {
           kind: "conflicting-notarize", epoch: 1, view: 5, inBlock: 8, reporter: "peerA-111111",
           burntMicrocredits: 50, at: WallTime(microsecondsSinceEpoch: 5))
       ])
+  }
+  func invite(_ request: InviteRequest) async throws -> InviteAnswer {
+    contents.withLock { $0.invites.append(request) }
+    return InviteAnswer(
+      invite: "lninvite1q", node: "peerA-111111", addresses: request.addresses ?? ["127.0.0.1:7001"], network: "net1",
+      grant: request.grantMicrocredits.map {
+        GrantAnswer(
+          account: "grant1", amountMicrocredits: $0, transfer: TransactionAnswer(id: "tx3", inBlock: 10),
+          keyFile: "/data/grants/grant1.key")
+      })
   }
   func hardware() async throws -> RawJSON { RawJSON(bytes: Array(#"{"cpu": {"cores": 2}}"#.utf8)) }
   func configuration() async throws -> [ConfigurationEntryAnswer] {
