@@ -272,6 +272,8 @@ public struct NodeCore: Sendable {
       case .addressLearned(let address, let reporters):
         effects.append(.network(.addressLearned(address, reporters: reporters)))
       case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))
+      case .split(let members): effects.append(.network(.split(members: members)))
+      case .healed(let members): effects.append(.network(.healed(members: members)))
       case .nat(let isBehind, let via): effects.append(.network(.nat(isBehind: isBehind, via: via)))
       }
     }
