@@ -45,6 +45,7 @@ final class RunningNode: Sendable {
   let discovery = LateBound<NodeDiscovery>()
   private let dialBack: LateBound<DialBackService>
   private let pipeline: InboundPipeline
+  private let verifier: Verifier
   private let directory: DataDirectory
   private let isStopped = Mutex(false)
 
@@ -104,7 +105,7 @@ final class RunningNode: Sendable {
       store: store, hub: hub, linkedPeers: { shell.endpoint.value?.links.map(\.id) ?? [] },
       reach: { await reacher.reach($0) })
     let cache = VerificationCache()
-    let verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
+    verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
       Inbound(verifier: verifier, validators: shell.validators.answers), workers: System.coreCount,
@@ -145,7 +146,7 @@ final class RunningNode: Sendable {
     discovery.bind(
       NodeDiscovery(
         id: id, genesis: genesis, configuration: configuration, driver: driver, shell: shell, listening: listen,
-        pipeline: pipeline, group: datagramGroup, logger: logger))
+        pipeline: pipeline, verifier: verifier, group: datagramGroup, logger: logger))
     logger.notice("listening on \(listen.map(\.description).joined(separator: ", ")) as \(id)")
   }
 

@@ -12,6 +12,7 @@ final class NodeDiscovery: Sendable {
 
   let lan: LANDiscovery?
   let book: AddressBookKeeper?
+  let lists: DNSLists?
   private let id: NodeID
   private let genesis: Genesis
   private let configuration: NodeConfiguration
@@ -25,7 +26,7 @@ final class NodeDiscovery: Sendable {
   ///   - group: where beacons are sent and heard.
   init(
     id: NodeID, genesis: Genesis, configuration: NodeConfiguration, driver: CoreDriver, shell: NodeShell,
-    listening: [PeerAddress], pipeline: InboundPipeline, group: any EventLoopGroup, logger: Logger
+    listening: [PeerAddress], pipeline: InboundPipeline, verifier: Verifier, group: any EventLoopGroup, logger: Logger
   ) {
     self.id = id
     self.genesis = genesis
@@ -44,6 +45,12 @@ final class NodeDiscovery: Sendable {
       configuration.network.hasAddressBook
       ? AddressBookKeeper(directory: configuration.node.dataDirectory, logger: logger) : nil
     if let book { shell.book.bind(book) }
+    lists =
+      configuration.network.dns.isEmpty
+      ? nil
+      : DNSLists(
+        names: configuration.network.dns, ownID: id, genesis: genesis, verifier: verifier, links: shell.endpoint,
+        logger: logger)
   }
 
   /// Runs until the task is cancelled.
@@ -52,6 +59,7 @@ final class NodeDiscovery: Sendable {
       group.addTask { [self] in await dialer().run() }
       group.addTask { [self] in await watchInterfaces() }
       if let lan { group.addTask { await lan.run() } }
+      if let lists { group.addTask { await lists.run() } }
       if let book {
         let dialer = BookDialer(book: book, ownID: id, driver: driver, links: shell.endpoint)
         group.addTask { await dialer.run() }
