@@ -14,6 +14,7 @@ final class NodeShell: CoreShell {
   let datagrams: LateBound<DatagramEndpoint>
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
+  let book = LateBound<AddressBookKeeper>()
   let storage: ChainStorage
   let validators: ValidatorTable
   let voteKeys: VoteKeys
@@ -135,7 +136,8 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
-    case .network, .pinged, .met: break
+    case .met(let peer, let addresses): book.value?.met(peer, addresses)
+    case .network, .pinged: break
     case .memberChanged(let member, _, let state, _):
       logger.info("\(member.short) is \(state)")
       if state == .down || state == .left { forgetSource(of: member) }
