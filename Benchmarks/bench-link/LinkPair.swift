@@ -46,9 +46,9 @@ final class LinkPair: Sendable {
     try? await group.shutdownGracefully()
   }
 
-  /// Seconds a side from the dial until both sides have the link, the mean of as many as there is time for. Closing it is
+  /// What a side takes from the dial until both sides have the link, the mean of as many as there is time for. Closing it is
   /// not counted.
-  func handshakeSeconds(_ seconds: Double) async -> Double {
+  func handshakeCost(_ seconds: Double) async -> Spent {
     let address = acceptor.listening[0]
     return await withCheckedContinuation { continuation in
       let tally = LinkTally(seconds: seconds)
@@ -61,10 +61,12 @@ final class LinkPair: Sendable {
         case .down:
           guard tally.isSecond() else { return }
           if tally.isOver {
-            continuation.resume(returning: tally.measured / Double(tally.sum) / 2)
+            continuation.resume(returning: tally.measured / (2 * tally.sum))
           } else {
-            tally.start()
-            dialler.dial(address, expecting: acceptorID)
+            afterTurns(32) { [self] in
+              tally.start()
+              dialler.dial(address, expecting: acceptorID)
+            }
           }
         case .dialFailed(_, _, let error): fail("dial: \(error)")
         case .received, .congested: break
@@ -75,15 +77,22 @@ final class LinkPair: Sendable {
     }
   }
 
-  /// Bytes a second of frames on the sync channel, each dealt with at once.
-  func rate(frameByteCount: Int, _ seconds: Double) async -> Double {
+  /// Does something some turns of the loop later, when both sockets of a link are closed: that is no part of what follows.
+  private func afterTurns(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+    group.next().execute { [self] in
+      if count == 0 { body() } else { afterTurns(count - 1, body) }
+    }
+  }
+
+  /// What a byte takes in frames on the sync channel, each dealt with at once.
+  func cost(frameByteCount: Int, _ seconds: Double) async -> Spent {
     let address = acceptor.listening[0]
     let frame = [UInt8](repeating: 7, count: frameByteCount)
     // Enough under way that nothing waits, and no more than the window and the queue take.
     let ahead = min(512, max(8, 8_388_608 / frameByteCount))
     return await withCheckedContinuation { continuation in
       let tally = LinkTally(seconds: seconds)
-      let answer = Mutex(0.0)
+      let answer = Mutex(Spent())
       events.handle { [self] event in
         switch event {
         case .up:
@@ -96,7 +105,7 @@ final class LinkPair: Sendable {
           tally.add(bytes.count)
           dialler.send(frame, channel: .sync, to: acceptorID)
           guard tally.isOver else { return }
-          answer.withLock { $0 = Double(tally.sum) / tally.measured }
+          answer.withLock { $0 = tally.measured / tally.sum }
           dialler.close(acceptorID, reason: "measured")
         case .down(_, let reason):
           if case .violation(let how) = reason { fail("the link broke: \(how)") }
@@ -113,17 +122,25 @@ final class LinkPair: Sendable {
 
 /// Hands the events of both endpoints to whoever measures now.
 final class EventRelay: Sendable {
-  private let handler = Mutex<(@Sendable (LinkEvent) -> Void)?>(nil)
+  // A closure in the mutex itself would be wrapped once more by each access.
+  private final class Handler: Sendable {
+    let body: @Sendable (LinkEvent) -> Void
+    init(_ body: @escaping @Sendable (LinkEvent) -> Void) { self.body = body }
+  }
+  private let handler = Mutex<Handler?>(nil)
 
-  func handle(_ body: @escaping @Sendable (LinkEvent) -> Void) { handler.withLock { $0 = body } }
-  func take(_ event: LinkEvent) { handler.withLock { $0 }?(event) }
+  func handle(_ body: @escaping @Sendable (LinkEvent) -> Void) {
+    let new = Handler(body)
+    handler.withLock { $0 = new }
+  }
+  func take(_ event: LinkEvent) { handler.withLock { $0 }?.body(event) }
 }
 
 /// Adds up what happens within some time.
 final class LinkTally: Sendable {
   private struct State {
-    var started = ContinuousClock.now
-    var measured = 0.0
+    var started = Spent.now
+    var measured = Spent()
     var sum = 0
     var seen = 0
   }
@@ -132,13 +149,13 @@ final class LinkTally: Sendable {
 
   init(seconds: Double) { self.seconds = seconds }
 
-  func start() { state.withLock { $0.started = .now } }
+  func start() { state.withLock { $0.started = Spent.now } }
 
   /// Counts something that took from the last start, or the last addition, until now.
   func add(_ count: Int) {
     state.withLock { state in
-      let now = ContinuousClock.now
-      state.measured += (now - state.started).inSeconds
+      let now = Spent.now
+      state.measured = state.measured + (now - state.started)
       state.started = now
       state.sum += count
     }
@@ -153,6 +170,6 @@ final class LinkTally: Sendable {
   }
 
   var sum: Int { state.withLock { $0.sum } }
-  var measured: Double { state.withLock { $0.measured } }
-  var isOver: Bool { measured >= seconds }
+  var measured: Spent { state.withLock { $0.measured } }
+  var isOver: Bool { measured.wall >= seconds }
 }

@@ -15,19 +15,43 @@ func must<Answer>(_ what: String, _ body: () throws -> Answer) -> Answer {
   do { return try body() } catch { fail("\(what): \(error)") }
 }
 
-extension Duration {
-  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+/// Time that something took, in seconds: of the world, and of the processor for this program. They differ by what other
+/// programs took meanwhile, and by waiting.
+struct Spent: Sendable {
+  var wall = 0.0
+  var processor = 0.0
+
+  static var now: Spent {
+    func read(_ clock: clockid_t) -> Double {
+      var time = timespec()
+      clock_gettime(clock, &time)
+      return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+    return Spent(wall: read(CLOCK_MONOTONIC), processor: read(CLOCK_PROCESS_CPUTIME_ID))
+  }
+
+  static func - (one: Spent, other: Spent) -> Spent {
+    Spent(wall: one.wall - other.wall, processor: one.processor - other.processor)
+  }
+
+  static func + (one: Spent, other: Spent) -> Spent {
+    Spent(wall: one.wall + other.wall, processor: one.processor + other.processor)
+  }
+
+  static func / (one: Spent, count: Int) -> Spent {
+    Spent(wall: one.wall / Double(count), processor: one.processor / Double(count))
+  }
 }
 
-/// Seconds that one call of `body` takes, measured for so long, in bunches.
-func secondsEach(_ seconds: Double, bunch: Int, _ body: () -> Void) -> Double {
-  let started = ContinuousClock.now
+/// What one call of `body` takes, measured for so many seconds, in bunches.
+func spentEach(_ seconds: Double, bunch: Int, _ body: () -> Void) -> Spent {
+  let started = Spent.now
   var count = 0
   while true {
     for _ in 0..<bunch { body() }
     count += bunch
-    let passed = (ContinuousClock.now - started).inSeconds
-    if passed >= seconds { return passed / Double(count) }
+    let passed = Spent.now - started
+    if passed.wall >= seconds { return passed / count }
   }
 }
 
@@ -37,33 +61,33 @@ func secondsEach(_ seconds: Double, bunch: Int, _ body: () -> Void) -> Double {
 let plaintextByteCount = 65_519
 let sealedByteCount = plaintextByteCount + Int(crypto_aead_chacha20poly1305_ietf_ABYTES)
 
-/// How fast libsodium seals full messages, in place.
-func sealRate(_ seconds: Double) -> Double {
+/// What libsodium takes for a byte to seal full messages, in place.
+func sealCost(_ seconds: Double) -> Spent {
   var buffer = [UInt8](repeating: 1, count: sealedByteCount)
   let (key, nonce) = ([UInt8](repeating: 2, count: 32), [UInt8](repeating: 3, count: 12))
-  let each = secondsEach(seconds, bunch: 16) {
+  let each = spentEach(seconds, bunch: 16) {
     buffer.withUnsafeMutableBufferPointer { bytes in
       guard let start = bytes.baseAddress else { return }
       _ = crypto_aead_chacha20poly1305_ietf_encrypt(
         start, nil, start, UInt64(plaintextByteCount), nil, 0, nil, nonce, key)
     }
   }
-  return Double(plaintextByteCount) / each
+  return each / plaintextByteCount
 }
 
-/// How fast it opens them.
-func openRate(_ seconds: Double) -> Double {
+/// What it takes to open them.
+func openCost(_ seconds: Double) -> Spent {
   var sealed = [UInt8](repeating: 1, count: sealedByteCount)
   var opened = [UInt8](repeating: 0, count: plaintextByteCount)
   let (key, nonce) = ([UInt8](repeating: 2, count: 32), [UInt8](repeating: 3, count: 12))
   _ = crypto_aead_chacha20poly1305_ietf_encrypt(
     &sealed, nil, opened, UInt64(plaintextByteCount), nil, 0, nil, nonce, key)
-  let each = secondsEach(seconds, bunch: 16) {
+  let each = spentEach(seconds, bunch: 16) {
     let status = crypto_aead_chacha20poly1305_ietf_decrypt(
       &opened, nil, nil, sealed, UInt64(sealedByteCount), nil, 0, nonce, key)
     guard status == 0 else { fail("a good message was refused") }
   }
-  return Double(plaintextByteCount) / each
+  return each / plaintextByteCount
 }
 
 private func loopbackListener() -> (descriptor: CInt, address: sockaddr_in) {
@@ -92,15 +116,15 @@ private func connection(to address: sockaddr_in) -> CInt {
   return descriptor
 }
 
-/// How fast one thread carries full messages through a TCP connection of its own, a message at a time, without waiting.
-func tcpRate(_ seconds: Double) -> Double {
+/// What one thread takes to carry a byte through a TCP connection of its own, a full message at a time, without waiting.
+func tcpCost(_ seconds: Double) -> Spent {
   let listener = loopbackListener()
   let sender = connection(to: listener.address)
   let receiver = accept(listener.descriptor, nil, nil)
   defer { for descriptor in [listener.descriptor, sender, receiver] { close(descriptor) } }
   let message = [UInt8](repeating: 1, count: sealedByteCount)
   var buffer = [UInt8](repeating: 0, count: sealedByteCount)
-  let each = secondsEach(seconds, bunch: 16) {
+  let each = spentEach(seconds, bunch: 16) {
     guard send(sender, message, message.count, 0) == message.count else { fail("a message was not sent whole") }
     var received = 0
     while received < message.count {
@@ -109,50 +133,50 @@ func tcpRate(_ seconds: Double) -> Double {
       received += count
     }
   }
-  return Double(plaintextByteCount) / each
+  return each / plaintextByteCount
 }
 
 // MARK: Handshakes
 
-func scalarMultSeconds(_ seconds: Double) -> Double {
+func scalarMultCost(_ seconds: Double) -> Spent {
   let (secret, point) = ([UInt8](repeating: 2, count: 32), [9] + [UInt8](repeating: 0, count: 31))
   var shared = [UInt8](repeating: 0, count: 32)
-  return secondsEach(seconds, bunch: 64) { _ = crypto_scalarmult(&shared, secret, point) }
+  return spentEach(seconds, bunch: 64) { _ = crypto_scalarmult(&shared, secret, point) }
 }
 
-func scalarMultBaseSeconds(_ seconds: Double) -> Double {
+func scalarMultBaseCost(_ seconds: Double) -> Spent {
   let secret = [UInt8](repeating: 2, count: 32)
   var shared = [UInt8](repeating: 0, count: 32)
-  return secondsEach(seconds, bunch: 64) { _ = crypto_scalarmult_base(&shared, secret) }
+  return spentEach(seconds, bunch: 64) { _ = crypto_scalarmult_base(&shared, secret) }
 }
 
 private let statement = [UInt8](repeating: 1, count: 87)
 
-func signSeconds(_ seconds: Double) -> Double {
+func signatureCost(_ seconds: Double) -> Spent {
   let key = must("a key") { try SigningKey.generate() }
-  return secondsEach(seconds, bunch: 64) { _ = key.sign(statement) }
+  return spentEach(seconds, bunch: 64) { _ = key.sign(statement) }
 }
 
-func verifySeconds(_ seconds: Double) -> Double {
+func verificationCost(_ seconds: Double) -> Spent {
   let key = must("a key") { try SigningKey.generate() }
   let signature = key.sign(statement)
-  return secondsEach(seconds, bunch: 64) {
+  return spentEach(seconds, bunch: 64) {
     guard verify(signature, of: statement, by: key.id) else { fail("a good signature was refused") }
   }
 }
 
 /// What it takes to get and give back the guarded memory of one secret.
-func guardedMemorySeconds(_ seconds: Double) -> Double {
+func guardedMemoryCost(_ seconds: Double) -> Spent {
   let secret = [UInt8](repeating: 1, count: 32)
-  return secondsEach(seconds, bunch: 64) { _ = must("memory") { try SecretMemory(copying: secret) } }
+  return spentEach(seconds, bunch: 64) { _ = must("memory") { try SecretMemory(copying: secret) } }
 }
 
 /// Both sides of a handshake without a socket, and the half of it: what it takes a side.
-func noiseSeconds(_ seconds: Double) -> Double {
+func noiseCost(_ seconds: Double) -> Spent {
   let network = Digest(hashing: [1])
   let keys = must("keys") { (try SigningKey.generate(), try SigningKey.generate()) }
   let statics = must("keys") { (try KeyAgreementKey.generate(), try KeyAgreementKey.generate()) }
-  let both = secondsEach(seconds, bunch: 16) {
+  let both = spentEach(seconds, bunch: 16) {
     must("a handshake") {
       var one = try NoiseHandshake(role: .initiator, identity: keys.0, networkID: network, staticKey: statics.0)
       var two = try NoiseHandshake(role: .responder, identity: keys.1, networkID: network, staticKey: statics.1)
@@ -166,10 +190,10 @@ func noiseSeconds(_ seconds: Double) -> Double {
 }
 
 /// What it takes a side to make a TCP connection and to close it.
-func connectSeconds(_ seconds: Double) -> Double {
+func tcpConnectionCost(_ seconds: Double) -> Spent {
   let listener = loopbackListener()
   defer { close(listener.descriptor) }
-  let both = secondsEach(seconds, bunch: 16) {
+  let both = spentEach(seconds, bunch: 16) {
     let one = connection(to: listener.address)
     let two = accept(listener.descriptor, nil, nil)
     close(one)

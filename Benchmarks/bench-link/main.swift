@@ -2,7 +2,8 @@
 // it to. Every round measures each part and then the link, so that a machine that slows down slows all of them.
 //
 // bench-link ROUNDS SECONDS
-//   prints a line of JSON for each round; SECONDS is how long each figure is measured.
+//   prints a line of JSON for each round, with seconds by the wall and of the processor: for a byte, or for a side of a
+//   handshake and its parts. SECONDS is how long each figure is measured.
 
 import Glibc
 
@@ -12,23 +13,17 @@ else { fail("usage: bench-link ROUNDS SECONDS") }
 
 let links = try await LinkPair()
 for _ in 0..<rounds {
-  var figures: [(String, Double)] = [
-    ("sealBytesPerSecond", sealRate(seconds)),
-    ("openBytesPerSecond", openRate(seconds)),
-    ("tcpBytesPerSecond", tcpRate(seconds)),
-    ("scalarMultSeconds", scalarMultSeconds(seconds)),
-    ("scalarMultBaseSeconds", scalarMultBaseSeconds(seconds)),
-    ("signSeconds", signSeconds(seconds)),
-    ("verifySeconds", verifySeconds(seconds)),
-    ("guardedMemorySeconds", guardedMemorySeconds(seconds)),
-    ("noiseSeconds", noiseSeconds(seconds)),
-    ("connectSeconds", connectSeconds(seconds)),
+  var figures = [
+    ("seal", sealCost(seconds)), ("open", openCost(seconds)), ("tcp", tcpCost(seconds)),
+    ("scalarMult", scalarMultCost(seconds)), ("scalarMultBase", scalarMultBaseCost(seconds)),
+    ("signature", signatureCost(seconds)), ("verification", verificationCost(seconds)),
+    ("guardedMemory", guardedMemoryCost(seconds)), ("noise", noiseCost(seconds)),
+    ("tcpConnection", tcpConnectionCost(seconds)), ("handshake", await links.handshakeCost(seconds)),
   ]
-  figures.append(("handshakeSeconds", await links.handshakeSeconds(seconds)))
   for byteCount in [1_024, 65_536, 1_048_576] {
-    figures.append(("linkBytesPerSecond\(byteCount)", await links.rate(frameByteCount: byteCount, seconds)))
+    figures.append(("link\(byteCount)", await links.cost(frameByteCount: byteCount, seconds)))
   }
-  print("{" + figures.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}")
+  print("{" + figures.map { "\"\($0.0)\": [\($0.1.wall), \($0.1.processor)]" }.joined(separator: ", ") + "}")
   fflush(nil)
 }
 await links.shutdown()

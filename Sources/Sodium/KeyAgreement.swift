@@ -22,8 +22,8 @@ package final class KeyAgreementKey: Sendable {
     publicKey = KeyAgreementKey.publicKey(of: secret)
   }
 
-  private init(random: ()) throws(SodiumError) {
-    let secret = try SecretMemory(count: KeyAgreementKey.byteCount) { memory throws(SodiumError) in
+  private init(randomIn place: SecretMemory.Place) throws(SodiumError) {
+    let secret = try SecretMemory(count: KeyAgreementKey.byteCount, in: place) { memory throws(SodiumError) in
       randombytes_buf(memory, KeyAgreementKey.byteCount)
     }
     self.secret = secret
@@ -33,7 +33,9 @@ package final class KeyAgreementKey: Sendable {
   /// A new random key pair.
   ///
   /// - Throws: `SodiumError` with code `outOfMemory`.
-  package static func generate() throws(SodiumError) -> KeyAgreementKey { try KeyAgreementKey(random: ()) }
+  package static func generate(in place: SecretMemory.Place = .own) throws(SodiumError) -> KeyAgreementKey {
+    try KeyAgreementKey(randomIn: place)
+  }
 
   private static func publicKey(of secret: SecretMemory) -> [UInt8] {
     var publicKey = [UInt8](repeating: 0, count: byteCount)
@@ -49,7 +51,7 @@ package final class KeyAgreementKey: Sendable {
     guard publicKey.count == KeyAgreementKey.byteCount else {
       throw SodiumError(.invalidLength, "An X25519 public key has 32 bytes, not \(publicKey.count).")
     }
-    return try SecretMemory(count: KeyAgreementKey.byteCount) { memory throws(SodiumError) in
+    return try SecretMemory(count: KeyAgreementKey.byteCount, in: .shared) { memory throws(SodiumError) in
       guard secret.withBytes({ crypto_scalarmult(memory, $0, publicKey) }) == 0 else {
         throw SodiumError(
           .weakSharedSecret, "The other side's X25519 key is of small order: no secret can be shared with it.")

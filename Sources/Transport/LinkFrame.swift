@@ -63,8 +63,11 @@ enum LinkFormat {
   static let lengthByteCount = 2
   /// Bytes in the longest Noise message.
   static let maximumMessageByteCount = 65_535
-  /// Bytes in the longest plaintext of a Noise message.
-  static let maximumPlaintextByteCount = maximumMessageByteCount - NoiseCipher.tagByteCount
-  /// Bytes of a stream in the longest Noise message.
+  /// Bytes in the longest that is sent. With its length it has 64 KiB: what a read takes at once, and no more than a buffer
+  /// of that size, for which the next larger would have twice as many bytes.
+  static let maximumSentByteCount = 65_536 - lengthByteCount
+  /// Bytes in the longest plaintext that is sent.
+  static let maximumPlaintextByteCount = maximumSentByteCount - NoiseCipher.tagByteCount
+  /// Bytes of a stream in the longest message that is sent.
   static let maximumDataByteCount = maximumPlaintextByteCount - YamuxHeader.byteCount
 }

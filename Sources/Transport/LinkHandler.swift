@@ -63,7 +63,6 @@ final class LinkHandler: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
-    inbound = context.channel.allocator.buffer(capacity: LinkFormat.maximumMessageByteCount)
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -103,6 +102,7 @@ final class LinkHandler: ChannelInboundHandler {
     var bytes = unwrapInboundIn(data)
     port?.bytesIn.add(UInt64(bytes.readableBytes), ordering: .relaxed)
     liveness.heard(.current())
+    // Messages are opened in place, and what came is the channel's, too: so it has to be copied, once.
     inbound.discardReadBytes()
     inbound.writeBuffer(&bytes)
     processInbound()

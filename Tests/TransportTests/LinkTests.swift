@@ -427,8 +427,12 @@ import Wire
     #expect(one.endpoint.counters.count("ban.dial") == 2)
     // The ban ends, and lets a link that there is stand.
     one.endpoint.ban(two.id, for: .milliseconds(1))
-    try await Task.sleep(for: .milliseconds(5))
-    await one.link(to: two)
+    while one.endpoint.links.isEmpty, !Task.isCancelled {
+      let failures = one.log.failures.count
+      one.endpoint.dial(two.address, expecting: two.id)
+      await eventually { one.log.failures.count > failures || !one.endpoint.links.isEmpty }
+    }
+    await eventually { two.endpoint.links.count == 1 }
     one.endpoint.ban(two.id, for: .seconds(3_600))
     #expect(one.endpoint.send([1], channel: .consensus, to: two.id))
     await eventually { two.log.received.count == 1 }

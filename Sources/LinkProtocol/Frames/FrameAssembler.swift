@@ -15,6 +15,8 @@ package struct FrameAssembler: Sendable {
     case oversizedFrame(Int)
   }
 
+  private static let firstRoomByteCount = 1_048_576
+
   private let maximumFrameByteCount: Int
   private let maximumWaitingFrames: Int
 
@@ -119,13 +121,20 @@ package struct FrameAssembler: Sendable {
         guard length <= maximumFrameByteCount else { throw .oversizedFrame(length) }
       } else {
         let count = min(length - body.count, bytes.count - index)
-        // Room grows with what arrives, never with what was announced.
+        makeRoom(body.count + count)
         body.append(contentsOf: bytes[index..<index + count])
         index += count
       }
       if body.count == length { complete(&frames) }
     }
     return index
+  }
+
+  /// Room is made for what was announced up to 1 MiB, which costs addresses and no memory before it is written to; beyond
+  /// that it grows with what arrives, to twice what is there.
+  private mutating func makeRoom(_ count: Int) {
+    guard count > body.capacity else { return }
+    body.reserveCapacity(min(length, max(2 * count, FrameAssembler.firstRoomByteCount)))
   }
 
   private mutating func complete(_ frames: inout [[UInt8]]) {

@@ -40,7 +40,8 @@ package struct NoiseCipher {
     defer { zero(&block) }
     block.withUnsafeMutableBytes { key.sealInPlace($0, nonce: NoiseCipher.bytes(of: NoiseCipher.rekeyNonce)) }
     key = try block.withUnsafeBufferPointer { buffer throws(SodiumError) in
-      try AEADKey(SecretMemory(copying: UnsafeBufferPointer(rebasing: buffer[..<AEADKey.byteCount])))
+      try AEADKey(
+        SecretMemory(copying: UnsafeBufferPointer(rebasing: buffer[..<AEADKey.byteCount]), in: .shared))
     }
   }
 

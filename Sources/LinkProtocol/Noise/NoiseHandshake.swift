@@ -76,7 +76,7 @@ package struct NoiseHandshake {
     self.networkID = networkID
     self.staticKey = staticKey
     do throws(SodiumError) {
-      if let ephemeral { self.ephemeral = ephemeral } else { self.ephemeral = try .generate() }
+      if let ephemeral { self.ephemeral = ephemeral } else { self.ephemeral = try .generate(in: .shared) }
     } catch {
       throw .keyFailure(error)
     }

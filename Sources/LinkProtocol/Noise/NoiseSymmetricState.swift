@@ -66,7 +66,8 @@ struct NoiseSymmetricState {
   private static func takeKey(from output: inout [UInt8]) throws(SodiumError) -> AEADKey {
     defer { zero(&output) }
     return try output.withUnsafeBufferPointer { buffer throws(SodiumError) in
-      try AEADKey(SecretMemory(copying: UnsafeBufferPointer(rebasing: buffer[..<AEADKey.byteCount])))
+      try AEADKey(
+        SecretMemory(copying: UnsafeBufferPointer(rebasing: buffer[..<AEADKey.byteCount]), in: .shared))
     }
   }
 }
