@@ -161,6 +161,17 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     #expect(ownBody(fixed.machine)?.addresses == [address(0)])
   }
 
+  @Test func whoSaysThatItMovedIsSoughtThereThoughItsOldLinkStands() {
+    var bench = Bench(2)
+    let member = bench.others[0].id
+    _ = bench.feed(.linkUp(member, address(1), isOutbound: true))
+    #expect(bench.machine.member(member)?.address == address(1))
+    bench.now = bench.now + .seconds(1)
+    let there = place("127.0.9.9:7447")
+    _ = bench.introduce(1, addresses: [there])
+    #expect(bench.machine.member(member)?.address == there)
+  }
+
   /// Members report addresses, each from a prefix of its own.
   private func report(_ places: [PeerAddress], to bench: inout Bench) {
     for (index, seen) in places.enumerated() {

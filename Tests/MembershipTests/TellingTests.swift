@@ -127,6 +127,22 @@ import Wire
     #expect(tried && bench.state(1) == .down)
   }
 
+  @Test func whoIsTriedAgainHearsWhoAsks() {
+    var bench = Bench(3)
+    let peer = bench.others[0].id
+    // It knew this node; since then it may have begun anew.
+    let own = bench.machine.ownRecord
+    _ = bench.machine.entries.modify(peer) { $0.knowsOwn = own.sequence }
+    _ = bench.accuse(1, by: 2)
+    _ = bench.accuse(1, by: 3)
+    _ = bench.run(until: bench.now + .seconds(120))
+    #expect(bench.state(1) == .down)
+    let tries = pings(bench.run(until: bench.now + .seconds(120))).filter { $0.to == address(1) }
+    #expect(tries.count > 5)
+    #expect(tries.allSatisfy { $0.ping.rumours.contains { $0.kind == .nodeRecord && $0.author == own.author } })
+    #expect(tries.allSatisfy { $0.ping.rumours.contains { $0.kind == .accusation } })
+  }
+
   @Test func newsGoesOverAFewLinksAtOnceAndNotBackToItsSource() {
     var bench = Bench(20)
     for number in 1...20 { _ = bench.feed(.linkUp(bench.others[number - 1].id, address(number), isOutbound: true)) }
