@@ -297,15 +297,9 @@ FAULTS = [
 
     # Conduct (docs/broadcast.md): the honest never close each other
     Fault(
-        "points-never-fade", "conduct", "what misconduct costs stays for ever",
-        ("Broadcast/ConductBook.swift", "      let count = max(0, (now - fadedAt).count / step)",
-         "      let count = PLANTED ? 0 : max(0, (now - fadedAt).count / step)")),
-    Fault(
-        "unknown-epoch-charged", "conduct", "whoever speaks in an epoch that is not known here is charged for it",
-        ("Core/Inbound.swift", "        received.refused.append(\"consensus.unknownEpoch\")\n",
-         """        received.refused.append("consensus.unknownEpoch")
-        if PLANTED { refuse("planted", .invalidMessage, peer, &received) }
-""")),
+        "duplicates-charged", "conduct", "who sends what has come already is charged for it",
+        ("Broadcast/BroadcastMachine.swift", "        counters.add(\"duplicate\")\n",
+         "        counters.add(\"duplicate\")\n        if PLANTED { charge(relayer, .invalidMessage, now, &effects) }\n")),
 
     # Snapshots
     Fault(

@@ -1,6 +1,7 @@
-import Core
 import Primitives
 import Testing
+
+@testable import Core
 
 @Suite struct ValidatorLinksTests {
   @Test func aValidatorDialsTheValidatorsItHasNoLinkToAndGivesUpNever() throws {
