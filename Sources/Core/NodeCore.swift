@@ -172,7 +172,8 @@ public struct NodeCore: Sendable {
       step(membership: .digest(digest, from: peer), now: now, into: &effects)
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
-    case .graft, .prune, .unwanted, .interfaces, .contact, .dialFailed, .misconduct,
+    case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
+    case .graft, .prune, .unwanted, .contact, .dialFailed, .misconduct,
       .congested,
       .ping:
       counters.add("inputNotHandled")
@@ -242,11 +243,22 @@ public struct NodeCore: Sendable {
         effects.append(.send(.memberRequest(request), to: peer, after: 0))
       case .dial(let address, let peer): effects.append(.dial(address, peer))
       case .changed(let member, let before, let state):
-        let accusers = membership.member(member)?.accusers.map(\.id) ?? []
+        let accusers = membership.member(member)?.accusations.map(\.accuser) ?? []
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         needsHousekeeping = true
+        // What kept it away may be over for the validators that can't be linked, too.
+        if before == .down { validatorLinks = ValidatorLinks() }
       case .learned: break
+      case .met(let member, let addresses): effects.append(.met(member, addresses))
+      case .accused(let member, let accuser, let incarnation):
+        effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))
+      case .refuted(let member, let incarnation, let accusers):
+        effects.append(.network(.refuted(member, incarnation: incarnation, accusers: accusers)))
+      case .addressLearned(let address, let reporters):
+        effects.append(.network(.addressLearned(address, reporters: reporters)))
+      case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))
+      case .nat(let isBehind, let via): effects.append(.network(.nat(isBehind: isBehind, via: via)))
       }
     }
   }

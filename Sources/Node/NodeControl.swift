@@ -72,7 +72,7 @@ struct NodeControl: ControlService {
       return PeerDetailAnswer(
         peer: NodeControl.answer(member, core: core, now: now, links: links),
         incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
-        suspicions: member.accusers.map { SuspicionAnswer(accuser: "\($0.id)", at: Self.wall($0.since, core)) },
+        suspicions: member.accusations.map { SuspicionAnswer(accuser: "\($0.accuser)", at: Self.wall($0.since, core)) },
         links: links.map {
           LinkAnswer(
             direction: $0.direction.rawValue, address: "\($0.address)",

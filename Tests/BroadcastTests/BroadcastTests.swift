@@ -256,7 +256,7 @@ import Wire
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 17)
     let peers = (0..<3).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
-    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
     let message = StandIn.message(1)
     machine.step(.received([message], from: peers[0]), now: .zero, into: &effects)
     machine.step(.forget([message.value.id]), now: .zero, into: &effects)
