@@ -4,7 +4,7 @@ SCRATCH ?= .build
 LINNET  := $(SCRATCH)/release/linnet
 PREFIX  ?= /usr/local
 
-.PHONY: help demo test build release check fmt seeds acceptance network mutants fuzz bench install dependencies clean bench-consensus bench-network interop asan tsan equivocator
+.PHONY: help demo test build release check fmt seeds scale acceptance network mutants fuzz bench install dependencies clean bench-consensus bench-network interop asan tsan equivocator
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -35,6 +35,9 @@ seeds: release ## the fixed simulator seeds
 
 equivocator: release ## the daemon that contradicts itself, for the acceptance tests
 	@scripts/build-equivocator
+
+scale: dependencies ## the membership of 10,000 nodes, and of 100 for a day: minutes, 8 GB of memory
+	@scripts/scale
 
 acceptance: release equivocator ## acceptance tests with real processes and hosts
 	@scripts/acceptance

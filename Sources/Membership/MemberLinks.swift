@@ -139,7 +139,7 @@ extension MembershipMachine {
   mutating func healRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
     deadlines.set(.heal, at: now + jittered(healInterval))
     guard count(of: .down) > 0 else { return }
-    let down = entries.filter { $0.value.state == .down }.map(\.key)
+    let down = entries.down
     let share = (2 * down.count + activeCount - 1) / activeCount
     for peer in generator.sample(down, count: min(share, MembershipMachine.maximumTriesPerRound)) {
       startProbe(peer, .errand, now, &identity, &effects)
@@ -158,7 +158,7 @@ extension MembershipMachine {
     guard lastHurry.map({ now - $0 >= settings.hurryInterval }) ?? true else { return }
     lastHurry = now
     let span = max(settings.hurrySpan, MembershipMachine.hurryEach * Int64(count(of: .down)))
-    for member in entries.filter({ $0.value.state == .down }).map(\.key) {
+    for member in entries.down {
       _ = entries.modify(member) {
         $0.retryDelay = settings.minimumRetry
         $0.dialDelay = settings.minimumDialDelay

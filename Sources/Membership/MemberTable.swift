@@ -26,7 +26,8 @@ public final class NodeIndex: Sendable {
 ///
 /// While there are no more details than `MembershipSettings.detailedMembers`, each member has its own. Beyond it those
 /// that need none are packed into their places, and lose what only makes talking with them cheaper: the variation of the
-/// round-trip time, the height, what they know of this node, and the list of the latest sequences, whose top stays.
+/// round-trip time, the height, what they know of this node, the list of the latest sequences, whose top stays, and what is remembered for
+/// people who ask.
 struct MemberTable: Sendable {
   /// A member's place. Free when there is neither a record nor a detail.
   struct Place: Sendable {
@@ -191,7 +192,6 @@ struct MemberTable: Sendable {
     entry.address =
       body.addresses.indices.contains(Int(slot.addressIndex)) ? body.addresses[Int(slot.addressIndex)] : nil
     entry.round = round
-    // Who was never heard is not packed.
     entry.isUnseen = false
     entry.digestShare = MemberDigest.Bucket(member: record.author, sequence: record.sequence, hasLeft: false)
     return entry
@@ -237,7 +237,8 @@ extension MemberTable {
     _ entry: MemberEntry, _ now: Instant, _ unixMicroseconds: UInt64, _ round: UInt64
   ) -> Place? {
     func isOver(_ time: Instant?, _ span: Microseconds) -> Bool { time.map { now - $0 > span } ?? true }
-    guard entry.state == .alive, !entry.isUnseen, entry.farewell == nil, entry.accusations.isEmpty, entry.probe == nil,
+    guard entry.state == .alive, entry.farewell == nil, !entry.isUnseen, entry.body.via.isEmpty,
+      entry.accusations.isEmpty, entry.probe == nil,
       entry.refuted == 0, entry.round == round, entry.nextDial <= now, isOver(entry.toldAt, .seconds(10)),
       isOver(entry.newsAt, .seconds(10)), isOver(entry.accusationsSince, .seconds(60)),
       entry.window.newest < .max, entry.window.newest &+ 5_000_000 < unixMicroseconds
@@ -271,6 +272,9 @@ extension MemberTable: Sequence {
     }
     return active
   }
+
+  /// Members that are down: each has a detail.
+  var down: [NodeID] { OrderedSet(details.filter { $0.entry.state == .down }.map { id(at: $0.place) }).members }
 
   /// Members whose refuted accusations are remembered.
   var withRefuted: [NodeID] {

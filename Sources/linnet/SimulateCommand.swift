@@ -33,9 +33,22 @@ struct SimulateCommand: AsyncParsableCommand {
   @Flag(help: "Make the first failing run smaller.") var shrink = false
   @Option(help: ArgumentHelp("How many seeds at once.", valueName: "number")) var jobs = 1
   @Flag(help: "Print the transcript, too.") var transcript = false
+  @Option(
+    help: ArgumentHelp(
+      "Only the membership and the broadcast of so many nodes: how fast news spreads, and what idling costs.",
+      valueName: "number"))
+  var members: Int?
+  @Option(help: ArgumentHelp("With --members: datagrams lost.", valueName: "5%")) var loss: String?
+  @Option(help: ArgumentHelp("With --members: nodes that stop for seconds now and then.", valueName: "2%"))
+  var slow: String?
+  @Flag(help: "With --members: the network is only watched for --time, and nothing happens.") var calm = false
   @OptionGroup var format: FormatOptions
 
   func validate() throws {
+    if let mistake = try scale()?.mistake { throw ValidationError(mistake) }
+    guard members != nil || (loss == nil && slow == nil && !calm) else {
+      throw ValidationError("--loss, --slow and --calm go with --members")
+    }
     guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1 to 64") }
     guard Profile(rawValue: profile) != nil else {
       throw ValidationError("there is no profile '\(profile)': it is lan, wan or hostile")
@@ -77,6 +90,32 @@ struct SimulateCommand: AsyncParsableCommand {
     return options
   }
 
+  /// The simulation of many members; nil when it was not asked for.
+  private func scale() throws -> ScaleOptions? {
+    guard let members else { return nil }
+    var options = ScaleOptions(count: members)
+    options.seed = seed
+    options.lossPartsPerMillion = try share(loss, of: "--loss")
+    options.slowPartsPerMillion = try share(slow, of: "--slow")
+    options.idle = try span(time)
+    options.hasEvents = !calm
+    return options
+  }
+
+  /// A share in whole percent, in a million.
+  private func share(_ text: String?, of option: String) throws -> UInt64 {
+    guard let text else { return 0 }
+    guard let percent = UInt64(text.hasSuffix("%") ? String(text.dropLast()) : text), percent <= 100 else {
+      throw ValidationError("\(option) is '\(text)' and must be a percentage such as 5%")
+    }
+    return percent * 10_000
+  }
+
+  private func show(_ report: ScaleReport) throws {
+    if format.json { return try Console.print(json: report) }
+    for line in report.lines { try Console.print(line + "\n") }
+  }
+
   private struct Answer: Encodable {
     struct Found: Encodable {
       var invariant: Int
@@ -112,6 +151,7 @@ struct SimulateCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if let options = try scale() { return try show(options.run()) }
     let range = try range()
     var failed = 0
     var virtual = Microseconds.zero

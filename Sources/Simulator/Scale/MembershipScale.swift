@@ -284,7 +284,9 @@ final class MembershipScale {
   func end(_ number: Int, closesLinks: Bool) {
     let node = nodes[number]
     node.isUp = false
-    watch = Watch(target: number, start: now, nodes: nodes.count, expected: running(except: number))
+    // Who has joined just now may not have heard of it yet.
+    let expected = nodes.count { $0.isUp && $0.number != number && $0.membership.member(node.id) != nil }
+    watch = Watch(target: number, start: now, nodes: nodes.count, expected: expected)
     watchedState = .down
     for peer in node.links {
       let time = closesLinks ? delay() : MembershipScale.silenceLimit + random.span(upTo: .seconds(1))
