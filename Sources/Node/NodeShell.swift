@@ -14,6 +14,7 @@ final class NodeShell: CoreShell {
   let datagrams: LateBound<DatagramEndpoint>
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
+  let book = LateBound<AddressBookKeeper>()
   let storage: ChainStorage
   let validators: ValidatorTable
   let voteKeys: VoteKeys
@@ -115,7 +116,8 @@ final class NodeShell: CoreShell {
     case .datagram, .send, .persist: preconditionFailure("the driver performs these itself")
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
     case .close(let peer, let reason, let banSeconds):
-      if banSeconds > 0 { endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds))) }
+      // With 0 seconds a ban of before ends.
+      endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds)))
       endpoint.value?.close(peer, reason: reason, notice: banSeconds > 0 ? .misbehaviour : .normal)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))
@@ -134,7 +136,8 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
-    case .network, .pinged, .met: break
+    case .met(let peer, let addresses): book.value?.met(peer, addresses)
+    case .network, .pinged: break
     case .memberChanged(let member, _, let state, _):
       logger.info("\(member.short) is \(state)")
       if state == .down || state == .left { forgetSource(of: member) }
