@@ -1,3 +1,5 @@
+import Primitives
+
 /// How much a `DatagramFilter` lets through. Each allowance is of datagrams, or of replies.
 package struct DatagramLimits: Sendable, Equatable {
   /// Of one known source, without a cookie. Who forges its address can use it up: a cookie is then the way on.
