@@ -235,8 +235,10 @@ class Network:
             self.configure(number)
             words = [self.linnet, "init", "--config", self.file(number, "node.conf"), "--json"]
             self.ids.append(json.loads(subprocess.check_output(words, env=self.environment()))["id"])
-        keys = subprocess.check_output([program("bench-load"), "accounts", str(self.seed), str(self.accounts)], text=True)
-        self.load_ids = keys.split()
+        self.load_ids = []
+        if self.accounts:
+            words = [program("bench-load"), "accounts", str(self.seed), str(self.accounts)]
+            self.load_ids = subprocess.check_output(words, text=True).split()
         genesis = {
             "name": "benchmark", "createdMilliseconds": int(time.time() * 1000), "parameters": parameters or {},
             "validators": sorted(

@@ -12,7 +12,8 @@ extension Acceptance {
     private func stopAll(_ lab: NetLab, keepingBooks: Bool = false) throws {
       try lab.tell("heal", "clear")
       for host in lab.numbers {
-        try lab.stop(host)
+        // As an operator stops it: what it learned is written then.
+        try lab.stop(host, by: SIGTERM)
         if !keepingBooks { try? FileManager.default.removeItem(atPath: lab.net.file(host, "peers")) }
       }
     }

@@ -124,9 +124,10 @@ final class NetLab: @unchecked Sendable {
     try start(host, prefix: prefix, environment: environment)
   }
 
-  func stop(_ host: Int) throws {
-    if (try? net.pid(of: host)) != nil {
-      try net.crashAndWait(host)
+  func stop(_ host: Int, by signal: Int32 = SIGKILL) throws {
+    if let pid = try? net.pid(of: host) {
+      kill(pid, signal)
+      try eventually(within: 15, every: 1, "node \(host) is gone") { LocalTestnet.isGone(pid) }
       try FileManager.default.removeItem(atPath: net.file(host, "pid"))
     }
     daemons[host] = nil
