@@ -116,7 +116,8 @@ final class RunningNode: Sendable {
       judged: { datagram, isSound in
         if isSound { shell.datagrams.value?.verified(datagram) } else { shell.datagrams.value?.forged(datagram) }
       },
-      answered: { shell.answered($0, from: $1) })
+      answered: { shell.answered($0, from: $1) },
+      consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
   }
 
   /// Binds the sockets. Datagrams have a group of their own, so that a flood of them holds nothing else up.
@@ -160,6 +161,8 @@ final class RunningNode: Sendable {
       hub.linkDown(peer)
       driver.post(.linkDown(peer))
     case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
+    case .congested(let peer, let channel, let isCongested):
+      if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
     case .dialFailed(let address, let peer, let error):
       logger.debug("no link with \(address): \(error)")
       discovery.value?.dialFailed(peer, error)
