@@ -8,7 +8,9 @@ import Wire
 
 /// Asks names of `[network] dns` for lists of nodes, at the start and while links are few, and dials who is on them.
 final class DNSLists: Sendable {
-  private static let pauseSeconds = 300.0
+  /// The pause between two looks doubles up to the longest: at the start of a host the resolver may not be up yet.
+  private static let firstPauseSeconds = 5.0
+  private static let longestPauseSeconds = 300.0
   private static let enoughLinks = 3
   /// A question that has no answer waits for the resolver, which gives up by itself; nobody waits longer than this.
   private static let answerSeconds = 60.0
@@ -46,13 +48,15 @@ final class DNSLists: Sendable {
 
   /// Runs until the task is cancelled.
   func run() async {
+    var pause = DNSLists.firstPauseSeconds
     while !Task.isCancelled {
       if (links.value?.links.count ?? 0) < DNSLists.enoughLinks {
         var outcomes: [Outcome] = []
         for name in names { outcomes.append(await ask(name)) }
         last.withLock { [outcomes] in $0 = outcomes }
       }
-      try? await Task.sleep(for: .seconds(DNSLists.pauseSeconds * Double.random(in: 0.9...1.1)))
+      try? await Task.sleep(for: .seconds(pause * Double.random(in: 0.9...1.1)))
+      pause = min(2 * pause, DNSLists.longestPauseSeconds)
     }
   }
 

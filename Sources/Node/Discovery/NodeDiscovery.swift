@@ -6,7 +6,7 @@ import Primitives
 import Transport
 import Wire
 
-/// All the ways by which a node finds others, in the order of docs/joining.md, and what it tells its core of itself.
+/// All the ways by which a node finds others (docs/joining.md), and what it tells its core of where it can be reached.
 final class NodeDiscovery: Sendable {
   private static let interfaceCheckSeconds = 5.0
 
