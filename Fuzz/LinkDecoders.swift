@@ -44,7 +44,7 @@ enum LinkDecoders {
     }
   }
 
-  private nonisolated(unsafe) static let ends = Ends()
+  private static let ends = Ends()
 
   /// A handshake whose messages are the true ones with bytes of the input put over them: message after message, each as
   /// its length byte says. Nothing but the true messages may complete it.
@@ -245,15 +245,19 @@ enum LinkDecoders {
       let length = min(rest.count, 114 + Int(order) * 4)
       var piece = Array(rest.prefix(length))
       rest = rest.dropFirst(length)
-      if order & 1 == 1, piece.count > 51 {
-        // The header of an envelope: version, kind, network.
+      if order & 1 == 1, piece.count >= 51 + 32 + 64 {
+        // The header of an envelope: version, kind, network, and behind the author and the sequence the payload's length.
         piece[0] = 1
         piece[1] = [16, 17, 18, 19][Int(piece[1] & 3)]
         piece.replaceSubrange(2..<10, with: judge.network.bytes.prefix(8))
+        let isShort = piece.count - 51 - 64 < 128
+        let payload = piece.count - 64 - (isShort ? 51 : 52)
+        piece[50] = isShort ? UInt8(payload) : UInt8(payload & 127) | 128
+        if !isShort { piece[51] = UInt8(payload >> 7) }
         if order & 2 == 2 {
-          // And the receiver, behind the author, the sequence and the payload's length of one or two bytes.
-          let start = piece[50] < 0x80 ? 51 : 52
-          if piece.count >= start + 32 { piece.replaceSubrange(start..<start + 32, with: judge.id.bytes) }
+          // And the receiver, with which the payload begins.
+          let start = isShort ? 51 : 52
+          piece.replaceSubrange(start..<start + 32, with: judge.id.bytes)
         }
         piece = sender.seal(piece, to: here, receiver: judge.id, now: now) ?? piece
       }

@@ -85,7 +85,7 @@ extension Acceptance {
         let others = lab.numbers.filter { $0 != entrance }
         for host in others {
           let book = try FileManager.default.attributesOfItem(atPath: lab.net.file(host, "peers"))
-          #expect((book[.size] as? Int) ?? 0 > 100, "\(host) has a book")
+          #expect((book[.size] as? Int) ?? 0 > 0, "\(host) has a book")
         }
         let started = ContinuousClock.now
         try startAll(lab, others)
