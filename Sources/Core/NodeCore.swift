@@ -68,7 +68,6 @@ public struct NodeCore: Sendable {
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
-  var splits = SplitWatch()
   var falseAccusations = FalseAccusations()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
@@ -255,7 +254,6 @@ public struct NodeCore: Sendable {
         let accusers = membership.member(member)?.accusations.map(\.accuser) ?? []
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
-        noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
         if before == .down, validators.index(of: member) != nil || nextValidators.index(of: member) != nil {
           validatorLinks.hurry(at: now)
