@@ -173,8 +173,7 @@ public struct NodeCore: Sendable {
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
     case .graft, .prune, .unwanted, .interfaces, .contact, .dialFailed, .misconduct,
-      .congested,
-      .ping:
+      .congested:
       counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
@@ -194,6 +193,8 @@ public struct NodeCore: Sendable {
       leases.finish(outcome)
       needsHousekeeping = true
     case .voteSigners(let signers): voteSigners = signers
+    case .ping(let target, let request):
+      step(membership: .ping(target, request: request), now: now, into: &effects)
     case .leave:
       step(membership: .leave, now: now, into: &effects)
     }
@@ -247,6 +248,7 @@ public struct NodeCore: Sendable {
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         needsHousekeeping = true
       case .learned: break
+      case .pinged(let request, let outcome): effects.append(.pinged(request: request, outcome))
       }
     }
   }

@@ -24,6 +24,8 @@ public enum MembershipInput: Sendable {
   case height(UInt64)
   /// This node's own record has changed.
   case updateRecord(NodeRecord)
+  /// Ping a member because a person asks; answered by one `.pinged` with the same number, unless this node leaves first.
+  case ping(NodeID, request: UInt64)
   /// Tell the others that this node goes, and stop.
   case leave
 }
@@ -44,6 +46,8 @@ public enum MembershipEffect: Sendable {
   case changed(NodeID, from: MemberState?, to: MemberState)
   /// A record or a farewell that is new to this node.
   case learned(Verified<Message>)
+  /// What came of a ping that a person asked for.
+  case pinged(request: UInt64, PingOutcome)
 }
 
 /// What a node thinks of a member.

@@ -93,6 +93,7 @@ public struct MembershipMachine: Sendable {
     case .updateRecord(let record):
       ownBody = record
       renewOwnRecord(now, &identity, &effects)
+    case .ping(let target, let request): ping(target, request, now, &identity, &effects)
     case .leave: leave(now, &identity, &effects)
     }
   }

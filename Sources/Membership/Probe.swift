@@ -11,6 +11,10 @@ struct Probe: Sendable {
     case errand
     /// Another member has asked, by its number and from this address.
     case relay(NodeID, number: UInt64, source: PeerAddress)
+    /// A person has asked, by this number. It is counted for nobody, and goes on beside the member's probe.
+    case asked(request: UInt64)
+
+    var isAsked: Bool { if case .asked = self { true } else { false } }
   }
 
   enum Stage: Sendable { case direct, indirect }

@@ -44,7 +44,7 @@ extension MembershipMachine {
   }
 
   /// Not to be guessed by who has not seen the ping, and nine bytes long on the wire.
-  private mutating func probeNumber() -> UInt64 { generator.next() >> 2 | 1 << 60 }
+  mutating func probeNumber() -> UInt64 { generator.next() >> 2 | 1 << 60 }
 
   private func timeout(_ entry: MemberEntry, _ purpose: Probe.Purpose) -> Microseconds {
     if case .relay = purpose { return settings.relayTimeout }
@@ -58,7 +58,7 @@ extension MembershipMachine {
   }
 
   /// What a message to a member carries: that it is accused, who this node is, and the news.
-  private mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
+  mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
     var picked: [Envelope] = []
     var room = bytes
     func take(_ envelope: Envelope) {
@@ -103,6 +103,7 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     endProbe(number, probe)
+    if case .asked(let request) = probe.purpose { return effects.append(.pinged(request: request, .timedOut)) }
     if case .relay(let asker, let asked, let source) = probe.purpose {
       let nack = identity.seal(.nack(Nack(receiver: asker, number: asked)), now: now)
       effects.append(.send(nack, to: source, receiver: asker))
@@ -137,7 +138,7 @@ extension MembershipMachine {
   mutating func forgiveSilence(late: Microseconds, _ now: Instant) {
     counters.add("lateTick")
     setHealth(1)
-    for (number, probe) in probes { endProbe(number, probe) }
+    for (number, probe) in probes where !probe.purpose.isAsked { endProbe(number, probe) }
     for (member, entry) in entries where entry.state == .suspect {
       if let end = deadlines[.suspicion(member)] { deadlines.set(.suspicion(member), at: end + late) }
     }
@@ -204,6 +205,9 @@ extension MembershipMachine {
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
+      if case .asked(let request) = probe.purpose {
+        effects.append(.pinged(request: request, .answered(roundTrip: sample, from: source)))
+      }
       _ = entries.modify(author) { entry in
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
@@ -218,7 +222,7 @@ extension MembershipMachine {
     endProbe(ack.number, probe)
     switch probe.purpose {
     case .verdict: setHealth(-1)
-    case .errand: break
+    case .errand, .asked: break
     case .relay(let asker, let number, let address):
       let answer = Ack(receiver: asker, number: number, height: ownHeight, observed: address, rumours: [])
       effects.append(.send(identity.seal(.ack(answer), now: now), to: address, receiver: asker))

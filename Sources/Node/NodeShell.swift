@@ -19,6 +19,8 @@ final class NodeShell: CoreShell {
   let voteKeys: VoteKeys
   let slashes: SlashLog
   let submissions = Submissions()
+  let pings = AskedPings()
+  let network: NetworkLog
   let bell = CommitBell()
   let inclusions: Inclusions
   let logger: Logger
@@ -42,6 +44,7 @@ final class NodeShell: CoreShell {
     self.validators = validators
     self.voteKeys = voteKeys
     inclusions = Inclusions(of: voteKeys.own.id)
+    network = NetworkLog(own: voteKeys.own.id)
     self.slashes = slashes
     self.tap = tap
     self.logger = logger
@@ -132,8 +135,11 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
-    case .network, .pinged, .met: break
-    case .memberChanged(let member, _, let state, _):
+    case .network(let event): network.note(event)
+    case .pinged(let request, let outcome): pings.answer(request, outcome)
+    case .met: break
+    case .memberChanged(let member, let before, let state, let accusers):
+      network.changed(member, from: before, to: state, accusers: accusers)
       logger.info("\(member.short) is \(state)")
       if state == .down || state == .left { forgetSource(of: member) }
     case .halt(let reason):

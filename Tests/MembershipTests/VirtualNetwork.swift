@@ -167,6 +167,7 @@ struct VirtualNetwork {
       schedule(.milliseconds(4), .link(sender, target))
     case .changed(let id, _, let to): hosts[sender].changes.append((now, id, to))
     case .learned: hosts[sender].learned += 1
+    case .pinged: break
     }
   }
 
