@@ -4,7 +4,7 @@ SCRATCH ?= .build
 LINNET  := $(SCRATCH)/release/linnet
 PREFIX  ?= /usr/local
 
-.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean bench-consensus asan tsan equivocator
+.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean bench-consensus bench-network interop asan tsan equivocator
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -42,6 +42,9 @@ acceptance: release equivocator ## acceptance tests with real processes and host
 mutants: dependencies ## plant faults in a copy of the core; the seeds must find each
 	@/usr/bin/python3 scripts/mutants.py
 
+interop: dependencies ## a gigabyte each way through 100 streams, against HashiCorp's Yamux
+	@scripts/interop
+
 fuzz: dependencies ## libFuzzer over every decoder, FUZZ_RUNS inputs in all (default one million)
 	@scripts/fuzz
 
@@ -51,6 +54,10 @@ bench: release ## idle cost and latencies of a four-node testnet
 bench-consensus: release ## consensus against what it could be at best: BENCH="--quick delay" for a part of it
 	@scripts/bench-build
 	@Benchmarks/consensus-bench $(LINNET) $(BENCH)
+
+bench-network: dependencies ## the network layer against what it could be at best: BENCH="links" for a part of it
+	@scripts/bench-build network
+	@Benchmarks/network-bench $(or $(BENCH),links)
 
 asan: dependencies ## the pure targets' and the transport's tests under AddressSanitizer
 	@scripts/sanitize address

@@ -198,6 +198,8 @@ func run(_ options: Options) async throws {
   let ids = options.nodes.map(\.id)
   let up = Mutex(Set<NodeID>())
   let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+  // Bound once it is there: its own events refer to it.
+  let reading = Mutex<LinkEndpoint?>(nil)
   let endpoint = try LinkEndpoint(
     identity: try SigningKey.generate(), networkID: genesis.networkID, group: group, logger: logger
   ) { event in
@@ -207,7 +209,9 @@ func run(_ options: Options) async throws {
       up.withLock { _ = $0.remove(id) }
       say("down \(id) \(reason)")
     case .dialFailed(let address, _, let error): say("failed \(address) \(error)")
+    case .congested: break
     case .received(let id, let channel, let bytes):
+      reading.withLock { $0 }?.consumed(bytes.count, channel: channel, from: id)
       // What the nodes spread to this peer, too, is theirs to do and nothing to look at here.
       guard channel == .consensus, case .consensus(let message)? = try? LinkMessage(decoding: bytes) else { return }
       let now = wallMicroseconds()
@@ -223,6 +227,7 @@ func run(_ options: Options) async throws {
       }
     }
   }
+  reading.withLock { $0 = endpoint }
   try await endpoint.start(listen: [])
   let all = await transactions(options, genesis: genesis)
   for (address, id) in options.nodes { endpoint.dial(address, expecting: id) }

@@ -4,41 +4,54 @@ import Wire
 /// Spreads messages to everyone, once: an eager mesh with lazy repair (after gossipsub; not one eager parent as in
 /// Plumtree, since a malicious parent would delay all below it).
 ///
-/// 1. A message seen for the first time is delivered and goes at once to the mesh: every link while there are few,
-///    else a random few of them; never back to who is known to have it.
+/// 1. A message seen for the first time is delivered and goes at once to the mesh (rule 8): never back to who is known to
+///    have it, not to who said that it does not want it, nor over a link that takes no more.
 /// 2. In each of some heartbeats its id is announced to a few peers not known to have it. Who misses it asks.
-/// 3. What was announced is asked of one announcer; when it does not come in time, of the next.
-/// 4. A new link is told the ids of all that is kept, a part in each heartbeat.
+/// 3. What was announced is asked of one announcer; when it does not come in time, of the next. Who promises, heartbeat
+///    after heartbeat, and brings nothing at all leaves the mesh.
+/// 4. A new link is told the ids of all that is kept, a part in each heartbeat; one that took no more for a while, of all
+///    that it was not sent.
 /// 5. An id is remembered only once its message's signatures held: only verified messages enter here.
-/// 6. Invalid messages, floods and broken promises cost a peer's score, the latter two once a heartbeat; at the bottom
-///    nothing more is taken from it, and the caller is told to close its link. Scores fade, and outlive the link; where it
-///    was not closed, the peer is heard again at half of the bottom.
+/// 6. Misconduct that any part of this node finds costs points (`ConductBook`), floods and broken promises once a
+///    heartbeat. Points fade, and outlive the link. At the bottom nothing more is taken from a peer, and the caller is told
+///    to close its link and to let it in no more for a while, unless its link is to be kept. Where it was not closed, the
+///    peer is heard again at half of the bottom.
 /// 7. What this node announces and asks in one of its heartbeats is at most half of what a peer takes in one of its own,
 ///    since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
 ///    flood: heartbeats differ between nodes, and may come late.
+/// 8. The mesh is every link while there are few. With more, it is some of them: those that both sides want, no fewer and
+///    no more than the settings say, some of them dialled by this node. A graft takes in, a prune takes out, and whom it
+///    takes out does not graft for a while.
 public struct BroadcastMachine: Sendable {
   /// The most links; more are ignored.
   public static let maximumLinks = 4_096
-  /// The most bad scores remembered of nodes that are not linked any more.
-  public static let maximumGrudges = 1_024
 
   struct Peer: Sendable {
-    /// Thousandths of a point, so that fading does not stop at small scores.
-    var score: Int64 = 0
-    var isEager = false
+    var isInMesh = false
     var isOutbound = false
-    /// True once the caller was told to close its link: nothing is taken from it.
-    var isClosing = false
-    /// Ids announced and requested by it and asked of it in this heartbeat, what it was sent for its requests, and whether it
-    /// flooded or broke a promise.
+    /// True for one that has cost too much (rule 6): nothing is taken from it.
+    var isMuted = false
+    /// When this node took it out of the mesh, or did not take it in, and until when it may not graft.
+    var pruned: (at: Instant, until: Instant)?
+    /// Until when it wants no graft.
+    var refusedUntil: Instant?
+    /// The place in the store from which on it was not sent what is new, since its link takes no more; nil when it does.
+    var congestedFrom: UInt64?
+    /// What it does not want, each id until a time.
+    var unwanted: BoundedMap<Digest, Instant>
+    /// Ids announced and requested by it and asked of it in this heartbeat, and what it was sent for its requests.
     var announced = 0
     var requested = 0
     var asked = 0
     var answeredBytes = 0
-    var hasFlooded = false
+    /// Whether it broke a promise in this heartbeat, and in how many it did since it last brought anything.
     var hasBrokenPromise = false
+    var brokenInARow = 0
     /// Which part of the store it was told of at the beginning (rule 4); nil when all of it.
     var catchUp: (next: UInt64, end: UInt64)?
+
+    /// Until when neither side takes the other into its mesh.
+    var backoffUntil: Instant? { [pruned?.until, refusedUntil].compactMap { $0 }.max() }
   }
 
   /// The knobs.
@@ -47,7 +60,9 @@ public struct BroadcastMachine: Sendable {
   public internal(set) var counters = Counters()
 
   var links = Table<NodeID, Peer>()
-  var grudges = BoundedMap<NodeID, (score: Int64, at: Instant)>(capacity: BroadcastMachine.maximumGrudges)
+  var conduct: ConductBook
+  /// Whose links stay whatever they do.
+  var kept = OrderedSet<NodeID>()
   var seen: BoundedMap<Digest, Instant>
   var store = MessageStore()
   var wants = Wants()
@@ -56,13 +71,22 @@ public struct BroadcastMachine: Sendable {
   var generator: SeededGenerator
   var nodes = 0
   var heartbeatAt: Instant?
+  /// The time of the last input.
+  var clock = Instant.zero
+  /// Whether the mesh may have to change, and when it may have to without an input.
+  var isMeshStale = false
+  var meshAt: Instant?
+  var isLeaving = false
+  var opportunisticAt = Instant.zero
   var outbox = Table<NodeID, [Envelope]>()
+  var notWanted = Table<NodeID, [Digest]>()
   var requests = Table<NodeID, [Digest]>()
 
   /// A machine without links.
   public init(settings: BroadcastSettings, seed: UInt64) {
     self.settings = settings
     seen = BoundedMap(capacity: settings.maximumSeen)
+    conduct = ConductBook(settings: settings.conduct)
     generator = SeededGenerator(seed: seed)
   }
 
@@ -72,22 +96,29 @@ public struct BroadcastMachine: Sendable {
     case .publish(let message): accept(message, from: nil, now, &effects)
     case .received(let messages, let relayer):
       guard isOpen(relayer) else { break }
+      if !messages.isEmpty { _ = links.modify(relayer) { $0.brokenInARow = 0 } }
       for message in messages { accept(message, from: relayer, now, &effects) }
     case .renewed(let message, let relayer):
       guard isOpen(relayer), !store.contains(message.value.id) else { break }
       counters.add("renewed")
       spread(message, from: relayer, now)
-    case .invalid(let relayer):
-      counters.add("invalid")
-      charge(relayer, settings.invalidCost, &effects)
+    case .misconduct(let peer, let misconduct): charge(peer, misconduct, now, &effects)
     case .announced(let ids, let announcer): announced(ids, announcer, now, &effects)
-    case .requested(let ids, let asker): requested(ids, asker, &effects)
+    case .requested(let ids, let asker): requested(ids, asker, now, &effects)
+    case .unwanted(let ids, let peer): unwanted(ids, by: peer, now)
+    case .graft(let peer): grafted(by: peer, now, &effects)
+    case .prune(let backoffSeconds, let peer): pruned(by: peer, backoffSeconds, now)
+    case .congested(let peer, let isCongested): congested(peer, isCongested, &effects)
     case .linkUp(let peer, let isOutbound): linkUp(peer, isOutbound, now, &effects)
     case .linkDown(let peer): linkDown(peer, now)
+    case .keep(let peers): keep(peers)
     case .forget(let ids): for id in ids { forget(id, now) }
     case .nodes(let count): nodes = count
+    case .leave: leaveMesh(now, &effects)
     case .tick: tick(now, &effects)
     }
+    clock = now
+    keepMesh(now, &effects)
     flush(&effects)
     trim(now)
     schedule(now)
@@ -96,7 +127,7 @@ public struct BroadcastMachine: Sendable {
   /// When `.tick` is wanted next; nil when nothing waits.
   public var nextWake: Instant? {
     let expiry = [
-      heartbeatAt, wants.next, store.oldestSince.map { $0 + settings.storedLifetime },
+      heartbeatAt, meshAt, wants.next, store.oldestSince.map { $0 + settings.storedLifetime },
       seen.oldest.map { $0.value + settings.seenLifetime },
     ]
     return expiry.compactMap { $0 }.min()
@@ -105,7 +136,10 @@ public struct BroadcastMachine: Sendable {
   /// The linked nodes in the order of their ids, with their scores.
   public var peers: [BroadcastPeer] {
     links.map { id, peer in
-      BroadcastPeer(id: id, isEager: peer.isEager, isOutbound: peer.isOutbound, score: peer.score / 1_000)
+      BroadcastPeer(
+        id: id, isInMesh: peer.isInMesh, isOutbound: peer.isOutbound, isMuted: peer.isMuted,
+        isCongested: peer.congestedFrom != nil, backoffUntil: peer.backoffUntil.flatMap { $0 > clock ? $0 : nil },
+        score: score(of: id, clock))
     }
   }
 
@@ -119,7 +153,7 @@ public struct BroadcastMachine: Sendable {
   /// True for a linked node from which messages are taken.
   public func hears(_ peer: NodeID) -> Bool { isOpen(peer) }
 
-  func isOpen(_ peer: NodeID) -> Bool { links[peer].map { !$0.isClosing } ?? false }
+  func isOpen(_ peer: NodeID) -> Bool { links[peer].map { !$0.isMuted } ?? false }
 
   /// Rule 1.
   private mutating func accept(
@@ -137,7 +171,7 @@ public struct BroadcastMachine: Sendable {
     seen.insert(now, forKey: id)
     spread(message, from: relayer, now)
     if let relayer {
-      _ = links.modify(relayer) { $0.score = min(settings.maximumScore * 1_000, $0.score + 1_000) }
+      conduct.credit(relayer, heartbeat: interval, now: now)
       effects.append(.deliver(message))
       counters.add("delivered")
     } else {
@@ -151,8 +185,19 @@ public struct BroadcastMachine: Sendable {
     store.insert(message, announcements: settings.announcedHeartbeats, now: now)
     fresh.insert(id)
     if let relayer { store.addHolder(relayer, of: id) }
-    for (peer, state) in links where state.isEager && !state.isClosing && peer != relayer {
-      outbox[peer, default: []].append(message.value.envelope)
+    let isLarge = Envelope.overheadBytes + message.value.envelope.payload.count > settings.largeMessageBytes
+    for (peer, state) in links where state.isInMesh && !state.isMuted && peer != relayer {
+      if let until = state.unwanted[id], until > now {
+        counters.add("pushUnwanted")
+        continue
+      }
+      // Whoever is about to send the same is told first.
+      if isLarge, relayer != nil { notWanted[peer, default: []].append(id) }
+      if state.congestedFrom == nil {
+        outbox[peer, default: []].append(message.value.envelope)
+      } else {
+        counters.add("pushCongested")
+      }
     }
   }
 
@@ -170,66 +215,31 @@ public struct BroadcastMachine: Sendable {
   private mutating func linkUp(
     _ peer: NodeID, _ isOutbound: Bool, _ now: Instant, _ effects: inout [BroadcastEffect]
   ) {
-    // Of two links dialled at once one stays: it may be the other.
-    guard links.modify(peer, { $0.isOutbound = isOutbound }) == nil else { return }
-    guard links.count < BroadcastMachine.maximumLinks else { return counters.add("linkIgnored") }
-    var state = Peer(isOutbound: isOutbound)
-    if let grudge = grudges.removeValue(forKey: peer) {
-      state.score = grudge.score
-      var rest = min(1_000, (now - grudge.at).count / max(1, interval.count))
-      while rest > 0, state.score < 0 {
-        BroadcastMachine.fade(&state)
-        rest -= 1
+    // Of two links dialled at once one stays: it may be the other, and the other end may have begun anew.
+    isMeshStale = true
+    if let state = links[peer] {
+      _ = links.modify(peer) { state in
+        state.isOutbound = isOutbound
+        state.pruned = nil
       }
+      if state.isInMesh { effects.append(.send(.graft, to: peer)) }
+      return
     }
+    guard links.count < BroadcastMachine.maximumLinks else { return counters.add("linkIgnored") }
+    var state = Peer(isOutbound: isOutbound, unwanted: BoundedMap(capacity: settings.maximumUnwanted))
     if store.count > 0 { state.catchUp = (0, store.newestOrder) }
     links[peer] = state
-    chooseMesh()
     catchUp(peer, &effects)
   }
 
   private mutating func linkDown(_ peer: NodeID, _ now: Instant) {
-    guard let state = links.removeValue(forKey: peer) else { return }
-    if state.score < 0 { grudges.insert((state.score, now), forKey: peer) }
+    guard links.removeValue(forKey: peer) != nil else { return }
     for id in wants.ids(asked: peer) {
       guard let want = wants.remove(id) else { continue }
       askNext(id, want.others, now)
     }
-    chooseMesh()
+    isMeshStale = true
   }
-
-  /// Every link while there are few; else those chosen stay and random others join them up to the degree.
-  mutating func chooseMesh() {
-    let open = links.filter { !$0.value.isClosing }
-    var eager = OrderedSet<NodeID>()
-    if open.count <= settings.fullMeshLinks {
-      eager = OrderedSet(open.map(\.key))
-    } else {
-      let chosen = generator.sample(open.filter { $0.value.isEager }.map(\.key), count: settings.degree)
-      let rest = open.map(\.key).filter { !chosen.contains($0) }
-      eager = OrderedSet(chosen + generator.sample(rest, count: settings.degree - chosen.count))
-    }
-    for (peer, state) in links where state.isEager != eager.contains(peer) {
-      _ = links.modify(peer) { $0.isEager.toggle() }
-    }
-  }
-
-  /// Rule 6.
-  mutating func charge(_ peer: NodeID, _ points: Int64, _ effects: inout [BroadcastEffect]) {
-    guard isOpen(peer) else { return }
-    let score = links.modify(peer) { state in
-      state.score -= points * 1_000
-      return state.score
-    }
-    guard let score, score <= settings.closingScore * 1_000 else { return }
-    _ = links.modify(peer) { $0.isClosing = true }
-    counters.add("closed")
-    effects.append(.close(peer))
-    chooseMesh()
-  }
-
-  /// A tenth of the score is gone with each heartbeat.
-  static func fade(_ state: inout Peer) { state.score -= state.score / 10 }
 
   var interval: Microseconds { nodes < settings.smallBelow ? settings.smallHeartbeat : settings.heartbeat }
 
@@ -247,6 +257,9 @@ public struct BroadcastMachine: Sendable {
 
   /// Sends what this step has gathered, in as few messages as fit.
   private mutating func flush(_ effects: inout [BroadcastEffect]) {
+    while let (peer, ids) = notWanted.popFirst() {
+      for part in parts(ids, GossipMessage.maximumIDs) { effects.append(.send(.unwanted(part), to: peer)) }
+    }
     while let (peer, envelopes) = outbox.popFirst() {
       for part in parts(envelopes, GossipMessage.maximumEnvelopes) { effects.append(.send(.publish(part), to: peer)) }
     }

@@ -5,7 +5,11 @@ extension BroadcastMachine {
   public var occupancy: [Occupancy] {
     [
       Occupancy(name: "links", count: links.count, limit: BroadcastMachine.maximumLinks),
-      Occupancy(name: "grudges", count: grudges.count, limit: BroadcastMachine.maximumGrudges),
+      Occupancy(name: "conduct", count: conduct.count, limit: ConductBook.maximumNodes),
+      Occupancy(name: "kept", count: kept.count, limit: BroadcastMachine.maximumLinks),
+      Occupancy(
+        name: "unwantedByOne", count: links.reduce(0) { max($0, $1.value.unwanted.count) },
+        limit: settings.maximumUnwanted),
       Occupancy(name: "seen", count: seen.count, limit: seen.capacity),
       Occupancy(name: "stored", count: store.count, limit: settings.maximumStored),
       Occupancy(name: "storedBytes", count: store.bytes, limit: settings.maximumStoredBytes),

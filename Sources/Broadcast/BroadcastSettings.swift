@@ -10,10 +10,39 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var smallHeartbeat = Microseconds.milliseconds(300)
   /// The number of nodes from which a network is not small.
   public var smallBelow = 50
-  /// Up to this many links, new messages go over all of them at once.
-  public var fullMeshLinks = 8
-  /// With more links, new messages go at once over this many of them.
+  /// Up to this many links, new messages go over all of them at once. Not more than the degree: a mesh that had grown
+  /// beyond it while links were few would have to be cut, and who is pruned by several at once stands there with too few.
+  public var fullMeshLinks = 6
+  /// With more links, the mesh is brought to this many of them when it has too few or too many.
   public var degree = 6
+  /// With more links, a mesh of fewer takes in others.
+  public var minimumDegree = 4
+  /// The most links in the mesh.
+  public var maximumDegree = 12
+  /// How many links in the mesh are to be such as this node dialled: who dials it must not be all that it hears.
+  public var outboundDegree = 2
+  /// How many of the best stay in the mesh when it is brought down to its degree.
+  public var keptBest = 3
+  /// A link with a score below this is taken out of the mesh; one below 0 is not taken in.
+  public var pruneScore: Int64 = -20
+  /// How long after a prune neither side takes the other into its mesh.
+  public var pruneBackoff = Microseconds.seconds(60)
+  /// A graft that comes this soon after a prune was on its way already, and costs nothing.
+  public var graftGrace = Microseconds.seconds(2)
+  /// Who breaks promises in this many heartbeats, and brings nothing between them, is taken out of the mesh.
+  public var brokenPromisesInARow = 10
+  /// How often a mesh of low scores takes in links with better ones.
+  public var opportunisticInterval = Microseconds.seconds(60)
+  /// A mesh half of which has scores below this is one of low scores.
+  public var opportunisticScore: Int64 = 1
+  /// How many links are taken in so.
+  public var opportunisticGrafts = 2
+  /// Who is sent a message longer than this tells its mesh at once that it does not want it again.
+  public var largeMessageBytes = 1_024
+  /// For how many heartbeats a message is not pushed to a peer that did not want it.
+  public var unwantedHeartbeats: Int64 = 3
+  /// The most ids remembered that one peer does not want.
+  public var maximumUnwanted = GossipMessage.maximumIDs
   /// How many peers are told the ids of recent messages in each heartbeat.
   public var announcedPeers = 3
   /// For how many heartbeats the id of a new message is announced.
@@ -42,17 +71,8 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var maximumAnsweredBytesPerHeartbeat = 2 * GossipMessage.maximumIDs * Envelope.maximumBytes
   /// How many times what is taken of announcements or requests in a heartbeat is a flood, which costs the score.
   public var floodFactor = 4
-  /// What a message that the shell refused costs its relayer, in points.
-  public var invalidCost: Int64 = 20
-  /// What a heartbeat with too many announcements or requests costs a peer, in points.
-  public var floodCost: Int64 = 15
-  /// What a heartbeat in which a peer did not send what it had announced costs it, in points.
-  public var brokenPromiseCost: Int64 = 2
-  /// Nothing is taken from a peer whose score falls to this many points. Scores fade by a tenth a heartbeat, so that one
-  /// which floods in each gets there after eleven.
-  public var closingScore: Int64 = -100
-  /// The most points that a peer can gain, one for each message it was the first to bring.
-  public var maximumScore: Int64 = 50
+  /// What misconduct leads to.
+  public var conduct = ConductSettings()
 
   /// The defaults.
   public init() {}

@@ -10,7 +10,10 @@ extension BroadcastMachine {
     let limit = settings.maximumAnnouncedPerHeartbeat
     let room = max(0, limit - taken)
     _ = links.modify(announcer) { $0.announced += ids.count }
-    if taken + ids.count > limit * settings.floodFactor { flooded(announcer, &effects) }
+    if taken + ids.count > limit * settings.floodFactor {
+      counters.add("flood")
+      charge(announcer, .floodAnnounce, now, &effects)
+    }
     for id in ids.prefix(room) {
       if hasSeen(id) {
         store.addHolder(announcer, of: id)
@@ -26,12 +29,17 @@ extension BroadcastMachine {
     }
   }
 
-  mutating func requested(_ ids: [Digest], _ asker: NodeID, _ effects: inout [BroadcastEffect]) {
+  mutating func requested(
+    _ ids: [Digest], _ asker: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]
+  ) {
     guard isOpen(asker), let taken = links[asker]?.requested else { return }
     let limit = settings.maximumRequestedPerHeartbeat
     let room = max(0, limit - taken)
     _ = links.modify(asker) { $0.requested += ids.count }
-    if taken + ids.count > limit * settings.floodFactor { flooded(asker, &effects) }
+    if taken + ids.count > limit * settings.floodFactor {
+      counters.add("flood")
+      charge(asker, .floodRequest, now, &effects)
+    }
     for id in OrderedSet(ids.prefix(room)) {
       guard let item = store[id] else {
         counters.add("requestUnknown")
@@ -42,14 +50,6 @@ extension BroadcastMachine {
       _ = links.modify(asker) { $0.answeredBytes += item.bytes }
       outbox[asker, default: []].append(item.message.value.envelope)
     }
-  }
-
-  /// Once in a heartbeat: one burst must not close a link.
-  private mutating func flooded(_ peer: NodeID, _ effects: inout [BroadcastEffect]) {
-    counters.add("flood")
-    guard links[peer]?.hasFlooded == false else { return }
-    _ = links.modify(peer) { $0.hasFlooded = true }
-    charge(peer, settings.floodCost, &effects)
   }
 
   /// Rule 7.
@@ -72,36 +72,36 @@ extension BroadcastMachine {
   mutating func tick(_ now: Instant, _ effects: inout [BroadcastEffect]) {
     while let (id, want) = wants.popDue(now) {
       counters.add("requestTimedOut")
-      // Once in a heartbeat: what is lost on the way to an honest peer must not close it.
-      if links[want.asked]?.hasBrokenPromise == false {
-        _ = links.modify(want.asked) { $0.hasBrokenPromise = true }
-        charge(want.asked, settings.brokenPromiseCost, &effects)
-      }
+      if isOpen(want.asked) { promiseBroken(want.asked, now, &effects) }
       askNext(id, want.others, now)
     }
     guard let due = heartbeatAt, due <= now else { return }
     heartbeatAt = nil
     for peer in links.keys {
       _ = links.modify(peer) { state in
-        BroadcastMachine.fade(&state)
         (state.announced, state.requested, state.asked, state.answeredBytes) = (0, 0, 0, 0)
-        (state.hasFlooded, state.hasBrokenPromise) = (false, false)
+        state.hasBrokenPromise = false
+        while let oldest = state.unwanted.oldest, oldest.value <= now { state.unwanted.removeValue(forKey: oldest.key) }
       }
-      reopen(peer)
+      reopen(peer, now)
       catchUp(peer, &effects)
     }
     announceFresh(now, &effects)
+    graftBetter(now, &effects)
   }
 
-  /// Rule 6: the end of a peer's silence whose link the caller did not close.
-  private mutating func reopen(_ peer: NodeID) {
-    guard let state = links[peer], state.isClosing, state.score > settings.closingScore * 500 else { return }
-    let missed = store.count > 0 ? (next: UInt64(0), end: store.newestOrder) : nil
+  /// What is lost on the way, and what comes late, is nobody's fault: it costs little. But in a mesh of those that bring
+  /// nothing, nothing would arrive.
+  private mutating func promiseBroken(_ peer: NodeID, _ now: Instant, _ effects: inout [BroadcastEffect]) {
+    charge(peer, .brokenPromise, now, &effects)
+    guard let state = links[peer], !state.hasBrokenPromise else { return }
     _ = links.modify(peer) { state in
-      state.isClosing = false
-      state.catchUp = missed
+      state.hasBrokenPromise = true
+      state.brokenInARow += 1
     }
-    chooseMesh()
+    guard state.isInMesh, state.brokenInARow + 1 >= settings.brokenPromisesInARow else { return }
+    counters.add("promiserPruned")
+    prune(peer, .score, now, &effects)
   }
 
   /// Rule 2: some peers, those outside the mesh first, learn what is new; but not what has just gone to the mesh, since
@@ -109,10 +109,10 @@ extension BroadcastMachine {
   private mutating func announceFresh(_ now: Instant, _ effects: inout [BroadcastEffect]) {
     let due = store.settled(in: fresh, by: now - interval, limit: maximumAnnounced)
     guard !due.isEmpty else { return }
-    let open = links.filter { !$0.value.isClosing }
-    var chosen = generator.sample(open.filter { !$0.value.isEager }.map(\.key), count: settings.announcedPeers)
+    let open = links.filter { !$0.value.isMuted }
+    var chosen = generator.sample(open.filter { !$0.value.isInMesh }.map(\.key), count: settings.announcedPeers)
     chosen += generator.sample(
-      open.filter { $0.value.isEager }.map(\.key), count: max(1, settings.announcedPeers - chosen.count))
+      open.filter { $0.value.isInMesh }.map(\.key), count: max(1, settings.announcedPeers - chosen.count))
     for peer in chosen {
       let ids = due.filter { store[$0]?.holders.contains(peer) == false }
       for start in stride(from: 0, to: ids.count, by: GossipMessage.maximumIDs) {
@@ -130,7 +130,7 @@ extension BroadcastMachine {
 
   /// Rule 4.
   mutating func catchUp(_ peer: NodeID, _ effects: inout [BroadcastEffect]) {
-    guard isOpen(peer), let part = links[peer]?.catchUp else { return }
+    guard isOpen(peer), let state = links[peer], state.congestedFrom == nil, let part = state.catchUp else { return }
     let (ids, next) = store.ids(from: part.next, below: part.end, limit: GossipMessage.maximumIDs)
     _ = links.modify(peer) { state in state.catchUp = next.map { (next: $0, end: part.end) } }
     if !ids.isEmpty { effects.append(.send(.announce(ids), to: peer)) }
@@ -142,8 +142,8 @@ extension BroadcastMachine {
     let hasWork =
       (!fresh.isEmpty && !links.isEmpty)
       || links.contains {
-        $0.value.score.magnitude >= 10 || $0.value.announced + $0.value.requested + $0.value.asked > 0
-          || $0.value.catchUp != nil
+        $0.value.announced + $0.value.requested + $0.value.asked > 0 || $0.value.catchUp != nil || $0.value.isMuted
+          || $0.value.unwanted.count > 0
       }
     if hasWork { heartbeatAt = now + interval }
   }

@@ -1,6 +1,6 @@
-/// What a linked node is charged for. Points fade; at the bottom its link is closed and it is not let in for a while.
+/// What a node is charged for. Points fade; at the bottom its link is closed and it is not let in for a while.
 /// Numbers are for ever: counters and the control API name them.
-public enum Misconduct: UInt8, CaseIterable, Sendable, CustomStringConvertible {
+public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringConvertible {
   /// It relayed a message that does not decode, is of another network, or whose signature does not fit.
   case invalidMessage = 1
   /// It announced more ids in a heartbeat than are taken.
@@ -27,11 +27,25 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, CustomStringConvertible {
     switch self {
     case .badFrame: 50
     case .invalidMessage, .badRecord: 20
-    case .floodAnnounce, .floodRequest, .graftTooSoon, .requestFlood, .serviceFlood: 10
+    // A tenth of all points fades with a heartbeat: with 10 each, a flood in every heartbeat would never get to 100.
+    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood: 15
+    case .graftTooSoon: 10
     case .falseAccusation: 5
     case .brokenPromise: 2
     }
   }
+
+  /// True for what costs points once in a heartbeat, however often it happens: one burst must not close a link, nor what
+  /// is lost on the way to an honest peer.
+  public var isOncePerHeartbeat: Bool {
+    switch self {
+    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood, .brokenPromise: true
+    case .badFrame, .invalidMessage, .badRecord, .graftTooSoon, .falseAccusation: false
+    }
+  }
+
+  /// By number.
+  public static func < (left: Misconduct, right: Misconduct) -> Bool { left.rawValue < right.rawValue }
 
   /// The name under which it is counted.
   public var description: String {

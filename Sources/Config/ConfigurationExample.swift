@@ -21,7 +21,7 @@ extension NodeConfiguration {
         switch key.fallback {
         case .fixed(let value): text += "#\(key.name) = \(value.rendered)\n"
         case .derived(let example, let words, _):
-          text += "## Default: \(words).\n#\(key.name) = \(ConfigurationValue.text(example).rendered)\n"
+          text += "## Default: \(words).\n#\(key.name) = \(example.rendered)\n"
         }
       }
     }

@@ -3,10 +3,10 @@ struct ConfigurationKey: Sendable {
   /// What holds when no source sets a key.
   enum Fallback: Sendable {
     case fixed(ConfigurationValue)
-    /// A text that depends on the host or on [node] data_directory; `example` and `words` stand for it in
-    /// node.conf.example.
+    /// A value, as the environment would have it, that depends on the host or on keys before it; `example` and `words`
+    /// stand for it in node.conf.example.
     case derived(
-      example: String, words: String, text: @Sendable (ConfigurationContext, NodeConfiguration) -> String)
+      example: ConfigurationValue, words: String, text: @Sendable (ConfigurationContext, NodeConfiguration) -> String)
   }
 
   let section: String
@@ -56,6 +56,19 @@ extension ConfigurationKey {
     }
   }
 
+  /// True or false by what other keys say, unless it is set.
+  private static func boolean(
+    _ path: String, _ place: Place<Bool>, example: Bool, words: String, isReloadable: Bool, _ documentation: String,
+    fallback: @escaping @Sendable (NodeConfiguration) -> Bool
+  ) -> ConfigurationKey {
+    let derived = Fallback.derived(example: .boolean(example), words: words) { "\(fallback($1))" }
+    return key(path, .boolean, derived, isReloadable, documentation) { configuration, value in
+      guard case .boolean(let value) = value else { return false }
+      configuration[keyPath: place] = value
+      return true
+    }
+  }
+
   private static func number<Number: UnsignedInteger & FixedWidthInteger & Sendable>(
     _ path: String, _ place: Place<Number>, _ kind: ValueKind, fallback: UInt64, isReloadable: Bool,
     _ documentation: String
@@ -85,7 +98,7 @@ extension ConfigurationKey {
     fallback: @escaping @Sendable (ConfigurationContext, NodeConfiguration) -> String
   ) -> ConfigurationKey {
     key(
-      path, kind, .derived(example: example, words: words, text: fallback), isReloadable, documentation
+      path, kind, .derived(example: .text(example), words: words, text: fallback), isReloadable, documentation
     ) { configuration, value in
       guard case .text(let text) = value else { return false }
       configuration[keyPath: place] = text
@@ -122,6 +135,7 @@ extension ConfigurationKey {
   /// Bounds that have no other home. Sizes end at the largest TOML integer.
   private static let anySize: ClosedRange<UInt64> = 0...UInt64(Int64.max)
   private static let mostAddresses = 64
+  private static let mostDNSNames = 8
   private static let mostLabels = 32
   private static let mostJobs: UInt64 = 4096
   /// A million cores, in thousandths.
@@ -175,6 +189,29 @@ extension ConfigurationKey {
       Timings for the network between the nodes: "lan" (one site), "wan" (the internet), "loopback" (one host).
       The same on every node of a network.
       """),
+    boolean(
+      "network.lan_discovery", \.network.isFoundOnLAN, example: true,
+      words: "true, but false with profile \"loopback\"", isReloadable: false,
+      """
+      Find nodes of the same network on the local network segments, and be found, by multicast to port 7448. Being
+      found grants no trust.
+      """
+    ) { $0.network.profile != .loopback },
+    boolean(
+      "network.address_book", \.network.hasAddressBook, fallback: true, isReloadable: false,
+      """
+      Keep the nodes that were met in the file "peers" of the data directory, and dial them when links are few. With
+      it a node finds its network again when all of [network] bootstrap are gone.
+      """),
+    list(
+      "network.dns", \.network.dns, of: "a DNS name", count: 0...mostDNSNames, fallback: [], isReloadable: false,
+      """
+      Names whose TXT records list nodes to begin with, signed by a validator of the genesis: `linnet genesis list`
+      makes one.
+      """, parse: dnsName),
+    number(
+      "network.maximum_links", \.network.maximumLinks, .integer(16...4_096), fallback: 256, isReloadable: false,
+      "Most links with other nodes at once. Links of validators come first."),
 
     text(
       "control.socket", \.control.socket, .socketPath, example: "/run/linnet/control.sock",

@@ -209,7 +209,7 @@ private struct ConfigurationLoader {
         case .fixed(let fixed): value = fixed
         case .derived(_, _, let text):
           // Derived from environment and other keys, so it is checked like any value.
-          set(key, .text(text(context, configuration)), .fallback, directory: context.currentDirectory)
+          set(key, .bare(text(context, configuration)), .fallback, directory: context.currentDirectory)
           guard let derived = chosen[key.path] else { continue }
           value = derived.value
         }

@@ -30,6 +30,15 @@ extension ConfigurationKey {
     }
   }
 
+  static func dnsName(_ text: String) throws(ValueRefusal) -> (String, canonical: String) {
+    // The grammar of host names is that of addresses; the port is for its sake.
+    guard let address = try? SocketAddressText(text + ":1"), address.form == .name else {
+      throw ValueRefusal(
+        code: .invalidValue, message: "expected a DNS name, found \(ConfigurationValue.text(text).rendered)")
+    }
+    return (address.host, address.host)
+  }
+
   static func label(_ text: String) throws(ValueRefusal) -> (NodeConfiguration.OfferLabel, canonical: String) {
     let pieces = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     guard pieces.count == 2, (1...63).contains(pieces[0].utf8.count), pieces[1].utf8.count <= 63,

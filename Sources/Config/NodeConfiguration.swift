@@ -44,6 +44,14 @@ package struct NodeConfiguration: Sendable {
     package internal(set) var bootstrap: [BootstrapAddress] = []
     /// Which set of protocol timings to use.
     package internal(set) var profile = NetworkProfile.lan
+    /// Whether beacons are sent and heard on the local network segments.
+    package internal(set) var isFoundOnLAN = true
+    /// Whether nodes that were met are kept on disk, to be dialled when links are few.
+    package internal(set) var hasAddressBook = true
+    /// DNS names whose TXT records list nodes to begin with.
+    package internal(set) var dns: [String] = []
+    /// Most links at once.
+    package internal(set) var maximumLinks: UInt32 = 256
   }
 
   /// What kind of network the peers are on; decides protocol timings.

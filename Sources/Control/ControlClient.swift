@@ -53,6 +53,11 @@ package struct ControlClient: Sendable {
   /// `GET /v1/configuration`
   package func configuration() async throws -> [ConfigurationEntryAnswer] { try await get("/v1/configuration") }
 
+  /// `POST /v1/invites`
+  package func invite(_ request: InviteRequest = InviteRequest()) async throws -> InviteAnswer {
+    try await post("/v1/invites", request)
+  }
+
   // MARK: jobs
 
   /// `POST /v1/jobs`

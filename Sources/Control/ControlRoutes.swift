@@ -19,6 +19,11 @@ extension ControlRoute {
     },
     ControlRoute(.get, "/v1/hardware") { .json(bytes: try await $0.service.hardware().bytes) },
     ControlRoute(.get, "/v1/configuration") { try .json(await $0.service.configuration()) },
+    ControlRoute(.post, "/v1/invites") { request in
+      let wanted = try await request.body(InviteRequest.self, limitBytes: maximumBodyBytes)
+      guard wanted.grantMicrocredits != 0 else { throw ControlError.invalid("the grant is 0") }
+      return try .json(await request.service.invite(wanted), status: .created)
+    },
   ]
 
   private static let networkRoutes = [

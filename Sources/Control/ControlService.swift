@@ -19,6 +19,8 @@ package protocol ControlService: Sendable {
   func events(_ request: EventRequest) async throws -> PullStream<EventAnswer>
   /// The hardware report as `Hardware` writes it.
   func hardware() async throws -> RawJSON
+  /// Makes an invite to this node's network, and pays for the grant in it: waits a few seconds for that block.
+  func invite(_ request: InviteRequest) async throws -> InviteAnswer
   /// The configuration in force.
   func configuration() async throws -> [ConfigurationEntryAnswer]
 

@@ -97,7 +97,9 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
   package var suspicions: [SuspicionAnswer]
   /// Its latest refutations, the oldest first.
   package var refutations: [RefutationAnswer]
-  /// Where it says that it sees this node.
+  /// Where this node saw it, the latest last.
+  package var seenAddresses: [ReportedAddressAnswer]
+  /// Where it says that it sees this node, the latest last.
   package var reportedAddresses: [ReportedAddressAnswer]
   /// What it has cost and brought this node; nil when nothing is known.
   package var conduct: ConductAnswer?
@@ -109,15 +111,16 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
   package var slashes: [SlashAnswer]
 
   private enum Keys: String, CodingKey {
-    case incarnation, addresses, recordExpires, capabilities, suspicions, refutations, reportedAddresses, conduct,
-      links, validator, slashes
+    case incarnation, addresses, recordExpires, capabilities, suspicions, refutations, seenAddresses, reportedAddresses,
+      conduct, links, validator, slashes
   }
 
   /// Every field.
   package init(
     peer: PeerAnswer, incarnation: UInt64, addresses: [String] = [], recordExpires: WallTime? = nil,
     capabilities: String? = nil, suspicions: [SuspicionAnswer] = [], refutations: [RefutationAnswer] = [],
-    reportedAddresses: [ReportedAddressAnswer] = [], conduct: ConductAnswer? = nil, links: [LinkAnswer] = [],
+    seenAddresses: [ReportedAddressAnswer] = [], reportedAddresses: [ReportedAddressAnswer] = [],
+    conduct: ConductAnswer? = nil, links: [LinkAnswer] = [],
     validator: ValidatorAnswer? = nil, slashes: [SlashAnswer] = []
   ) {
     self.peer = peer
@@ -127,6 +130,7 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
     self.capabilities = capabilities
     self.suspicions = suspicions
     self.refutations = refutations
+    self.seenAddresses = seenAddresses
     self.reportedAddresses = reportedAddresses
     self.conduct = conduct
     self.links = links
@@ -145,6 +149,7 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
       capabilities: try values.decodeIfPresent(String.self, forKey: .capabilities),
       suspicions: try values.decode([SuspicionAnswer].self, forKey: .suspicions),
       refutations: try values.decode([RefutationAnswer].self, forKey: .refutations),
+      seenAddresses: try values.decode([ReportedAddressAnswer].self, forKey: .seenAddresses),
       reportedAddresses: try values.decode([ReportedAddressAnswer].self, forKey: .reportedAddresses),
       conduct: try values.decodeIfPresent(ConductAnswer.self, forKey: .conduct),
       links: try values.decode([LinkAnswer].self, forKey: .links),
@@ -162,6 +167,7 @@ package struct PeerDetailAnswer: Codable, Sendable, Equatable {
     try values.encodeIfPresent(capabilities, forKey: .capabilities)
     try values.encode(suspicions, forKey: .suspicions)
     try values.encode(refutations, forKey: .refutations)
+    try values.encode(seenAddresses, forKey: .seenAddresses)
     try values.encode(reportedAddresses, forKey: .reportedAddresses)
     try values.encodeIfPresent(conduct, forKey: .conduct)
     try values.encode(links, forKey: .links)

@@ -38,11 +38,14 @@ package struct ReportedAddressAnswer: Codable, Sendable, Equatable {
   package var address: String
   /// The ids of those who say so.
   package var reporters: [String]
+  /// When it was said last.
+  package var at: WallTime?
 
   /// Every field.
-  package init(address: String, reporters: [String]) {
+  package init(address: String, reporters: [String], at: WallTime? = nil) {
     self.address = address
     self.reporters = reporters
+    self.at = at
   }
 }
 

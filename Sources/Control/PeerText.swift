@@ -62,10 +62,15 @@ package enum PeerText {
     fields.add("not let in", detail.conduct?.bannedUntil.map { "until \(clock($0))" })
     fields.add("known for", peer.ageSeconds.map { Quantity.duration(seconds: $0) })
     fields.add("last seen", peer.lastSeen.map(clock))
-    for seen in detail.reportedAddresses { fields.add("sees this node at", seen.address) }
+    for seen in detail.seenAddresses { fields.add("seen at", text(seen)) }
+    for seen in detail.reportedAddresses { fields.add("sees this node at", text(seen)) }
     fields.add("validator", detail.validator.map(ValidatorText.render))
     return fields.rendered(style: style) + accusations(detail, style: style) + conduct(detail, style: style)
       + slashes(detail, style: style) + links(detail, style: style)
+  }
+
+  private static func text(_ seen: ReportedAddressAnswer) -> String {
+    seen.address + (seen.at.map { ", last at \(clock($0))" } ?? "")
   }
 
   private static func accusations(_ detail: PeerDetailAnswer, style: TextStyle) -> String {

@@ -12,7 +12,8 @@ public enum CoreEffect: Sendable {
   case send(LinkMessage, to: NodeID, after: UInt64)
   /// A link is wanted.
   case dial(PeerAddress, NodeID)
-  /// A link is not wanted any more, nor another with the same node for so many seconds (0: at any time).
+  /// A link is not wanted any more, nor another with the same node for so many seconds from now on; 0 ends what was said
+  /// before. There may be no link.
   case close(NodeID, reason: String, banSeconds: UInt32)
   /// Append to the journal; answer `.persisted` once it is durable. Sequences increase by one.
   case persist(sequence: UInt64, ConsensusRecord)

@@ -27,8 +27,6 @@ public enum CoreInput: Sendable {
   case announced([Digest], from: NodeID)
   /// Ids that a peer wants.
   case requested([Digest], from: NodeID)
-  /// A peer relayed something that was refused.
-  case invalidGossip(from: NodeID)
   /// Records that a peer knows.
   case members([Verified<Message>], from: NodeID)
   /// A peer takes this node into its mesh.
@@ -48,7 +46,7 @@ public enum CoreInput: Sendable {
   case contact(PeerAddress, NodeID?)
   /// A dial came to nothing; the id is that of the node expected there.
   case dialFailed(PeerAddress, NodeID?)
-  /// The shell noted what a linked node is to be charged for.
+  /// Decoding, verifying or the shell noted what a linked node is to be charged for; its link may have ended since.
   case misconduct(NodeID, Misconduct)
   /// Whether the broadcast channel of the link with a node takes no more: true when it begins, false when it ends.
   case congested(NodeID, Bool)
@@ -58,6 +56,8 @@ public enum CoreInput: Sendable {
   case persisted(upTo: UInt64)
   /// Sign and spread a transaction of this node; answered by `.submitted` with the same number.
   case submit(TransactionAction, request: UInt64)
+  /// Spread a transaction that the holder of another account's key has signed here; in time it may be given again.
+  case spread(Verified<Message>)
   /// What this node offers from now on; nil to offer nothing.
   case offer(OfferTerms?)
   /// A lease's job runs on from before a restart. It is stopped if the lease turns out to be another's by now.

@@ -10,6 +10,13 @@ extension NodeCore {
       counters.add("linksFull")
       return
     }
+    // The shell may have forgotten, or have been started anew.
+    let banSeconds = broadcast.banSeconds(of: peer, now: now)
+    guard banSeconds == 0 else {
+      counters.add("linkBanned")
+      effects.append(.close(peer, reason: "it is not let in for its misconduct", banSeconds: banSeconds))
+      return
+    }
     links.insert(peer)
     sync.linkUp(peer)
     step(membership: .linkUp(peer, address, isOutbound: isOutbound), now: now, into: &effects)

@@ -81,6 +81,7 @@ extension NodeCore {
     laterRecords.removeAll { $0.epoch <= tip.epoch }
     work = WorkWatch()
     lastCommitted = nil
+    keepValidators(now: now, into: &effects)
     sync.note(known: nextValidators)
     announce(sync.known, into: &effects)
   }

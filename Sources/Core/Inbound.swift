@@ -1,3 +1,4 @@
+import Broadcast
 import Primitives
 import Wire
 
@@ -61,7 +62,7 @@ public struct Inbound: Sendable {
     var received = Received()
     let message: LinkMessage
     do { message = try LinkMessage(decoding: bytes) } catch {
-      refuse("frame.\(error.counter)", peer, &received)
+      refuse("frame.\(error.counter)", .badFrame, peer, &received)
       return received
     }
     switch message {
@@ -73,10 +74,10 @@ public struct Inbound: Sendable {
         received.refused.append("consensus.unknownEpoch")
         if epoch > validators.latest().epoch { received.inputs.append(.laterEpoch(from: peer)) }
       } catch {
-        refuse("consensus.\(error.counter)", peer, &received)
+        refuse("consensus.\(error.counter)", .invalidMessage, peer, &received)
       }
     case .gossip(.publish(let envelopes)):
-      let verified = verify(envelopes, kinds: [.transaction], counter: "gossip", from: peer, &received)
+      let verified = verify(envelopes, kinds: [.transaction], counter: "gossip", .invalidMessage, from: peer, &received)
       if !verified.isEmpty { received.inputs.append(.gossip(verified, from: peer)) }
     case .gossip(.announce(let ids)): received.inputs.append(.announced(ids, from: peer))
     case .gossip(.request(let ids)): received.inputs.append(.requested(ids, from: peer))
@@ -86,7 +87,7 @@ public struct Inbound: Sendable {
     case .gossip(.unwanted(let ids)): received.inputs.append(.unwanted(ids, from: peer))
     case .members(let records):
       let kinds: [EnvelopeKind] = [.nodeRecord, .accusation, .leave]
-      let verified = verify(records, kinds: kinds, counter: "members", from: peer, &received)
+      let verified = verify(records, kinds: kinds, counter: "members", .badRecord, from: peer, &received)
       received.inputs.append(.members(verified, from: peer))
     case .service(let request): received.service = request
     case .memberDigest(let digest): received.inputs.append(.digest(digest, from: peer))
@@ -96,24 +97,25 @@ public struct Inbound: Sendable {
   }
 
   private func verify(
-    _ envelopes: [Envelope], kinds: [EnvelopeKind], counter: String, from peer: NodeID, _ received: inout Received
+    _ envelopes: [Envelope], kinds: [EnvelopeKind], counter: String, _ misconduct: Misconduct, from peer: NodeID,
+    _ received: inout Received
   ) -> [Verified<Message>] {
     var verified: [Verified<Message>] = []
     for envelope in envelopes {
       guard kinds.contains(envelope.kind) else {
-        refuse("\(counter).wrongKind", peer, &received)
+        refuse("\(counter).wrongKind", misconduct, peer, &received)
         continue
       }
       do { verified.append(try verifier.verify(envelope)) } catch {
-        refuse("\(counter).\(error.counter)", peer, &received)
+        refuse("\(counter).\(error.counter)", misconduct, peer, &received)
       }
     }
     return verified
   }
 
-  private func refuse(_ name: String, _ peer: NodeID, _ received: inout Received) {
+  private func refuse(_ name: String, _ misconduct: Misconduct, _ peer: NodeID, _ received: inout Received) {
     received.refused.append(name)
-    received.inputs.append(.invalidGossip(from: peer))
+    received.inputs.append(.misconduct(peer, misconduct))
   }
 }
 

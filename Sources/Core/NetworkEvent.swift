@@ -8,7 +8,8 @@ public enum NetworkEvent: Hashable, Sendable {
   case accused(NodeID, by: NodeID, incarnation: UInt64)
   /// A node, or this one, refuted these accusers by a record of a new incarnation.
   case refuted(NodeID, incarnation: UInt64, accusers: [NodeID])
-  /// A link is closed because the node's score fell to `score` points, and it is not let in for so many seconds.
+  /// A link is closed because the node's score fell to `score` points, and it is not let in for so many seconds. With 0
+  /// seconds it is a validator's: the link stays, and what it spreads is not heard for a while.
   case closedForMisconduct(NodeID, score: Int64, banSeconds: UInt32)
   /// This many members see this node at an address that entered its record.
   case addressLearned(PeerAddress, reporters: Int)

@@ -68,6 +68,8 @@ public struct NodeCore: Sendable {
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
+  var splits = SplitWatch()
+  var falseAccusations = FalseAccusations()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
   ///
@@ -128,6 +130,7 @@ public struct NodeCore: Sendable {
     case .start:
       startedAt = now
       step(membership: .start, now: now, into: &effects)
+      keepValidators(now: now, into: &effects)
       effects += [.validators(validators), .validators(nextValidators)]
       step(consensus: .start(links: links.members), now: now, into: &effects)
       needsHousekeeping = true
@@ -163,23 +166,29 @@ public struct NodeCore: Sendable {
       step(broadcast: .announced(ids, from: peer), now: now, into: &effects)
     case .requested(let ids, let peer):
       step(broadcast: .requested(ids, from: peer), now: now, into: &effects)
-    case .invalidGossip(let peer):
-      step(broadcast: .invalid(from: peer), now: now, into: &effects)
-      sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
     case .members(let records, let peer):
       step(membership: .members(records, from: peer), now: now, into: &effects)
+    case .graft(let peer): step(broadcast: .graft(from: peer), now: now, into: &effects)
+    case .prune(_, let backoffSeconds, let peer):
+      step(broadcast: .prune(backoffSeconds: backoffSeconds, from: peer), now: now, into: &effects)
+    case .unwanted(let ids, let peer):
+      step(broadcast: .unwanted(ids, from: peer), now: now, into: &effects)
+    case .congested(let peer, let isCongested):
+      step(broadcast: .congested(peer, isCongested), now: now, into: &effects)
+    case .misconduct(let peer, let misconduct): charge(peer, misconduct, now: now, into: &effects)
     case .digest(let digest, let peer):
       step(membership: .digest(digest, from: peer), now: now, into: &effects)
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
-    case .graft, .prune, .unwanted, .interfaces, .contact, .dialFailed, .misconduct,
-      .congested:
+    case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
+    case .contact, .dialFailed:
       counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
     case .submit(let action, let request):
       let submission = submit(action, for: .request(request), now: now, into: &effects)
       effects.append(.submitted(request: request, submission))
+    case .spread(let message): spread(message, now: now, into: &effects)
     case .offer(let terms):
       offerWish = terms.map { .terms($0) } ?? .nothing
       needsHousekeeping = true
@@ -197,6 +206,7 @@ public struct NodeCore: Sendable {
       step(membership: .ping(target, request: request), now: now, into: &effects)
     case .leave:
       step(membership: .leave, now: now, into: &effects)
+      step(broadcast: .leave, now: now, into: &effects)
     }
     settle(now: now, into: &effects)
     nextWake = earliestWake
@@ -241,14 +251,26 @@ public struct NodeCore: Sendable {
       case .digest(let digest, let peer): effects.append(.send(.memberDigest(digest), to: peer, after: 0))
       case .memberRequest(let request, let peer):
         effects.append(.send(.memberRequest(request), to: peer, after: 0))
-      case .dial(let address, let peer): effects.append(.dial(address, peer))
+      case .dial(let address, let peer): dial(address, peer, now: now, into: &effects)
       case .changed(let member, let before, let state):
-        let accusers = membership.member(member)?.accusers.map(\.id) ?? []
+        let accusers = membership.member(member)?.accusations.map(\.accuser) ?? []
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
+        noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
+        // What kept it away may be over for the validators that can't be linked, too.
+        if before == .down { validatorLinks = ValidatorLinks() }
       case .learned: break
       case .pinged(let request, let outcome): effects.append(.pinged(request: request, outcome))
+      case .met(let member, let addresses): effects.append(.met(member, addresses))
+      case .accused(let member, let accuser, let incarnation):
+        effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))
+      case .refuted(let member, let incarnation, let accusers):
+        effects.append(.network(.refuted(member, incarnation: incarnation, accusers: accusers)))
+      case .addressLearned(let address, let reporters):
+        effects.append(.network(.addressLearned(address, reporters: reporters)))
+      case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))
+      case .nat(let isBehind, let via): effects.append(.network(.nat(isBehind: isBehind, via: via)))
       }
     }
   }
@@ -260,13 +282,13 @@ public struct NodeCore: Sendable {
       switch result {
       case .send(let message, let peer): effects.append(.send(.gossip(message), to: peer, after: 0))
       case .deliver(let message): admit(message, now: now)
-      case .close(let peer):
+      case .close(let peer, let misconduct, let score, let banSeconds):
+        effects.append(.close(peer, reason: "misconduct, at last \(misconduct)", banSeconds: banSeconds))
+        effects.append(.network(.closedForMisconduct(peer, score: score, banSeconds: banSeconds)))
+      case .muted(let peer, _, let score):
         // Its gossip is not heard for a while; agreement needs its link.
-        if validators.index(of: peer) != nil || nextValidators.index(of: peer) != nil {
-          counters.add("validatorNotHeard")
-        } else {
-          effects.append(.close(peer, reason: "it relayed too much that was refused", banSeconds: 0))
-        }
+        counters.add("validatorNotHeard")
+        effects.append(.network(.closedForMisconduct(peer, score: score, banSeconds: 0)))
       }
     }
   }

@@ -59,6 +59,18 @@ extension NodeCore {
     return .accepted(id: message.value.id)
   }
 
+  /// Takes a transaction of another account into the pool and spreads it; one that waits there already is said again to the
+  /// peers, who may have missed it.
+  mutating func spread(_ message: Verified<Message>, now: Instant, into effects: inout [CoreEffect]) {
+    if admit(message, now: now) {
+      step(broadcast: .publish(message), now: now, into: &effects)
+    } else if mempool.contains(message.value.id) {
+      for peer in links {
+        effects.append(.send(.gossip(.publish([message.value.envelope])), to: peer, after: 0))
+      }
+    }
+  }
+
   /// The longest that a transaction taken into the mempool can still be valid, in milliseconds: what no block includes
   /// must not wait for ever.
   public static let maximumValidityMilliseconds: UInt64 = 24 * 3_600_000

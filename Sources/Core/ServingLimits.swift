@@ -32,21 +32,47 @@ struct ServingLimits: Sendable {
     }
   }
 
-  private static let never = Instant(microseconds: .min)
+  /// What becomes of a request.
+  enum Verdict: Sendable {
+    /// It is answered.
+    case served
+    /// It is dropped, which is nobody's fault: who catches up may ask again too early.
+    case tooOften
+    /// It is dropped, and what this peer asks for is `floodFactor` times as much as is answered.
+    case flood
+  }
 
-  /// For each peer when its allowance of each kind was used up to.
-  private var usedUntil = BoundedMap<NodeID, [Instant]>(capacity: maximumPeers)
+  /// How many times what is answered is a flood, both at once and in time.
+  static let floodFactor: Int64 = 4
 
-  var count: Int { usedUntil.count }
+  private struct Use: Sendable {
+    /// When the allowance was used up to by what was answered, and when one `floodFactor` times as large by all.
+    var answered = Instant(microseconds: .min)
+    var asked = Instant(microseconds: .min)
+  }
 
-  /// True when a peer may have this much more of a kind now.
-  mutating func admit(_ peer: NodeID, _ kind: Kind, cost: Int64 = 1, now: Instant) -> Bool {
+  /// For each peer what it has used of each kind.
+  private var uses = BoundedMap<NodeID, [Use]>(capacity: maximumPeers)
+
+  var count: Int { uses.count }
+
+  /// Whether a peer may have this much more of a kind now.
+  mutating func admit(_ peer: NodeID, _ kind: Kind, cost: Int64 = 1, now: Instant) -> Verdict {
     let (burst, interval) = kind.allowance
-    var all = usedUntil[peer] ?? [Instant](repeating: ServingLimits.never, count: Kind.allCases.count)
-    let used = max(all[kind.rawValue], now - interval * burst) + interval * cost
-    guard used <= now else { return false }
-    all[kind.rawValue] = used
-    usedUntil.insert(all, forKey: peer)
-    return true
+    var all = uses[peer] ?? [Use](repeating: Use(), count: Kind.allCases.count)
+    var use = all[kind.rawValue]
+    var verdict = Verdict.tooOften
+    let answered = max(use.answered, now - interval * burst) + interval * cost
+    if answered <= now {
+      use.answered = answered
+      verdict = .served
+    }
+    let span = interval * burst
+    let asked = max(use.asked, now - span) + interval * cost / ServingLimits.floodFactor
+    // What is beyond the flood is not added, so that it is over soon after the peer has stopped.
+    if asked <= now { use.asked = asked } else if verdict == .tooOften { verdict = .flood }
+    all[kind.rawValue] = use
+    uses.insert(all, forKey: peer)
+    return verdict
   }
 }

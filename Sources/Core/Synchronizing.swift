@@ -10,7 +10,7 @@ extension NodeCore {
   mutating func takeSyncMessage(
     _ message: Verified<ConsensusMessage>, from peer: NodeID, now: Instant, into effects: inout [CoreEffect]
   ) -> Bool {
-    guard admitServing(message.value, to: peer, now: now) else { return true }
+    guard admitServing(message.value, to: peer, now: now, into: &effects) else { return true }
     switch message.value {
     case .epochs:
       sync(now: now, into: &effects) { $0.take(message.epochLinks, from: peer, height: $1, now: now, into: &$2) }
@@ -33,7 +33,9 @@ extension NodeCore {
   }
 
   /// False for a request that is not to be served; true for anything else.
-  private mutating func admitServing(_ message: ConsensusMessage, to peer: NodeID, now: Instant) -> Bool {
+  private mutating func admitServing(
+    _ message: ConsensusMessage, to peer: NodeID, now: Instant, into effects: inout [CoreEffect]
+  ) -> Bool {
     var cost: Int64 = 1
     let kind: ServingLimits.Kind
     switch message {
@@ -46,7 +48,11 @@ extension NodeCore {
     case .relayRequest: kind = .relays
     default: return true
     }
-    if servingLimits.admit(peer, kind, cost: cost, now: now) { return true }
+    switch servingLimits.admit(peer, kind, cost: cost, now: now) {
+    case .served: return true
+    case .tooOften: break
+    case .flood: step(broadcast: .misconduct(peer, .requestFlood), now: now, into: &effects)
+    }
     counters.add("servingTooOften")
     return false
   }
@@ -72,7 +78,8 @@ extension NodeCore {
       case .install(let assembly, let target): install(assembly, target, now: now, into: &effects)
       case .useChain(let peers):
         for peer in peers { step(consensus: .laterEpoch(peer), now: now, into: &effects) }
-      case .distrust(let peer): step(broadcast: .invalid(from: peer), now: now, into: &effects)
+      case .distrust(let peer):
+        step(broadcast: .misconduct(peer, .invalidMessage), now: now, into: &effects)
       }
     }
   }

@@ -46,7 +46,7 @@ extension NodeCore {
       guard dials < ValidatorLinks.maximumDials, let member = membership.member(peer), member.state != .left,
         let address = member.address, validatorLinks.isDue(peer, at: now)
       else { continue }
-      effects.append(.dial(address, peer))
+      dial(address, peer, now: now, into: &effects)
       dials += 1
     }
   }

@@ -61,7 +61,7 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     guard isRunning, let link = links[peer] else { return counters.add("digestWithoutLink") }
-    heard(from: peer, now)
+    heard(from: peer, now, &identity, &effects)
     guard isDue(link.digestAnswered, now) else { return counters.add("digestTooOften") }
     _ = links.modify(peer) { $0.digestAnswered = now }
     guard let differences = wholeDigest?.differences(from: digest), !differences.buckets.isEmpty else {
@@ -77,7 +77,7 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     guard isRunning, let link = links[peer] else { return counters.add("requestWithoutLink") }
-    heard(from: peer, now)
+    heard(from: peer, now, &identity, &effects)
     guard isDue(link.requestAnswered, now) else { return counters.add("requestTooOften") }
     _ = links.modify(peer) { $0.requestAnswered = now }
     send(request, to: peer, now, identity, &effects)

@@ -3,7 +3,7 @@ import Primitives
 /// The timers of a machine: at most one for each event.
 struct Deadlines: Sendable {
   /// How many events are of no probe and no member.
-  static let maximumOwn = 5
+  static let maximumOwn = 6
 
   enum Event: Comparable, Sendable {
     case round
@@ -11,6 +11,7 @@ struct Deadlines: Sendable {
     case connect
     case renewal
     case refutation
+    case heal
     case probe(UInt64)
     case suspicion(NodeID)
     case retry(NodeID)

@@ -69,6 +69,8 @@ struct MemberEntry: Sendable {
   var since: Instant
   var address: PeerAddress?
   var lastSeen: Instant?
+  /// When a datagram of it last came from `address`.
+  var heardAt: Instant?
   var roundTrip: RoundTrip?
   var height: UInt64 = 0
   var accusations = Table<NodeID, StandingAccusation>()
@@ -97,6 +99,11 @@ struct MemberEntry: Sendable {
   var nextDial: Instant
   /// How many of its accusations were refuted; halved with each exchange interval.
   var refuted = 0
+  /// True until something comes from itself: a datagram, or whatever is said over a link with it.
+  var isUnseen = true
+  /// Where it is counted among those.
+  var unseenPlace: AddressPrefix?
+  var account: MemberAccount
 
   init(record: Verified<Message>, body: NodeRecord, now: Instant, settings: MembershipSettings) {
     self.record = record
@@ -107,6 +114,7 @@ struct MemberEntry: Sendable {
     retryDelay = settings.minimumRetry
     dialDelay = settings.minimumDialDelay
     nextDial = now
+    account = MemberAccount(firstSeen: now)
   }
 
   var incarnation: UInt64 { record.sequence }
@@ -116,20 +124,4 @@ struct MemberEntry: Sendable {
 
   /// True when it is to be probed and counted: alive or suspect.
   var isActive: Bool { state == .alive || state == .suspect }
-}
-
-extension PeerAddress {
-  /// True in ranges where one prefix says nothing about who runs the hosts: loopback, link-local, private (RFC 1918,
-  /// RFC 4193) and carrier NAT (RFC 6598).
-  var isPrivate: Bool {
-    if isLoopback { return true }
-    if isIPv4 {
-      switch (ip[0], ip[1]) {
-      case (10, _), (192, 168), (169, 254): return true
-      case (172, 16...31), (100, 64...127): return true
-      default: return false
-      }
-    }
-    return ip[0] & 0xfe == 0xfc || (ip[0] == 0xfe && ip[1] & 0xc0 == 0x80)
-  }
 }

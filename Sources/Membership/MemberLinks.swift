@@ -5,6 +5,8 @@ import Wire
 extension MembershipMachine {
   /// The most members dialled in one connect round.
   static let maximumDialsPerRound = 8
+  /// The most down members tried in one round of healing.
+  static let maximumTriesPerRound = 8
   /// When many are down, the time between two that are tried again because another has come back.
   static let hurryEach = Microseconds.milliseconds(20)
 
@@ -16,7 +18,13 @@ extension MembershipMachine {
     guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
       return counters.add("linkIgnored")
     }
-    links[peer] = MemberLink(address: address, isOutbound: isOutbound)
+    links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
+    if isOutbound {
+      effects.append(.met(peer, [address]))
+    } else if !isNeighbour(address) {
+      lastInbound = now
+    }
+    noteHeard(peer)
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
@@ -42,11 +50,13 @@ extension MembershipMachine {
     guard sender != id else { return counters.add("linkWithSelf") }
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
     let first = effects.count
+    speaker = sender
     newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
+    speaker = nil
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
-    heard(from: sender, now)
+    heard(from: sender, now, &identity, &effects)
     guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
     // It asks for the own record, or it has accused this node and must hear what refutes it.
     guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
@@ -57,8 +67,16 @@ extension MembershipMachine {
   }
 
   /// Who speaks over its link is not silent.
-  mutating func heard(from sender: NodeID, _ now: Instant) {
+  mutating func heard(
+    from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    noteHeard(sender)
     _ = entries.modify(sender) { $0.lastSeen = now }
+    if !relays.isEmpty {
+      for (number, probe) in probes where probe.target == sender && probe.isOverLink {
+        probeAnswered(number, probe, now, &identity, &effects)
+      }
+    }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
@@ -66,8 +84,11 @@ extension MembershipMachine {
     counters.add("linkSpokeForMember")
   }
 
-  mutating func connectRound(_ now: Instant, _ effects: inout [MembershipEffect]) {
+  mutating func connectRound(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
     deadlines.set(.connect, at: now + settings.connectInterval)
+    reviewOwnAddresses(now, &identity, &effects)
     var candidates: [NodeID]
     var wanted = MembershipMachine.maximumDialsPerRound
     if activeCount < settings.fullMeshBelow {
@@ -86,7 +107,8 @@ extension MembershipMachine {
   }
 
   private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
-    guard !links.contains(peer), var entry = entries[peer] else { return false }
+    // Nobody can dial a node behind a NAT; it dials.
+    guard !links.contains(peer), var entry = entries[peer], entry.body.via.isEmpty else { return false }
     guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
     entry.nextDial = now + jittered(entry.dialDelay)
     entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)
@@ -100,8 +122,8 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
-    // A record that somebody passed on, of a node that never answered this one: it may never have been.
-    if entry.lastSeen == nil, now - entry.since >= settings.unseenRetry { return forget(peer) }
+    // A record that somebody passed on, of a node that was never heard: it may never have been.
+    if entry.isUnseen, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
     deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
@@ -109,6 +131,25 @@ extension MembershipMachine {
     startProbe(peer, .errand, now, &identity, &effects)
     tellAccusations(of: peer, &effects)
     _ = dial(peer, now, &effects)
+  }
+
+  /// Rule 5: some down members are tried now and then, whatever their backoff says. What divided the network may have done
+  /// so for a month, and the backoffs of those that went down together run in step. All active nodes together try each of
+  /// them about twice a round; the first who is back hurries the others.
+  mutating func healRound(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
+    deadlines.set(.heal, at: now + jittered(healInterval))
+    guard count(of: .down) > 0 else { return }
+    let down = entries.filter { $0.value.state == .down }.map(\.key)
+    let share = (2 * down.count + activeCount - 1) / activeCount
+    for peer in generator.sample(down, count: min(share, MembershipMachine.maximumTriesPerRound)) {
+      startProbe(peer, .errand, now, &identity, &effects)
+      if entries[peer].map({ $0.nextDial <= now }) == true { _ = dial(peer, now, &effects) }
+    }
+  }
+
+  /// In all, as many tries a second whatever the number of nodes.
+  var healInterval: Microseconds {
+    max(settings.healInterval, settings.healInterval * Int64(activeCount) / Int64(max(1, settings.healCrowd)))
   }
 
   /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their

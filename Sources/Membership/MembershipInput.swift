@@ -22,6 +22,8 @@ public enum MembershipInput: Sendable {
   case linkDown(NodeID)
   /// The height of this node's last finalized block.
   case height(UInt64)
+  /// The addresses of the host's interfaces that are up, with the port that this node listens on.
+  case interfaces([PeerAddress])
   /// This node's own record has changed.
   case updateRecord(NodeRecord)
   /// Ping a member because a person asks; answered by one `.pinged` with the same number, unless this node leaves first.
@@ -48,70 +50,16 @@ public enum MembershipEffect: Sendable {
   case learned(Verified<Message>)
   /// What came of a ping that a person asked for.
   case pinged(request: UInt64, PingOutcome)
-}
-
-/// What a node thinks of a member.
-public enum MemberState: UInt8, Sendable, Comparable, CustomStringConvertible {
-  /// Its own record says so, and nobody accuses it.
-  case alive
-  /// Somebody accuses it, and it has not refuted yet.
-  case suspect
-  /// Its accusers were enough and its time to refute has run out.
-  case down
-  /// It said farewell.
-  case left
-
-  /// By severity.
-  public static func < (left: MemberState, right: MemberState) -> Bool { left.rawValue < right.rawValue }
-
-  /// The name of the state.
-  public var description: String {
-    switch self {
-    case .alive: "alive"
-    case .suspect: "suspect"
-    case .down: "down"
-    case .left: "left"
-    }
-  }
-}
-
-/// One who accuses a member, and since when this node knows.
-public struct Accuser: Sendable, Equatable {
-  /// Who accuses.
-  public var id: NodeID
-  /// When this node learned of it.
-  public var since: Instant
-}
-
-/// What this node knows of a member.
-public struct MemberView: Sendable {
-  /// Its identity.
-  public var id: NodeID
-  /// The name it gives itself.
-  public var name: String
-  /// Where it was last seen, else the first usable address of its record; nil when it has none.
-  public var address: PeerAddress?
-  /// What this node thinks of it.
-  public var state: MemberState
-  /// The smoothed round-trip time of direct probes; nil before the first.
-  public var rtt: Microseconds?
-  /// What it does.
-  public var roles: Roles
-  /// The height that it last reported.
-  public var height: UInt64
-  /// The sequence of its record.
-  public var incarnation: UInt64
-  /// Its record.
-  public var record: NodeRecord
-  /// When it last answered this node, by datagram or link; nil when it never did.
-  public var lastSeen: Instant?
-  /// When it entered its state.
-  public var since: Instant
-  /// Who accuses it, in the order of their ids.
-  public var accusers: [Accuser]
-  /// True when there is a link with it.
-  public var isLinked: Bool
-
-  /// The software it runs and its version.
-  public var agent: String { record.agent }
+  /// This node has reached another at the first of these addresses: worth an entry in the address book.
+  case met(NodeID, [PeerAddress])
+  /// A member, or this node, is accused of not answering. The accuser may be this node.
+  case accused(NodeID, by: NodeID, incarnation: UInt64)
+  /// A member, or this node, has refuted these accusers by a record of a new incarnation.
+  case refuted(NodeID, incarnation: UInt64, accusers: [NodeID])
+  /// So many see this node at an address that enters its record.
+  case addressLearned(PeerAddress, reporters: Int)
+  /// The addresses of the own record are others now.
+  case addressChanged(from: [PeerAddress], to: [PeerAddress])
+  /// This node is behind a NAT now, reached through these members, or it is not any more.
+  case nat(isBehind: Bool, via: [NodeID])
 }

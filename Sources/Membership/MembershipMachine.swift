@@ -15,6 +15,8 @@ import Wire
 /// 6. Records, accusations and farewells ride on pings and acks. What is new goes over links at once, and linked nodes
 ///    compare digests of their tables, so that what differs is sent and nothing else.
 /// 7. An answer goes to the source of the request and is never longer than it.
+/// 8. Where a node is reached it learns from its interfaces and from what most others see. One that nobody can dial, behind
+///    a NAT, names linked members in its record: it dials, and is probed through them.
 public struct MembershipMachine: Sendable {
   /// The most links kept in mind; more are ignored.
   public static let maximumLinks = 4_096
@@ -36,6 +38,9 @@ public struct MembershipMachine: Sendable {
   /// Lifeguard's local health: 0 is well; each point stretches intervals and timeouts by their own length.
   public internal(set) var healthScore: Int64 = 0
 
+  /// True when others see this node where no interface of it is, and nobody dials it.
+  public internal(set) var isBehindNAT = false
+
   var entries = Table<NodeID, MemberEntry>()
   var stateCounts = [0, 0, 0, 0]
   var ownBody: NodeRecord
@@ -52,19 +57,33 @@ public struct MembershipMachine: Sendable {
   /// The number of that round.
   var round: UInt64 = 1
   var observed = ObservedAddresses()
+  /// The addresses of the host's interfaces; nil when nobody has said.
+  var interfaces: [PeerAddress]?
+  /// True when the own record's address comes from what others see.
+  var isAddressLearned = false
+  /// When another node last dialled this one.
+  var lastInbound: Instant?
+  /// When the own record last changed its addresses.
+  var lastAddressChange: Instant?
   var lastRefutation: Instant?
   /// When all down members were last tried again because one of them had come back.
   var lastHurry: Instant?
   var isRunning = false
-  /// From whom the words come that are applied just now, when they are news; nil for those of a table.
+  /// From whom the words come that are applied just now.
+  var speaker: NodeID?
+  /// The same when they are news; nil for those of a table.
   var newsSource: NodeID?
+  /// Who accuses the own record that stands, up to a bound.
+  var ownAccusers = OrderedSet<NodeID>()
+  var unseen = UnseenTally()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)
 
   /// A machine with a first record signed by `identity`; its expiry is set by the settings. Nothing happens before
-  /// `.start`.
+  /// `.start`. It begins with the members whose records are `known`, alive until they do not answer.
   public init(
-    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64
+    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64,
+    known: [Verified<Message>] = []
   ) {
     self.settings = settings
     id = identity.id
@@ -72,6 +91,7 @@ public struct MembershipMachine: Sendable {
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
+    for record in known { preload(record, now) }
   }
 
   /// Feeds one input and appends what is to be done.
@@ -89,8 +109,10 @@ public struct MembershipMachine: Sendable {
     case .memberRequest(let request, let sender): receive(request, from: sender, now, &identity, &effects)
     case .linkUp(let peer, let address, let isOutbound): linkUp(peer, address, isOutbound, now, &identity, &effects)
     case .linkDown(let peer): linkDown(peer, now, &identity, &effects)
+    case .interfaces(let addresses): interfacesChanged(addresses, now, &identity, &effects)
     case .height(let height): ownHeight = height
     case .updateRecord(let record):
+      if record.addresses != ownBody.addresses { isAddressLearned = false }
       ownBody = record
       renewOwnRecord(now, &identity, &effects)
     case .ping(let target, let request): ping(target, request, now, &identity, &effects)
@@ -117,12 +139,19 @@ public struct MembershipMachine: Sendable {
   public var activeCount: Int { count(of: .alive) + count(of: .suspect) + 1 }
 
   private func view(_ id: NodeID, _ entry: MemberEntry) -> MemberView {
-    MemberView(
+    let link = links[id]
+    let linked = link.map { ReportedAddress(address: $0.address, reporter: nil, at: $0.since) }
+    return MemberView(
       id: id, name: entry.body.name, address: entry.address ?? entry.body.addresses.first, state: entry.state,
       rtt: entry.roundTrip?.smoothed, roles: entry.body.roles, height: entry.height, incarnation: entry.incarnation,
-      record: entry.body, lastSeen: entry.lastSeen, since: entry.since,
-      accusers: entry.accusations.map { Accuser(id: $0.key, since: $0.value.since) },
-      isLinked: links.contains(id))
+      record: entry.body, firstSeen: entry.account.firstSeen, lastSeen: entry.lastSeen, isUnseen: entry.isUnseen,
+      since: entry.since,
+      accusations: entry.accusations.map {
+        AccusationView(accuser: $0.key, incarnation: entry.incarnation, since: $0.value.since)
+      },
+      refutations: entry.account.refutations,
+      reportedAddresses: [entry.account.source, linked, entry.account.seesThisNode].compactMap { $0 },
+      clockOffset: entry.account.clockOffset, isLinked: link != nil)
   }
 
   private mutating func start(_ now: Instant) {
@@ -132,6 +161,7 @@ public struct MembershipMachine: Sendable {
     deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
     deadlines.set(.connect, at: now)
     deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
+    deadlines.set(.heal, at: now + jittered(healInterval))
   }
 
   private mutating func tick(_ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]) {
@@ -141,7 +171,8 @@ public struct MembershipMachine: Sendable {
       switch event {
       case .round: probeRound(now, &identity, &effects)
       case .exchange: exchangeRound(now, &identity, &effects)
-      case .connect: connectRound(now, &effects)
+      case .connect: connectRound(now, &identity, &effects)
+      case .heal: healRound(now, &identity, &effects)
       case .renewal, .refutation: renewOwnRecord(now, &identity, &effects)
       case .probe(let number): probeTimedOut(number, now, &identity, &effects)
       case .suspicion(let accused): suspicionTimedOut(accused, now, &identity, &effects)
@@ -200,6 +231,8 @@ public struct MembershipMachine: Sendable {
     entry.suspicionOver = false
     if state == .down {
       entry.retryDelay = settings.minimumRetry
+      // It may have begun anew and know nobody: whoever tries it says who it is.
+      entry.knowsOwn = 0
       deadlines.set(.retry(id), at: now + jittered(entry.retryDelay))
     } else {
       deadlines.set(.retry(id), at: nil)

@@ -24,6 +24,8 @@ extension MembershipMachine {
         limit: Deadlines.maximumOwn + MembershipMachine.maximumProbes + members),
       Occupancy(name: "rumours", count: rumours.count, limit: RumourQueue.capacity),
       Occupancy(name: "ring", count: ring.count, limit: MembershipMachine.ringFactor * members),
+      Occupancy(name: "unseen", count: unseen.count, limit: settings.maximumUnseen),
+      Occupancy(name: "ownAccusers", count: ownAccusers.count, limit: MemberEntry.maximumAccusers),
       Occupancy(name: "observedBy", count: observed.count, limit: ObservedAddresses.maximumReporters),
     ]
   }

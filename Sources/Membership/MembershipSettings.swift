@@ -41,8 +41,25 @@ public struct MembershipSettings: Sendable, Equatable {
   public var hurrySpan = Microseconds.seconds(2)
   /// The least time between two such occasions.
   public var hurryInterval = Microseconds.seconds(10)
-  /// How long a down member is tried again that never answered this node; then it is forgotten.
+  /// Time between two tries of down members drawn by chance, whatever their backoff says. Beyond `healCrowd` nodes it grows
+  /// with their number, for all of them try.
+  public var healInterval = Microseconds.seconds(10)
+  /// The number of nodes from which on the interval grows.
+  public var healCrowd = 16
+  /// The most members that this node was told of and never heard from; more are refused.
+  public var maximumUnseen = 8_192
+  /// The most of those whose first address is in one prefix (/24, /56), private ranges aside.
+  public var maximumUnseenPerPrefix = 64
+  /// How long a down member is tried again that was never heard; then it is forgotten.
   public var unseenRetry = Microseconds.seconds(600)
+  /// True when the addresses of the own record were configured: neither interfaces nor what others see changes them.
+  public var hasFixedAddresses = false
+  /// The least time between two own records that differ in where this node is reached; interfaces that change do not wait.
+  public var addressInterval = Microseconds.seconds(5)
+  /// How long a link that another has dialled shows that this node can be dialled.
+  public var inboundProof = Microseconds.seconds(3_600)
+  /// How long after a member behind a NAT was heard a ping to there is thought to pass.
+  public var heardSpan = Microseconds.seconds(20)
   /// Time between two looks at which links are missing.
   public var connectInterval = Microseconds.seconds(1)
   /// The first wait before a member that could not be linked is dialled again; doubles from there.
@@ -76,6 +93,7 @@ public struct MembershipSettings: Sendable, Equatable {
     settings.suspicionBase = .seconds(8)
     settings.exchangeInterval = .seconds(60)
     settings.maximumRetry = .seconds(300)
+    settings.healInterval = .seconds(20)
     settings.lateTick = .seconds(1)
     return settings
   }()

@@ -15,6 +15,7 @@ struct Probe: Sendable {
     case asked(request: UInt64)
 
     var isAsked: Bool { if case .asked = self { true } else { false } }
+    var isRelay: Bool { if case .relay = self { true } else { false } }
   }
 
   enum Stage: Sendable { case direct, indirect }
@@ -29,6 +30,8 @@ struct Probe: Sendable {
   var carried: UInt64
   /// Who was asked to probe it too.
   var helpers: [NodeID] = []
+  /// True when the target was asked over its link; what it says there is the answer.
+  var isOverLink = false
   /// The helpers that answered with a nack.
   var nacks = OrderedSet<NodeID>()
 }
@@ -38,6 +41,8 @@ struct MemberLink: Sendable {
   var address: PeerAddress
   /// True when this node dialled.
   var isOutbound: Bool
+  /// When it came up.
+  var since: Instant
   /// When the own digest was last sent over it.
   var digestSent: Instant?
   /// When a digest of the peer's, and a request for members, was last answered.
@@ -47,22 +52,4 @@ struct MemberLink: Sendable {
   var cursor: NodeID?
   /// When the own record was last sent over it for an empty list.
   var recordSent: Instant?
-}
-
-/// What others say they see this node at: an address that enough of them report may enter the own record.
-struct ObservedAddresses: Sendable {
-  /// The most reporters remembered; the oldest is forgotten.
-  static let maximumReporters = 16
-
-  private var reports = BoundedMap<NodeID, PeerAddress>(capacity: ObservedAddresses.maximumReporters)
-
-  /// How many reporters are remembered.
-  var count: Int { reports.count }
-
-  /// Takes a report; the address that now has at least `needed` reporters, if this is one.
-  mutating func report(_ address: PeerAddress, by reporter: NodeID, needed: Int) -> PeerAddress? {
-    reports.insert(address, forKey: reporter)
-    let agreeing = reports.entries.filter { $0.value == address }.count
-    return agreeing >= needed ? address : nil
-  }
 }

@@ -22,25 +22,47 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     guard isRunning, var entry = entries[target] else { return }
-    if case .relay = purpose {} else { guard entry.probe == nil else { return } }
+    guard purpose.isRelay || entry.probe == nil else { return }
     guard probes.count < MembershipMachine.maximumProbes else { return counters.add("probeDropped") }
+    if !entry.body.via.isEmpty {
+      if purpose.isRelay, links.contains(target) { return askOverLink(target, entry, purpose, now, &effects) }
+      // A ping would not pass its NAT, so silence would say nothing: others are asked from the start.
+      if case .verdict = purpose, !isHeard(entry, now) {
+        let number = probeNumber()
+        _ = entries.modify(target) { $0.probe = number }
+        let probe = Probe(target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: 0)
+        return askHelpers(number, probe, entry, now, &identity, &effects)
+      }
+    }
     if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
     guard let address = entry.address else {
       // Silence of a node without an address proves nothing; its link may still speak for it.
-      entries[target] = entry
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
     let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
     let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
     let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
-    if case .relay = purpose {} else { entry.probe = number }
+    if !purpose.isRelay { entry.probe = number }
     entries[target] = entry
     probes[number] = Probe(
       target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: carried)
     deadlines.set(.probe(number), at: now + timeout(entry, purpose))
     counters.add("pingSent")
     effects.append(.send(identity.seal(.ping(ping), now: now), to: address, receiver: target))
+  }
+
+  /// Another asks for a member behind a NAT that is linked with this node: what it says there answers.
+  private mutating func askOverLink(
+    _ target: NodeID, _ entry: MemberEntry, _ purpose: Probe.Purpose, _ now: Instant,
+    _ effects: inout [MembershipEffect]
+  ) {
+    let number = probeNumber()
+    var probe = Probe(target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: 0)
+    probe.isOverLink = true
+    probes[number] = probe
+    deadlines.set(.probe(number), at: now + timeout(entry, purpose))
+    effects.append(.exchange([], to: target))
   }
 
   /// Not to be guessed by who has not seen the ping, and nine bytes long on the wire.
@@ -78,13 +100,26 @@ extension MembershipMachine {
   mutating func probeTimedOut(
     _ number: UInt64, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard var probe = probes[number] else { return }
+    guard let probe = probes[number] else { return }
     guard probe.stage == .direct, case .verdict = probe.purpose, let entry = entries[probe.target] else {
       return probeFailed(number, probe, now, &identity, &effects)
     }
+    askHelpers(number, probe, entry, now, &identity, &effects)
+  }
+
+  private mutating func askHelpers(
+    _ number: UInt64, _ asked: Probe, _ entry: MemberEntry, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    var probe = asked
     probe.stage = .indirect
-    let others = ring.filter { $0 != probe.target && entries[$0]?.state == .alive && entries[$0]?.address != nil }
-    probe.helpers = Array(OrderedSet(generator.sample(others, count: settings.indirectProbes)))
+    func mayHelp(_ helper: NodeID) -> Bool {
+      helper != probe.target && entries[helper]?.state == .alive && entries[helper]?.address != nil
+    }
+    // Who is linked with a member behind a NAT reaches it; others may not.
+    let via = entry.body.via.filter(mayHelp)
+    let others = generator.sample(ring.filter(mayHelp), count: settings.indirectProbes)
+    probe.helpers = OrderedSet((via + others).prefix(max(via.count, settings.indirectProbes))).members
     probes[number] = probe
     for helper in probe.helpers {
       guard let address = entries[helper]?.address else { continue }
@@ -114,6 +149,7 @@ extension MembershipMachine {
       let candidates = usableAddresses(of: probe.target, entry.body)
       let place = candidates.firstIndex { $0 == entry.address }.map { $0 + 1 } ?? 0
       entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
+      entry.heardAt = nil
       entries[probe.target] = entry
     }
     guard case .verdict = probe.purpose else { return }
@@ -152,8 +188,12 @@ extension MembershipMachine {
     guard author != id else { return counters.add("ownDatagram") }
     guard message.value.body.receiver == id else { return counters.add("wrongReceiver") }
     guard words.count <= Rumours.maximumCount else { return counters.add("tooManyRumours") }
+    speaker = author
     newsSource = author
-    defer { newsSource = nil }
+    defer {
+      speaker = nil
+      newsSource = nil
+    }
     if !entries.contains(author) {
       // A stranger introduces itself by its record.
       for word in words where word.author == author { apply(word, now, &identity, &effects) }
@@ -162,11 +202,13 @@ extension MembershipMachine {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
+    noteHeard(author)
+    noteSource(of: author, source, now)
     for word in words { apply(word, now, &identity, &effects) }
     var answered: [Envelope]?
     switch message.value.body {
     case .ping(let ping): answered = answer(ping, message, source, now, &identity, &effects)
-    case .ack(let ack): receive(ack, from: author, source, now, &identity, &effects)
+    case .ack(let ack): receive(ack, from: author, message.sequence, source, now, &identity, &effects)
     case .nack(let nack): receive(nack, from: author)
     case .pingRequest(let request): relay(request, from: author, source, now, &identity, &effects)
     default: counters.add("notADatagram")
@@ -184,6 +226,7 @@ extension MembershipMachine {
       return []
     }
     _ = entries.modify(message.author) { $0.height = ping.height }
+    consider(ping.observed, by: message.author, now)
     guard let entry = entries[message.author] else { return [] }
     var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
     let room = message.envelope.payload.count - ack.encoded.count
@@ -197,8 +240,8 @@ extension MembershipMachine {
   }
 
   private mutating func receive(
-    _ ack: Ack, from author: NodeID, _ source: PeerAddress, _ now: Instant, _ identity: inout Identity,
-    _ effects: inout [MembershipEffect]
+    _ ack: Ack, from author: NodeID, _ sequence: UInt64, _ source: PeerAddress, _ now: Instant,
+    _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     _ = entries.modify(author) { $0.height = ack.height }
     guard let probe = probes[ack.number] else { return counters.add("ackUnexpected") }
@@ -208,18 +251,32 @@ extension MembershipMachine {
       if case .asked(let request) = probe.purpose {
         effects.append(.pinged(request: request, .answered(roundTrip: sample, from: source)))
       }
+      let ownClock = identity.wallClock.unixMicroseconds(at: now)
+      if let newAddress, let entry = entries[author], entry.body.via.isEmpty,
+        entry.roundTrip == nil || entry.address != newAddress
+      {
+        effects.append(.met(author, [newAddress] + entry.body.addresses.filter { $0 != newAddress }))
+      }
       _ = entries.modify(author) { entry in
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
+        entry.account.clockOffset = MemberAccount.offset(of: sequence, from: ownClock, roundTrip: sample)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
-      consider(ack.observed, by: author, now, &identity, &effects)
+      consider(ack.observed, by: author, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }
       counters.add("indirectAck")
     }
-    endProbe(ack.number, probe)
+    probeAnswered(ack.number, probe, now, &identity, &effects)
+  }
+
+  mutating func probeAnswered(
+    _ number: UInt64, _ probe: Probe, _ now: Instant, _ identity: inout Identity,
+    _ effects: inout [MembershipEffect]
+  ) {
+    endProbe(number, probe)
     switch probe.purpose {
     case .verdict: setHealth(-1)
     case .errand, .asked: break
@@ -244,7 +301,8 @@ extension MembershipMachine {
   ) {
     guard source.isUsable else { return counters.add("sourceUnusable") }
     guard entries[asker]?.isActive == true else { return counters.add("relayForInactive") }
-    guard request.target != asker, let target = entries[request.target], target.state != .left, target.address != nil
+    guard request.target != asker, let target = entries[request.target], target.state != .left,
+      target.address != nil || links.contains(request.target)
     else { return counters.add("relayTargetUnknown") }
     guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember else {
       return counters.add("relayDropped")
@@ -253,20 +311,6 @@ extension MembershipMachine {
     startProbe(
       request.target, .relay(asker, number: request.number, source: source), now, &identity, &effects)
     if probes.count > before { relays[asker, default: 0] += 1 }
-  }
-
-  /// An own record without a usable address takes the one that enough members see this node at.
-  private mutating func consider(
-    _ address: PeerAddress, by reporter: NodeID, _ now: Instant, _ identity: inout Identity,
-    _ effects: inout [MembershipEffect]
-  ) {
-    let needed = min(2, activeCount - 1)
-    guard !ownBody.addresses.contains(where: \.isUsable), address.isUsable,
-      let agreed = observed.report(address, by: reporter, needed: needed)
-    else { return }
-    counters.add("addressLearned")
-    ownBody.addresses = [agreed]
-    renewOwnRecord(now, &identity, &effects)
   }
 }
 

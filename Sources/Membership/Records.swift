@@ -23,9 +23,17 @@ extension MembershipMachine {
     guard author != id else { return outbid(record, now, &identity, &effects) }
     if let known = entries[author], record.sequence <= known.latestSequence { return }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
+    guard !body.via.contains(author) else { return counters.add("recordViaItself") }
     if var entry = entries[author] {
+      guard moveUnseen(&entry, to: body) else { return counters.add("unseenRefused") }
       blameAccusers(of: entry)
       if entry.state == .down { hurryRetries(now) }
+      if !entry.accusations.isEmpty {
+        let accusers = entry.accusations.keys
+        entry.account.refuted(accusers, by: record.sequence, now)
+        effects.append(.refuted(author, incarnation: record.sequence, accusers: accusers))
+      }
+      let isMoved = entry.body.addresses != body.addresses
       entry.record = record
       entry.body = body
       entry.farewell = nil
@@ -34,28 +42,49 @@ extension MembershipMachine {
       entry.dialDelay = settings.minimumDialDelay
       entry.nextDial = now
       let candidates = usableAddresses(of: author, body)
-      if entry.address.map({ !candidates.contains($0) }) ?? true { entry.address = candidates.first }
+      // Where it was last seen is worth more than what it says, until it says something else.
+      let stays = entry.address.map { isMoved ? body.addresses.contains($0) : candidates.contains($0) } ?? false
+      if !stays { entry.address = candidates.first }
       setState(author, &entry, to: .alive, now, &effects)
       updateDigest(author, &entry)
       entries[author] = entry
     } else {
       guard entries.count < memberLimit || makeRoom(identity, now)
       else { return counters.add("memberRefused") }
-      var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
-      entry.address = usableAddresses(of: author, body).first
-      // Both ends would dial at once: the higher id gives the lower one a head start.
-      if id > author { entry.nextDial = now + settings.minimumDialDelay }
-      stateCounts[Int(MemberState.alive.rawValue)] += 1
-      joinRing(author, &entry)
-      updateDigest(author, &entry)
-      entries[author] = entry
-      counters.add("becameAlive")
+      let isUnseen = speaker != author
+      guard !isUnseen || unseen.hasRoom(at: AddressPrefix(body.addresses.first), settings)
+      else { return counters.add("unseenRefused") }
+      admit(record, body, isUnseen: isUnseen, now)
       effects.append(.changed(author, from: nil, to: .alive))
     }
     rumours.removeAccusations(of: author)
     addRumour(record, about: author, by: author)
     passOn(record, now, &effects)
     effects.append(.learned(record))
+  }
+
+  private mutating func admit(_ record: Verified<Message>, _ body: NodeRecord, isUnseen: Bool, _ now: Instant) {
+    let author = record.author
+    var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
+    entry.address = usableAddresses(of: author, body).first
+    entry.isUnseen = isUnseen
+    entry.unseenPlace = AddressPrefix(body.addresses.first)
+    if isUnseen { unseen.add(at: entry.unseenPlace) }
+    // Both ends would dial at once: the higher id gives the lower one a head start.
+    if id > author { entry.nextDial = now + settings.minimumDialDelay }
+    stateCounts[Int(MemberState.alive.rawValue)] += 1
+    joinRing(author, &entry)
+    updateDigest(author, &entry)
+    entries[author] = entry
+    counters.add("becameAlive")
+  }
+
+  /// Takes a record that this node begins with. Whoever gives it answers for it, so it does not count as unseen.
+  mutating func preload(_ record: Verified<Message>, _ now: Instant) {
+    guard case .nodeRecord(let body) = record.value.body, record.author != id, !entries.contains(record.author),
+      entries.count < memberLimit
+    else { return counters.add("knownRefused") }
+    admit(record, body, isUnseen: false, now)
   }
 
   private mutating func apply(
@@ -98,6 +127,7 @@ extension MembershipMachine {
     guard let entry = entries.removeValue(forKey: gone) else { return }
     stateCounts[Int(entry.state.rawValue)] -= 1
     replaceShare(of: gone, entry.digestShare, by: .empty)
+    if entry.isUnseen { unseen.remove(at: entry.unseenPlace) }
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)
     counters.add("memberForgotten")
@@ -127,6 +157,10 @@ extension MembershipMachine {
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
     guard isRunning else { return }
+    if !ownAccusers.isEmpty {
+      effects.append(.refuted(id, incarnation: ownRecord.sequence, accusers: ownAccusers.members))
+      ownAccusers.removeAll()
+    }
     deadlines.set(.refutation, at: nil)
     deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
     addRumour(ownRecord, about: id, by: id)

@@ -13,6 +13,9 @@ extension MembershipMachine {
       guard body.incarnation <= ownRecord.sequence else { return counters.add("accusationOfUnknownIncarnation") }
       if body.incarnation == ownRecord.sequence {
         counters.add("accused")
+        if ownAccusers.count < MemberEntry.maximumAccusers, ownAccusers.insert(accuser) {
+          effects.append(.accused(id, by: accuser, incarnation: body.incarnation))
+        }
         setHealth(1)
         scheduleRefutation(now, &identity, &effects)
       } else {
@@ -33,6 +36,7 @@ extension MembershipMachine {
     guard add(message, of: body.accused, now, &effects) else { return }
     // More than are needed decide nothing: they go as rumours only.
     if entry.accusations.count < settings.maximumAccusersNeeded { passOn(message, now, &effects) }
+    if isFirst, links.contains(body.accused) { effects.append(.exchange([message.envelope], to: body.accused)) }
     if isFirst, generator.next(below: UInt64(activeCount)) < settings.confirmers {
       startProbe(body.accused, .verdict, now, &identity, &effects)
     }
@@ -67,6 +71,7 @@ extension MembershipMachine {
       entry.suspectedAt = now
     }
     entries[accused] = entry
+    effects.append(.accused(accused, by: message.author, incarnation: entry.incarnation))
     addRumour(message, about: accused, by: message.author)
     reviewSuspicion(of: accused, now, &effects)
     return true
@@ -152,23 +157,5 @@ extension MembershipMachine {
     let part = Logarithm.thousandthsOfConfirmation(
       max(0, accusers - 1), expected: min(settings.maximumAccusersNeeded, nodes - 2))
     return max(shortest, longest - (longest - shortest) * part / 1_000)
-  }
-}
-
-/// Counts those who may speak against a member: one for each address prefix outside private ranges, where a prefix says
-/// something about who runs the hosts.
-private struct Voices {
-  private struct Prefix: Comparable {
-    var bytes: [UInt8]
-
-    static func < (left: Prefix, right: Prefix) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
-  }
-
-  private(set) var count = 0
-  private var prefixes = OrderedSet<Prefix>()
-
-  mutating func add(_ address: PeerAddress?) {
-    guard let address, !address.isPrivate else { return count += 1 }
-    if prefixes.insert(Prefix(bytes: address.prefix)) { count += 1 }
   }
 }

@@ -5,7 +5,8 @@ import Wire
 extension MembershipMachine {
   /// An ack has as much room as its ping, and most pings have no words. What the author of a datagram must hear and the
   /// ack had no room for goes on a ping of its own: that it is accused, and, when it brought an accusation of this node,
-  /// the record that refutes it. `ack` is what the answer carried, nil when there was none. At most once in a probe interval, and only to where the member was last seen.
+  /// the record that refutes it. `ack` is what the answer carried, nil when there was none. At most once in a probe
+  /// interval, and only to where the member was last seen.
   mutating func tell(
     _ author: NodeID, beyond ack: [Envelope]?, broughtAccusation: Bool, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]

@@ -39,6 +39,19 @@ package final class DataDirectory: Sendable {
 
   /// Binds the directory to a network on first use; refuses any other later.
   package func bind(to networkID: Digest) throws(NodeError) {
+    guard try !isBound(to: networkID) else { return }
+    let file = path + "/network"
+    do {
+      try DurableFile.write(Array((networkID.description + "\n").utf8), to: file)
+    } catch {
+      throw NodeError(
+        .dataDirectory, "the file \(file) can't be written", suggestion: "check the disk and its permissions",
+        cause: error)
+    }
+  }
+
+  /// Whether the directory is bound; refuses when it is to another network.
+  package func isBound(to networkID: Digest) throws(NodeError) -> Bool {
     let file = path + "/network"
     if FileManager.default.fileExists(atPath: file) {
       let text: String
@@ -55,15 +68,9 @@ package final class DataDirectory: Sendable {
             + "and the genesis is of the network \(networkID.description.prefix(16))",
           suggestion: "use the genesis of that network, or another data directory")
       }
-      return
+      return true
     }
-    do {
-      try DurableFile.write(Array((networkID.description + "\n").utf8), to: file)
-    } catch {
-      throw NodeError(
-        .dataDirectory, "the file \(file) can't be written", suggestion: "check the disk and its permissions",
-        cause: error)
-    }
+    return false
   }
 }
 

@@ -3,6 +3,13 @@ import Wire
 
 /// The addresses of this host's interfaces.
 enum HostAddresses {
+  /// What others may dial of what is listened on, an unspecified address standing for those of the interfaces that are up.
+  static func reachable(listening: [PeerAddress]) -> [PeerAddress] {
+    listening.flatMap { address in
+      address.ip.contains { $0 != 0 } ? [address] : all(isIPv4: address.isIPv4, port: address.port)
+    }
+  }
+
   /// The addresses of one family that others may reach, loopback only when there is nothing else.
   static func all(isIPv4: Bool, port: UInt16) -> [PeerAddress] {
     var list: UnsafeMutablePointer<ifaddrs>?

@@ -13,9 +13,11 @@ import Wire
 /// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them, and so
 ///    have datagrams, by which nodes know of each other: those of members apart from those of strangers. Gossip is verified
 ///    on threads that yield their processor to every other: a transaction can wait, and agreement cannot.
-/// 3. What a peer sends on links counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Beyond its
-///    share, or all peers' together, it is dropped and counted, as a lossy network would. The votes and the blocks of
-///    validators have shares of their own, so that nobody else takes their room.
+/// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Until then its
+///    link is told of none of it, and so the peer sends no more on a channel than its window: it is not read, rather than
+///    dropped. Its share is more than its windows together; what is beyond that all the same, or beyond the share of all
+///    peers, is dropped and counted, as a lossy network would. The votes and the blocks of validators have shares of
+///    their own, so that nobody else takes their room.
 final class InboundPipeline: Sendable {
   /// The most that wait in a lane other than those of validators' votes and blocks.
   private static let maximumWaiting = 4_096
@@ -24,7 +26,7 @@ final class InboundPipeline: Sendable {
   /// The most datagrams that wait until further ones need a cookie: about as many as are verified in 10 ms.
   static let loadedDatagrams = 128
   /// Bytes of a validator's votes that may wait.
-  static let maximumVoteBytes = 1_024 * 1_024
+  static let maximumVoteBytes = 6 * 1_024 * 1_024
   /// Bytes of a validator's blocks, or of all else of any peer, that may wait.
   static let maximumPeerBytes = 64 * 1_024 * 1_024
   /// Bytes of all validators' blocks, or of all else of all peers, that may wait.
@@ -119,6 +121,7 @@ final class InboundPipeline: Sendable {
   private let isValidator: @Sendable (NodeID) -> Bool
   private let post: @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void
   private let service: @Sendable (ServiceMessage, NodeID) -> Void
+  private let consumed: @Sendable (Int, LinkChannel, NodeID) -> Void
   private let judged: @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void
   private let answered: @Sendable (NodeID, PeerAddress) -> Void
   private let waiting = Mutex(Waiting())
@@ -134,19 +137,22 @@ final class InboundPipeline: Sendable {
   ///   - service: takes messages of services.
   ///   - judged: told of each datagram whether it makes sense and is signed by whom it names.
   ///   - answered: told who sent an answer to a probe, and from where, when the core has handled it.
+  ///   - consumed: told of each frame, by its bytes, once it has been dealt with or dropped.
   init(
     _ inbound: Inbound, workers: Int, background: [any EventLoop],
     isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void,
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
     judged: @escaping @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void = { _, _ in },
-    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in }
+    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
+    consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
   ) {
     self.inbound = inbound
     self.post = post
     self.service = service
     self.judged = judged
     self.answered = answered
+    self.consumed = consumed
     self.isValidator = isValidator
     let workers = max(1, workers)
     let sorts = [("votes", workers), ("blocks", workers), ("datagrams", workers), ("strangers", 1), ("other", workers)]
@@ -186,14 +192,30 @@ final class InboundPipeline: Sendable {
     }
   }
 
+  /// Takes the envelope of a beacon, and hands it to `heard` when it is a record that its node has signed.
+  func beacon(_ bytes: [UInt8], from source: PeerAddress, heard: @escaping @Sendable (Verified<Message>) -> Void) {
+    run(.strangers, source.ip) { [self] done in
+      do throws(VerificationError) {
+        heard(try inbound.beacon(bytes))
+      } catch {
+        counted.withLock { $0.add("beacon.\(error.counter)") }
+      }
+      done()
+    }
+  }
+
   /// Takes a frame of a link.
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
     let sort = Sort(channel, isValidator: isValidator(peer))
     let cost = bytes.count + InboundPipeline.overheadBytes
     guard waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
-      return counted.withLock { $0.add("verifyPeerTooFast") }
+      counted.withLock { $0.add("verifyPeerTooFast") }
+      return consumed(bytes.count, channel, peer)
     }
-    let release: @Sendable () -> Void = { [self] in waiting.withLock { $0.release(cost, of: peer, sort) } }
+    let release: @Sendable () -> Void = { [self] in
+      waiting.withLock { $0.release(cost, of: peer, sort) }
+      consumed(bytes.count, channel, peer)
+    }
     let isQueued = run(sort, peer.bytes + [channel.rawValue]) { [self] done in
       deliver(inbound.frame(bytes, from: peer), from: peer) {
         release()

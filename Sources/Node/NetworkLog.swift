@@ -63,7 +63,7 @@ final class NetworkLog: Sendable {
       let now = WallTimeSource.now()
       guard dials.withLock({ $0.failed(address, "\(error)", at: now) }) else { return }
       feed.add(.dialFailed, peer: peer.map { "\($0)" }, .init(address: "\(address)", reason: "\(error)"), at: now)
-    case .received: break
+    case .received, .congested: break
     }
   }
 

@@ -58,6 +58,8 @@ struct NodeControl: ControlService {
     "consensus.olderEpoch", "consensus.relayed",
     "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
     "membership.pingAsked", "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
+    // One's own beacons come back and are told by their receiver.
+    "udp.beacon.bound", "udp.beacon.received", "udp.beacon.sent", "udp.beacon.wrongReceiver",
   ]
 
   func hardware() async throws -> RawJSON {

@@ -15,7 +15,7 @@ extension NodeControl {
   /// A peer that is asked has this long, with its own dial within.
   private static let dialBackSeconds = 10.0
   /// The counters that say something about the network begin with these.
-  private static let counterPrefixes = ["beacon.", "link.", "membership.", "udp.datagram."]
+  private static let counterPrefixes = ["beacon.", "link.", "membership.", "udp."]
 
   func ping(id: String, _ request: PeerPingRequest) async throws -> PullStream<PingAnswer> {
     let pinger = PeerPinger(node: node, target: try await resolveMember(id), request: request)
@@ -36,9 +36,12 @@ extension NodeControl {
     network.listening =
       udp.map { ListeningAnswer(transport: "udp", address: "\($0)") }
       + tcp.map { ListeningAnswer(transport: "tcp", address: "\($0)") }
+    let beacons = node.lan.value?.endpoint.interfaces
     network.interfaces = NetworkInterface.all().map { interface in
-      InterfaceAnswer(
-        name: interface.name, addresses: interface.networks.map(NodeControl.text), isUp: interface.isUp)
+      let beacon = beacons?.first { $0.name == interface.name }
+      return InterfaceAnswer(
+        name: interface.name, addresses: interface.networks.map(NodeControl.text), isUp: interface.isUp,
+        beaconIPv4: beacon.map { NodeControl.text($0.ipv4) }, beaconIPv6: beacon.map { NodeControl.text($0.ipv6) })
     }
     network.links = LinkCountsAnswer(
       inbound: links.count { $0.direction == .inbound }, outbound: links.count { $0.direction == .outbound })
@@ -62,10 +65,24 @@ extension NodeControl {
       network.recordExpires = wall(unixSeconds: record.expiresUnixSeconds)
       network.via = record.via.map { "\($0)" }
     }
+    network.isBehindNAT = membership.isBehindNAT
+    var reporters: [PeerAddress: [NodeID]] = [:]
+    for (reporter, address) in membership.observations { reporters[address, default: []].append(reporter) }
+    network.observed = reporters.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }.map { address, ids in
+      ReportedAddressAnswer(address: "\(address)", reporters: ids.sorted().map { "\($0)" })
+    }
     network.members = MemberCountsAnswer(
       alive: membership.count(of: .alive), suspect: membership.count(of: .suspect),
       down: membership.count(of: .down), left: membership.count(of: .left))
-    network.answeringByDatagram = membership.members.count { $0.state == .alive && $0.rtt != nil }
+    let members = membership.members.filter { $0.id != core.id }
+    let alive = members.filter { $0.state == .alive }
+    network.answeringByDatagram = alive.count { $0.rtt != nil }
+    let offsets = alive.compactMap { $0.clockOffset?.count }.sorted()
+    network.clockOffsetMicroseconds = offsets.isEmpty ? nil : offsets[offsets.count / 2]
+    for member in members {
+      guard let end = core.conduct(of: member.id)?.bannedUntil, end > now else { continue }
+      network.bans.append(BanAnswer(peer: "\(member.id)", until: wall(end, core)))
+    }
     network.localHealth = Int(membership.healthScore)
     return network
   }
@@ -116,6 +133,14 @@ extension NodeControl {
       var answers: [DialBackReport] = []
       for await answer in group { answers.append(answer) }
       return answers.sorted { $0.peer < $1.peer }
+    }
+  }
+
+  private static func text(_ state: BeaconInterface.State) -> String {
+    switch state {
+    case .joined: "joined"
+    case .unused: "unused"
+    case .failed(let reason): reason
     }
   }
 

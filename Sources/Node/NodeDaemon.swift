@@ -273,15 +273,7 @@ package struct NodeDaemon: Sendable {
   private func advertised(_ listening: [PeerAddress]) -> [PeerAddress] {
     let said = configuration.network.advertise.compactMap { PeerAddress(text: "\($0)") }
     if !said.isEmpty { return Array(said.prefix(NodeRecord.maximumAddresses)) }
-    var addresses: [PeerAddress] = []
-    for address in listening {
-      if address.ip.allSatisfy({ $0 == 0 }) {
-        addresses.append(contentsOf: HostAddresses.all(isIPv4: address.isIPv4, port: address.port))
-      } else {
-        addresses.append(address)
-      }
-    }
-    return Array(addresses.prefix(NodeRecord.maximumAddresses))
+    return Array(HostAddresses.reachable(listening: listening).prefix(NodeRecord.maximumAddresses))
   }
 }
 

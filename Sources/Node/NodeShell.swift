@@ -117,7 +117,9 @@ final class NodeShell: CoreShell {
     switch effect {
     case .datagram, .send, .persist: preconditionFailure("the driver performs these itself")
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
-    case .close(let peer, let reason, _): endpoint.value?.close(peer, reason: reason)
+    case .close(let peer, let reason, let banSeconds):
+      if banSeconds > 0 { endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds))) }
+      endpoint.value?.close(peer, reason: reason, notice: banSeconds > 0 ? .misbehaviour : .normal)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))
     case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):

@@ -19,6 +19,7 @@ final class RunningNode: Sendable {
   private static let sourceCheckSeconds = 30.0
   private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
+  private static let interfaceCheckSeconds = 5.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
   private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
 
@@ -38,10 +39,13 @@ final class RunningNode: Sendable {
   let abstains: String?
   let startedAt = MonotonicClock.now()
   let hub: ServiceHub
+  let genesisService: GenesisService
   let jobs = SubmittedJobs()
   let fetcher: BlobFetcher
   let keeper: BlobKeeper
   private let pipeline: InboundPipeline
+  let lan = LateBound<LANDiscovery>()
+  private let listening = LateBound<[PeerAddress]>()
   private let directory: DataDirectory
   private let isStopped = Mutex(false)
 
@@ -62,6 +66,8 @@ final class RunningNode: Sendable {
     self.directory = directory
     self.configuration = configuration
     self.logger = logger
+    let genesisService = GenesisService(genesis)
+    self.genesisService = genesisService
     hub = ServiceHub(
       send: { message, peer in
         shell.endpoint.value?.send(LinkMessage.service(message).encoded, channel: .services, to: peer) ?? false
@@ -81,7 +87,8 @@ final class RunningNode: Sendable {
           guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
         // Nobody answers these yet: they are counted as what can't be understood.
-        case .genesis, .dialBack, .connect: return nil
+        case .dialBack, .connect: return nil
+        case .genesis: return genesisService.answer(body)
         }
       })
     keeper = BlobKeeper(store: store, logger: logger)
@@ -98,7 +105,8 @@ final class RunningNode: Sendable {
       judged: { datagram, isSound in
         if isSound { shell.datagrams.value?.verified(datagram) } else { shell.datagrams.value?.forged(datagram) }
       },
-      answered: { shell.answered($0, from: $1) })
+      answered: { shell.answered($0, from: $1) },
+      consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
   }
 
   /// Binds the sockets. Datagrams have a group of their own, so that a flood of them holds nothing else up.
@@ -106,8 +114,10 @@ final class RunningNode: Sendable {
     key: SigningKey, group: any EventLoopGroup, datagramGroup: any EventLoopGroup, listen: [PeerAddress]
   ) async throws(NodeError) {
     do {
+      var links = LinkConfiguration()
+      links.maximumLinks = Int(configuration.network.maximumLinks)
       let endpoint = try LinkEndpoint(
-        identity: key, networkID: genesis.networkID, group: group, logger: logger
+        identity: key, networkID: genesis.networkID, configuration: links, group: group, logger: logger
       ) { [self] event in
         handle(event)
       }
@@ -118,11 +128,20 @@ final class RunningNode: Sendable {
       shell.datagrams.bind(datagrams)
       try await endpoint.start(listen: listen)
       try await datagrams.start(listen: listen)
+      listening.bind(listen)
+      if configuration.network.isFoundOnLAN { lan.bind(localDiscovery(group: datagramGroup)) }
     } catch {
       throw NodeError(
         .listen, "\(error)", suggestion: "is the address this host's, and the port free? change [network] listen")
     }
     logger.notice("listening on \(listen.map(\.description).joined(separator: ", ")) as \(id)")
+  }
+
+  private func localDiscovery(group: any EventLoopGroup) -> LANDiscovery {
+    LANDiscovery(
+      id: id, networkID: genesis.networkID, isLoopback: configuration.network.profile == .loopback, driver: driver,
+      links: shell.endpoint, group: group, logger: logger
+    ) { [pipeline] bytes, source, heard in pipeline.beacon(bytes, from: source, heard: heard) }
   }
 
   private func handle(_ event: LinkEvent) {
@@ -136,6 +155,8 @@ final class RunningNode: Sendable {
       hub.linkDown(peer)
       driver.post(.linkDown(peer))
     case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
+    case .congested(let peer, let channel, let isCongested):
+      if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
     case .dialFailed(let address, _, let error): logger.debug("no link with \(address): \(error)")
     }
   }
@@ -144,6 +165,14 @@ final class RunningNode: Sendable {
   func keepRunning() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { [self] in await dialer().run() }
+      group.addTask { [self] in await lan.value?.run() }
+      group.addTask { [self] in await watchInterfaces() }
+      group.addTask { [self] in
+        await GrantClaim(
+          file: GrantFile(dataDirectory: configuration.node.dataDirectory), ownID: id, genesis: genesis, driver: driver,
+          logger: logger
+        ).run()
+      }
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }
@@ -167,6 +196,19 @@ final class RunningNode: Sendable {
   private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
     await driver.read { core, _ in
       core.membership.members.map { ($0.id, $0.record.addresses) }
+    }
+  }
+
+  /// Tells the core where this host can be reached, whenever that changes.
+  private func watchInterfaces() async {
+    var known: [PeerAddress]?
+    while !Task.isCancelled {
+      let found = HostAddresses.reachable(listening: listening.value ?? [])
+      if found != known {
+        known = found
+        driver.post(.interfaces(found))
+      }
+      try? await Task.sleep(for: .seconds(RunningNode.interfaceCheckSeconds))
     }
   }
 
@@ -242,6 +284,7 @@ final class RunningNode: Sendable {
     all.merge(shell.counters)
     all.merge(hub.counters)
     for (name, count) in shell.endpoint.value?.counters ?? [] { all.add("link.\(name)", count) }
+    for (name, count) in lan.value?.endpoint.counters ?? [] { all.add("udp.beacon.\(name)", count) }
     for (name, count) in shell.datagrams.value?.counters ?? [] { all.add("udp.datagram.\(name)", count) }
     return all
   }

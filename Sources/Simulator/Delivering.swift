@@ -75,6 +75,9 @@ extension Simulation {
         guard let (blocks, finalization) = nodes[number].disk.chain(from: height) else { continue }
         transmit(Carried(.consensus(.chain(blocks, finalization: finalization))), from: number, to: peer)
       case .startLease(let order): startJob(order, on: number)
+      case .network(.closedForMisconduct(let peer, let score, _)):
+        transcript.note(now, "n\(number + 1) hears \(peer.short) no more, at \(score) points")
+        if isHonest(number) { checker.closed(peer, by: number, at: now) }
       case .stopLease, .forgetLease, .submitted, .memberChanged, .network, .pinged, .met: break
       case .halt(let reason):
         transcript.note(now, "n\(number + 1) halts: \(reason)")

@@ -102,7 +102,12 @@ final class Idle: Script {
 final class Amnesia: Script {
   private var hasAbstained = false
 
-  func begin(_ simulation: Simulation) { simulation.queue.add(.scripted(0), at: .zero + .milliseconds(5_400)) }
+  func begin(_ simulation: Simulation) {
+    // An epoch may begin just then, and with it the votes.
+    for number in 0..<30 {
+      simulation.queue.add(.scripted(number), at: .zero + .milliseconds(5_300 + Int64(number) * 10))
+    }
+  }
 
   func act(_ number: Int, _ simulation: Simulation) {
     if case .abstaining = simulation.nodes[2].running?.core.votingStanding { hasAbstained = true }

@@ -51,8 +51,8 @@ package final class SigningKey: Sendable {
     return Signature(bytes: bytes) ?? .zero
   }
 
-  /// Reads the 32-byte seed, to write it into a key file.
-  func withSeed<Answer>(_ body: (UnsafeBufferPointer<UInt8>) -> Answer) -> Answer {
+  /// Reads the 32-byte seed, to write it into a key file or an invite.
+  package func withSeed<Answer>(_ body: (UnsafeBufferPointer<UInt8>) -> Answer) -> Answer {
     secret.withBytes { body(UnsafeBufferPointer(start: $0, count: SigningKey.seedByteCount)) }
   }
 }

@@ -30,17 +30,9 @@ package final class LinkEndpoint: Sendable {
   private let loop: any EventLoop
   private let registry: NIOLoopBoundBox<LinkRegistry>
   private let counted: TransportCounters
-  private let routes: Routes
+  private let routes: LinkRoutes
   private let phase = Mutex(Phase.new)
   private let configuration: LinkConfiguration
-
-  /// Which link leads to whom, for every thread.
-  private final class Routes: Sendable {
-    private let ports = Mutex<[NodeID: LinkPort]>([:])
-    subscript(id: NodeID) -> LinkPort? { ports.withLock { $0[id] } }
-    func set(_ id: NodeID, _ port: LinkPort?) { ports.withLock { $0[id] = port } }
-    var all: [LinkPort] { ports.withLock { Array($0.values) } }
-  }
 
   /// An endpoint that is not started.
   ///
@@ -60,7 +52,7 @@ package final class LinkEndpoint: Sendable {
       throw TransportError(.internalFailure, "Cannot make the key of this node's links.", cause: error.message)
     }
     let counted = TransportCounters()
-    let routes = Routes()
+    let routes = LinkRoutes()
     self.loop = loop
     self.counted = counted
     self.routes = routes
@@ -137,22 +129,30 @@ package final class LinkEndpoint: Sendable {
     }
   }
 
+  /// A frame that was received has been dealt with, or dropped. Callable from any thread; to be called once for each, and
+  /// for those of one node and channel in their order.
+  ///
+  /// - Parameter byteCount: the frame's bytes.
+  package func consumed(_ byteCount: Int, channel: LinkChannel, from id: NodeID) {
+    routes.consumed(byteCount, channel, from: id)
+  }
+
   /// Closes the link to a node, if there is one; `down` follows with the reason.
   ///
   /// - Parameter notice: what the other side is told.
-  package func close(_ id: NodeID, reason: String, notice: LinkNotice = .unspecified) {
+  package func close(_ id: NodeID, reason: String, notice: LinkNotice = .normal) {
     loop.execute { [registry] in registry.value.close(id, .requested(reason), notice: notice) }
+  }
+
+  /// Gives a node no link for some time: dials to it fail with `banned`, and its own are closed. A link that there is
+  /// stays until it is closed. Holds for the latest 4,096 nodes.
+  package func ban(_ id: NodeID, for span: Microseconds) {
+    loop.execute { [registry] in registry.value.ban(id, until: .current() + span) }
   }
 
   /// Says whose links come first when there is no room for all: the validators'. Replaces what was said before.
   package func prefer(_ ids: Set<NodeID>) {
     loop.execute { [registry] in registry.value.preferred = ids }
-  }
-
-  /// Stops or resumes reading from a node, whose sending then comes to a halt, as TCP sees to. Returns when it is so.
-  package func setReading(_ isEnabled: Bool, from id: NodeID) async {
-    // The loop takes work as long as its group lives, which is a duty of the caller.
-    try? await loop.submit { [registry] in registry.value.setReading(isEnabled, from: id) }.get()
   }
 
   /// The links that are up, in the order of their nodes' ids.
@@ -161,7 +161,7 @@ package final class LinkEndpoint: Sendable {
   /// What was refused, dropped or went wrong, by name, in the order of the names.
   package var counters: [(String, UInt64)] { counted.all }
 
-  /// Closes all links and stops listening. Returns when no event can follow.
+  /// Closes all links and stops listening. Returns when no event can follow, and the other sides had time to read why.
   package func shutdown() async {
     let running = phase.withLock { phase -> ([any Channel], RepeatedTask)? in
       defer { phase = .stopped }
@@ -171,7 +171,8 @@ package final class LinkEndpoint: Sendable {
     guard let (listeners, task) = running else { return }
     task.cancel()
     for listener in listeners { try? await listener.close() }
-    try? await loop.submit { [registry] in registry.value.shutdown() }.get()
+    // The loop takes work as long as its group lives, which is a duty of the caller.
+    try? await loop.flatSubmit { [loop, registry] in registry.value.shutdown(loop) }.get()
   }
 
   private var isRunning: Bool {

@@ -15,8 +15,11 @@ package enum LinkEvent: Sendable {
   case up(NodeID, PeerAddress, LinkDirection)
   /// A link is gone. Frames that were accepted for sending may not have arrived.
   case down(NodeID, LinkCloseReason)
-  /// A frame arrived. The link proves who sent it.
+  /// A frame arrived. The link proves who sent it. Its bytes are owed to the sender until `LinkEndpoint.consumed`: once
+  /// as many are as the channel's window has, no more of this channel is sent.
   case received(NodeID, LinkChannel, [UInt8])
+  /// Whether much waits to be sent on a channel of a link: true when it begins, false when it ends.
+  case congested(NodeID, LinkChannel, Bool)
   /// A dial came to nothing: the address, the node that was expected there, and why.
   case dialFailed(PeerAddress, NodeID?, TransportError)
 }
@@ -71,4 +74,28 @@ package struct LinkInfo: Sendable, Equatable {
   package var bytesOut: UInt64
   /// The smoothed round-trip time of pings, in microseconds; nil before the first answer.
   package var roundTripMicroseconds: UInt64?
+  /// The link's channels, in their order.
+  package var streams: [StreamInfo]
+  /// How often either side went on to its next key.
+  package var rekeys: UInt64
+  /// What waits to be sent, on all channels; each frame counts a little more than its bytes.
+  package var waitingBytes: Int
+}
+
+/// What is known about a channel of a link, as the stream that it is.
+package struct StreamInfo: Sendable, Equatable {
+  /// The stream's id.
+  package var id: UInt32
+  /// What it is for.
+  package var channel: LinkChannel
+  /// Bytes sent, with the frames' lengths.
+  package var sentBytes: UInt64
+  /// Bytes received, with the frames' lengths.
+  package var receivedBytes: UInt64
+  /// What waits to be sent; each frame counts a little more than its bytes.
+  package var queuedBytes: Int
+  /// Bytes that may be sent before the other side makes room.
+  package var sendWindowBytes: Int
+  /// Bytes received for which this side has made no room again.
+  package var unconsumedBytes: Int
 }

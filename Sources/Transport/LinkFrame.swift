@@ -1,16 +1,15 @@
 import LinkProtocol
 
-// What travels inside one Noise message, by the rules:
+// What a link carries, by the rules:
 // 1. On the wire, a Noise message is its length in two bytes, big-endian, and its ciphertext (at most 65,535 bytes, so
 //    at most 65,519 bytes of plaintext).
-// 2. The first byte of the plaintext says what it is; the rest is its body:
-//      0b0000_0mcc  a fragment of a frame: channel cc; m set when more fragments of the frame follow
-//      0x80         ping: 8 bytes that the answer repeats        0x81  pong
-//      0x82         close: one byte of `LinkNotice`
-//      0x83         rekey: the sender's next message is under the next key
-//    Anything else closes the link.
-// 3. A frame's fragments are in order within their channel; fragments of different channels may alternate.
-// 4. A fragment that is followed by more is not empty.
+// 2. The plaintexts, one after the other, are the bytes of one Yamux session, whose client is who dialled. A Yamux frame
+//    may begin in one message and end in another.
+// 3. An empty plaintext says that its sender's next message is under the next key.
+// 4. Right after the handshake the client opens the streams 1, 3, 5 and 7 in this order: the four channels. They last as
+//    long as the link. Every other stream is refused.
+// 5. On a channel's stream each frame has its length before it (`FramePrefix`).
+// 6. A go-away ends the link; its code says why (`LinkNotice`).
 
 /// The four channels of a link.
 package enum LinkChannel: UInt8, Sendable, CaseIterable {
@@ -23,22 +22,39 @@ package enum LinkChannel: UInt8, Sendable, CaseIterable {
   /// Blobs, logs, requests and answers.
   case services
 
-  /// In the order of their priority on sending: as long as an earlier one has something to send, no later one is served.
-  /// A proposal does not wait for gossip: every transaction that is still on its way can come a block later.
+  /// In the order of their priority on sending: as long as an earlier one has something to send, and room for it at the
+  /// other side, no later one is served. A proposal does not wait for gossip: every transaction that is still on its way
+  /// can come a block later.
   static let byPriority: [LinkChannel] = [.consensus, .sync, .broadcast, .services]
+
+  /// Where it stands in arrays of one element a channel.
+  var index: Int { Int(rawValue) }
+
+  /// The id of its stream.
+  var streamID: UInt32 { UInt32(rawValue) * 2 + 1 }
+
+  /// The channel of a stream; nil for one that is none.
+  init?(streamID: UInt32) {
+    guard streamID & 1 == 1, let value = UInt8(exactly: streamID / 2) else { return nil }
+    self.init(rawValue: value)
+  }
 }
 
-/// Why the other side said that it closes a link.
-package enum LinkNotice: UInt8, Sendable {
-  case unspecified
-  /// Its process ends.
-  case shutdown
+/// Why the other side said that it closes a link. The raw value is the code of the go-away: up to 2 those of the Yamux
+/// specification, then Linnet's.
+package enum LinkNotice: UInt32, Sendable {
+  /// Its process ends, or it has no more use for the link. Unknown codes are taken for this one.
+  case normal = 0
+  /// It found fault with the form of what was sent.
+  case protocolError = 1
+  /// Something failed there.
+  case internalError = 2
   /// It keeps another link between the same two nodes.
-  case replaced
-  /// Its limit of links is reached.
-  case tooManyLinks
-  /// It found fault with what was sent.
-  case misbehaviour
+  case replaced = 16
+  /// Its limits of links are reached.
+  case tooManyLinks = 17
+  /// It found fault with what this node did, and may refuse it for some time.
+  case misbehaviour = 18
 }
 
 /// Sizes of the format.
@@ -49,15 +65,6 @@ enum LinkFormat {
   static let maximumMessageByteCount = 65_535
   /// Bytes in the longest plaintext of a Noise message.
   static let maximumPlaintextByteCount = maximumMessageByteCount - NoiseCipher.tagByteCount
-  /// Bytes in the longest fragment of a frame.
-  static let maximumFragmentByteCount = maximumPlaintextByteCount - 1
-
-  static let channelMask: UInt8 = 0b011
-  static let moreFlag: UInt8 = 0b100
-  static let ping: UInt8 = 0x80
-  static let pong: UInt8 = 0x81
-  static let close: UInt8 = 0x82
-  static let rekey: UInt8 = 0x83
-  /// Bytes in the body of a ping and of a pong.
-  static let pingByteCount = 8
+  /// Bytes of a stream in the longest Noise message.
+  static let maximumDataByteCount = maximumPlaintextByteCount - YamuxHeader.byteCount
 }

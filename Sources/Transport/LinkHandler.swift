@@ -41,23 +41,20 @@ final class LinkHandler: ChannelInboundHandler {
   private var isClosed = false
   private var inbound = ByteBuffer()
 
-  private var sending: NoiseCipher?
-  private var receiving: NoiseCipher?
-  private var assembler = FrameAssembler(maximumFrameByteCount: LinkConfiguration.maximumFrameByteCount)
-  private var sealedMessages: UInt64 = 0
-  private var keyed = Instant.zero
-
+  private var keys: LinkKeys?
+  private var streams: LinkStreams
+  private var liveness: LinkLiveness
+  /// Bytes that came and are in no frame yet: this link's part of the registry's `reassemblyByteCount`.
+  private(set) var heldByteCount = 0
   private var isDraining = false
-  private var isReading = true
-  private var heard = Instant.zero
-  private var pinged = Instant.zero
-  private var pingNumber: UInt64 = 0
-  private var isPingUnanswered = false
-  private var pongDue: [UInt8]?
+  /// Set while the connection is read only to be thrown away.
+  private var linger: Scheduled<Void>?
 
   init(registry: LinkRegistry, dial: Dial?) {
     self.registry = registry
     self.dial = dial
+    streams = LinkStreams(role: dial == nil ? .server : .client, configuration: registry.configuration)
+    liveness = LinkLiveness(configuration: registry.configuration, now: .current())
   }
 
   var direction: LinkDirection { dial == nil ? .inbound : .outbound }
@@ -71,6 +68,7 @@ final class LinkHandler: ChannelInboundHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) {
     self.context = nil
+    endLinger()
     // An accepted connection that broke before it was active ends here and nowhere else; a dialled one, where it
     // was dialled.
     if dial == nil { ended(how: "the connection broke") }
@@ -104,20 +102,25 @@ final class LinkHandler: ChannelInboundHandler {
     guard !isClosed else { return }
     var bytes = unwrapInboundIn(data)
     port?.bytesIn.add(UInt64(bytes.readableBytes), ordering: .relaxed)
-    heard = .current()
+    liveness.heard(.current())
     inbound.discardReadBytes()
     inbound.writeBuffer(&bytes)
     processInbound()
+    giveBack()
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) { drain() }
 
   func channelInactive(context: ChannelHandlerContext) {
+    endLinger()
     ended(how: "closed by the other side")
     context.fireChannelInactive()
   }
 
-  func errorCaught(context: ChannelHandlerContext, error: any Error) { ended(how: "\(error)") }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if linger != nil { context.close(promise: nil) }
+    ended(how: "\(error)")
+  }
 
   private func ended(how: String) {
     guard !isClosed else { return }
@@ -128,7 +131,7 @@ final class LinkHandler: ChannelInboundHandler {
           "The other side closed the connection during the handshake: it may be busy, or no node.",
           cause: how))
     } else {
-      close(.lost(how), notice: .unspecified)
+      close(.lost(how), notice: nil)
     }
   }
 
@@ -139,7 +142,7 @@ final class LinkHandler: ChannelInboundHandler {
         if handshake != nil {
           fail(TransportError(.malformedHandshake, "What came is not a handshake message of Linnet."))
         } else {
-          close(.violation("garbage"), notice: .misbehaviour)
+          close(.violation("garbage"), notice: .protocolError)
         }
         return
       }
@@ -154,7 +157,7 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   private func isAcceptable(_ length: Int) -> Bool {
-    guard let handshake else { return length > NoiseCipher.tagByteCount }
+    guard let handshake else { return length >= NoiseCipher.tagByteCount }
     return length == handshake.expectedByteCount || (dial != nil && length == 1)
   }
 
@@ -201,17 +204,16 @@ final class LinkHandler: ChannelInboundHandler {
     guard let context, let remote else { return }
     handshake = nil
     timeout?.cancel()
-    sending = session.sending
-    receiving = session.receiving
     remoteStatic = session.remoteStatic
-    heard = .current()
-    keyed = heard
+    let now = Instant.current()
+    liveness.heard(now)
+    keys = LinkKeys(session, configuration: registry.configuration, now: now)
     let port = LinkPort(
-      id: session.remoteID, address: remote, direction: direction, queueLimits: registry.configuration.queueLimits,
+      id: session.remoteID, address: remote, direction: direction, configuration: registry.configuration,
       budget: registry.budget, loop: context.eventLoop, handler: self)
     self.port = port
     registry.established(self, port: port)
-    if !isClosed { sendPing(heard) }
+    if !isClosed { sendPing(now) }
   }
 
   /// Ends a connection whose handshake is not done.
@@ -226,96 +228,73 @@ final class LinkHandler: ChannelInboundHandler {
 
   // MARK: The link
 
-  private enum Incoming {
-    case nothing
-    case frame(LinkChannel, [UInt8])
-    case ping([UInt8])
-    case pong([UInt8])
-    case close(LinkNotice)
-    case rekey
-    case violation(String)
-  }
-
   private func readMessage(_ length: Int) {
-    let held = assembler.byteCount
-    // Within the closure only this object's ciphers and frames change: acting on the message may come back here.
-    let incoming = inbound.readWithUnsafeMutableReadableBytes { buffer -> (Int, Incoming) in
+    var isAuthentic = false
+    var events: [LinkStreams.Event] = []
+    // Within the closure only this object's keys and streams change: acting on the events may come back here.
+    inbound.readWithUnsafeMutableReadableBytes { buffer -> Int in
       let message = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
-      guard receiving?.open(message) == true else { return (length, .violation("badCiphertext")) }
-      return (length, parse(UnsafeRawBufferPointer(rebasing: message[..<(length - NoiseCipher.tagByteCount)])))
+      isAuthentic = keys?.open(message) == true
+      let plaintext = UnsafeRawBufferPointer(rebasing: message[..<(length - NoiseCipher.tagByteCount)])
+      if isAuthentic, !plaintext.isEmpty { streams.receive(plaintext, events: &events) }
+      return length
     }
-    registry.reassemblyByteCount += assembler.byteCount - held
-    guard registry.reassemblyByteCount <= registry.configuration.reassemblyByteCount else {
-      return close(.violation("reassemblyLimit"), notice: .misbehaviour)
+    guard isAuthentic else { return close(.violation("badCiphertext"), notice: .protocolError) }
+    if length == NoiseCipher.tagByteCount {
+      do { try keys?.renewReceiving() } catch { close(.failed(error.message), notice: .internalError) }
     }
-    act(on: incoming)
+    act(on: events)
   }
 
-  private func parse(_ plaintext: UnsafeRawBufferPointer) -> Incoming {
-    let body = UnsafeRawBufferPointer(rebasing: plaintext[1...])
-    switch plaintext[0] {
-    case 0...(LinkFormat.channelMask | LinkFormat.moreFlag):
-      guard let channel = LinkChannel(rawValue: plaintext[0] & LinkFormat.channelMask) else { return .nothing }
-      do throws(FrameAssembler.Refusal) {
-        let frame = try assembler.add(body, channel: channel, isFollowed: plaintext[0] & LinkFormat.moreFlag != 0)
-        return frame.map { .frame(channel, $0) } ?? .nothing
-      } catch {
-        return .violation("\(error)")
+  private func act(on events: [LinkStreams.Event]) {
+    for event in events {
+      guard let port, !isClosed else { return }
+      switch event {
+      case .frame(let channel, let bytes):
+        port.handOn(channel)
+        registry.emit(.received(port.id, channel, bytes))
+      case .pong(let value): liveness.pong(value, now: .current())
+      case .refusedStream: registry.count("refusedStream")
+      case .closed(let notice): close(.closedByPeer(notice), notice: nil)
+      case .violation(let name): close(.violation(name), notice: .protocolError)
       }
-    case LinkFormat.ping where body.count == LinkFormat.pingByteCount: return .ping(Array(body))
-    case LinkFormat.pong where body.count == LinkFormat.pingByteCount: return .pong(Array(body))
-    case LinkFormat.close where body.count == 1: return .close(LinkNotice(rawValue: body[0]) ?? .unspecified)
-    case LinkFormat.rekey where body.isEmpty: return .rekey
-    default: return .violation("garbage")
     }
+    guard !isClosed else { return }
+    let held = streams.heldByteCount - heldByteCount
+    heldByteCount += held
+    registry.hold(held)
   }
 
-  private func act(on incoming: Incoming) {
-    guard let port else { return }
-    switch incoming {
-    case .nothing: break
-    case .frame(let channel, let bytes): registry.emit(.received(port.id, channel, bytes))
-    case .ping(let number):
-      // Only the latest is answered when the connection is full: pings cannot pile up answers.
-      pongDue = number
-      drain()
-    case .pong(let number): takePong(number)
-    case .close(let notice): close(.closedByPeer(notice), notice: nil)
-    case .rekey:
-      do { try receiving?.rekey() } catch { close(.failed(error.message), notice: .unspecified) }
-    case .violation(let name): close(.violation(name), notice: .misbehaviour)
+  /// Gives credit for the frames that were dealt with, and sends what is due.
+  func giveBack() {
+    guard let port, !isClosed else { return }
+    let dealt = port.takeDealt { streams.isHolding($0) }
+    var events: [LinkStreams.Event] = []
+    for channel in LinkChannel.allCases {
+      let dealt = dealt[channel.index]
+      guard dealt.frames > 0 else { continue }
+      streams.consumed(channel, frames: dealt.frames, byteCount: dealt.byteCount, events: &events)
     }
+    act(on: events)
+    drain()
   }
-
-  private func takePong(_ number: [UInt8]) {
-    guard isPingUnanswered, number == bytes(of: pingNumber), let port else { return }
-    isPingUnanswered = false
-    let sample = UInt64(max(1, (heard - pinged).count))
-    let old = port.roundTripMicroseconds.load(ordering: .relaxed)
-    // Smoothed by an eighth, as TCP does (RFC 6298).
-    port.roundTripMicroseconds.store(old == 0 ? sample : (old * 7 + sample) / 8, ordering: .relaxed)
-  }
-
-  private func bytes(of number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
 
   /// Looks at the clock: pings, and closes what is silent. Called some times in each ping interval.
   func tick(_ now: Instant) {
     guard port != nil, !isClosed else { return }
-    let configuration = registry.configuration
-    // While this side does not read, it is not the other one that is silent.
-    if isReading && now - heard >= configuration.silenceLimit { return close(.silent, notice: .unspecified) }
-    let sincePing = now - pinged
-    let isIdle = now - heard >= configuration.pingInterval && sincePing >= configuration.pingInterval
-    if isIdle || sincePing >= configuration.pingInterval * 6 { sendPing(now) }
+    switch liveness.due(now) {
+    case .nothing: break
+    case .ping: sendPing(now)
+    case .end: return close(.silent, notice: .normal)
+    }
+    giveBack()
   }
 
   private func sendPing(_ now: Instant) {
     // A connection that is full needs no ping to show that it lives.
     guard let context, context.channel.isWritable else { return }
-    pingNumber &+= 1
-    pinged = now
-    isPingUnanswered = true
-    if write(header: LinkFormat.ping, bytes(of: pingNumber)[...]) { context.flush() }
+    streams.ping(liveness.ping(now))
+    drain()
   }
 
   /// Sends what waits, most urgent first, as long as the connection takes it.
@@ -324,6 +303,14 @@ final class LinkHandler: ChannelInboundHandler {
     isDraining = true
     fill(context, port)
     isDraining = false
+    guard !isClosed else { return }
+    for (channel, isCongested) in port.congestionChanges() {
+      registry.emit(.congested(port.id, channel, isCongested))
+    }
+    port.report(
+      LinkPort.Report(
+        streams: LinkChannel.allCases.map { streams.info($0) }, rekeys: keys?.rekeys ?? 0,
+        roundTrip: liveness.roundTrip))
     // Last, so that a turn which the flush itself makes possible is not mistaken for one inside another.
     context.flush()
   }
@@ -331,80 +318,102 @@ final class LinkHandler: ChannelInboundHandler {
   private func fill(_ context: ChannelHandlerContext, _ port: LinkPort) {
     var turn = 0
     while context.channel.isWritable, !isClosed {
-      if let number = pongDue {
-        pongDue = nil
-        guard write(header: LinkFormat.pong, number[...]) else { return }
-      }
+      // Before any data, and also when there is no room for any: the other side may be waiting for just this.
+      let control = streams.takeControl()
       guard turn < LinkHandler.turnByteCount else {
+        if !control.isEmpty { write(control, nil) }
         // The queue still counts as scheduled: nobody else calls.
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         context.eventLoop.execute { bound.value.drain() }
         return
       }
-      guard let fragment = port.next() else { return }
-      let header = fragment.channel.rawValue | (fragment.isFollowed ? LinkFormat.moreFlag : 0)
-      guard write(header: header, fragment.frame[fragment.range]) else { return }
-      turn += fragment.range.count + NoiseCipher.tagByteCount
+      let fragment = port.next(maximumByteCount: LinkFormat.maximumDataByteCount - control.count) { streams.window($0) }
+      guard fragment != nil || !control.isEmpty, write(control, fragment) else { return }
+      turn += control.count + (fragment?.byteCount ?? 0) + NoiseCipher.tagByteCount
       // A full buffer is flushed at once: if the socket takes it all, there is room for more.
       if !context.channel.isWritable { context.flush() }
     }
   }
 
-  /// Seals one message and writes it, rekeying before it when that is due. False when the link had to be closed.
-  private func write(header: UInt8, _ body: ArraySlice<UInt8>) -> Bool {
-    let configuration = registry.configuration
+  /// Writes one message, going on to the next key before it when that is due. False when the link had to be closed.
+  @discardableResult private func write(_ control: [UInt8], _ fragment: LinkQueue.Fragment?) -> Bool {
     let now = Instant.current()
-    if sealedMessages >= configuration.rekeyMessages || now - keyed >= configuration.rekeyInterval {
-      sealedMessages = 0
-      keyed = now
-      guard writeSealed(header: LinkFormat.rekey, []) else { return false }
-      do { try sending?.rekey() } catch {
+    if keys?.isRenewalDue(now) == true {
+      guard seal(byteCount: 0, { _ in }) else { return false }
+      do { try keys?.renewSending(now) } catch {
         close(.failed(error.message), notice: nil)
         return false
       }
     }
-    return writeSealed(header: header, body)
+    guard let fragment else { return seal(byteCount: control.count) { $0.writeBytes(control) } }
+    guard let header = streams.dataHeader(fragment.channel, byteCount: fragment.byteCount) else {
+      close(.failed("more was taken to be sent than there is room for"), notice: .internalError)
+      return false
+    }
+    return seal(byteCount: control.count + header.count + fragment.byteCount) { buffer in
+      buffer.writeBytes(control)
+      buffer.writeBytes(header)
+      if fragment.isFirst { buffer.writeInteger(UInt32(fragment.frame.count)) }
+      buffer.writeBytes(fragment.frame[fragment.range])
+    }
   }
 
-  private func writeSealed(header: UInt8, _ body: ArraySlice<UInt8>) -> Bool {
+  /// Seals a message of `byteCount` bytes that `body` writes, and writes it. False when the link had to be closed.
+  private func seal(byteCount: Int, _ body: (inout ByteBuffer) -> Void) -> Bool {
     guard let context, let port else { return false }
-    let length = 1 + body.count + NoiseCipher.tagByteCount
+    let length = byteCount + NoiseCipher.tagByteCount
     var buffer = context.channel.allocator.buffer(capacity: LinkFormat.lengthByteCount + length)
     buffer.writeInteger(UInt16(length))
-    buffer.writeInteger(header)
-    buffer.writeBytes(body)
+    body(&buffer)
     buffer.writeRepeatingByte(0, count: NoiseCipher.tagByteCount)
-    let sealed = buffer.withUnsafeMutableReadableBytes {
-      sending?.seal(UnsafeMutableRawBufferPointer(rebasing: $0[LinkFormat.lengthByteCount...])) == true
+    let isSealed = buffer.withUnsafeMutableReadableBytes {
+      keys?.seal(UnsafeMutableRawBufferPointer(rebasing: $0[LinkFormat.lengthByteCount...])) == true
     }
-    guard sealed else {
+    guard isSealed else {
       close(.failed("the cipher is used up"), notice: nil)
       return false
     }
-    sealedMessages += 1
     port.bytesOut.add(UInt64(buffer.readableBytes), ordering: .relaxed)
     context.write(wrapOutboundOut(buffer), promise: nil)
     return true
   }
 
-  /// Stops or resumes reading from the socket.
-  func setReading(_ isEnabled: Bool) {
-    guard let context, !isClosed else { return }
-    isReading = isEnabled
-    heard = .current()
-    context.channel.setOption(.autoRead, value: isEnabled).whenFailure { _ in }
-  }
-
   /// Ends the link, telling the other side why when `notice` is given.
   func close(_ reason: LinkCloseReason, notice: LinkNotice?) {
     guard !isClosed else { return }
-    if let notice, let context, writeSealed(header: LinkFormat.close, [notice.rawValue]) { context.flush() }
+    if let notice {
+      streams.close(notice)
+      write(streams.takeControl(), nil)
+    }
     guard !isClosed else { return }
     isClosed = true
-    registry.reassemblyByteCount -= assembler.byteCount
     port?.discard()
     registry.closed(self, reason)
     port = nil
-    context?.close(promise: nil)
+    context?.flush()
+    if notice == nil || !startLinger() { context?.close(promise: nil) }
+  }
+
+  // MARK: The end
+
+  /// Ends the sending half of the connection only: a socket that is closed with bytes unread takes back what it sent
+  /// last, and the other side would not learn why. What still comes is thrown away, until the other side closes too or
+  /// the time is up.
+  private func startLinger() -> Bool {
+    guard let context, registry.mayLinger(self) else { return false }
+    inbound = ByteBuffer()
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    linger = context.eventLoop.scheduleTask(in: TimeAmount(registry.configuration.lingerLimit)) {
+      bound.value.context?.close(promise: nil)
+      bound.value.endLinger()
+    }
+    context.close(mode: .output, promise: nil)
+    return true
+  }
+
+  private func endLinger() {
+    guard let scheduled = linger.take() else { return }
+    scheduled.cancel()
+    registry.lingered(self)
   }
 }

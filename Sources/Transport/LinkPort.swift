@@ -4,7 +4,7 @@ import Primitives
 import Synchronization
 import Wire
 
-/// The half of a link that any thread may touch: its send queue and its statistics.
+/// The half of a link that any thread may touch: its send queue, what of its frames was dealt with, and its statistics.
 final class LinkPort: Sendable {
   let id: NodeID
   let address: PeerAddress
@@ -29,14 +29,25 @@ final class LinkPort: Sendable {
   }
   private let waiting: Mutex<Waiting>
 
+  /// What the loop tells of the link after each turn.
+  struct Report {
+    var streams: [StreamInfo]
+    var rekeys: UInt64
+    var roundTrip: Microseconds?
+  }
+
+  private struct Incoming {
+    var receipts: LinkReceipts
+    var report: Report
+  }
+  private let incoming: Mutex<Incoming>
+
   let bytesIn = Atomic<UInt64>(0)
   let bytesOut = Atomic<UInt64>(0)
-  // 0 before the first sample.
-  let roundTripMicroseconds = Atomic<UInt64>(0)
 
   /// Called on `loop`.
   init(
-    id: NodeID, address: PeerAddress, direction: LinkDirection, queueLimits: [Int], budget: Budget,
+    id: NodeID, address: PeerAddress, direction: LinkDirection, configuration: LinkConfiguration, budget: Budget,
     loop: EventLoop, handler: LinkHandler
   ) {
     self.budget = budget
@@ -45,7 +56,10 @@ final class LinkPort: Sendable {
     self.direction = direction
     self.loop = loop
     self.handler = NIOLoopBound(handler, eventLoop: loop)
-    waiting = Mutex(Waiting(queue: LinkQueue(limits: queueLimits)))
+    waiting = Mutex(Waiting(queue: LinkQueue(limits: configuration.queueLimits)))
+    incoming = Mutex(
+      Incoming(
+        receipts: LinkReceipts(configuration: configuration), report: Report(streams: [], rekeys: 0, roundTrip: nil)))
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     sinceUnixMicroseconds = UInt64(max(0, time.tv_sec)) * 1_000_000 + UInt64(max(0, time.tv_nsec)) / 1_000
@@ -73,16 +87,21 @@ final class LinkPort: Sendable {
   }
 
   /// The next fragment. When there is none, the next `send` schedules a turn of the loop again.
-  func next() -> LinkQueue.Fragment? {
+  func next(maximumByteCount: Int, window: (LinkChannel) -> Int) -> LinkQueue.Fragment? {
     waiting.withLock { waiting in
       guard var queue = waiting.queue.take() else { return nil }
       defer { waiting.queue = queue }
       let before = queue.byteCount
-      let fragment = queue.next()
+      let fragment = queue.next(maximumByteCount: maximumByteCount, window: window)
       budget.byteCount.subtract(before - queue.byteCount, ordering: .relaxed)
       waiting.isScheduled = fragment != nil
       return fragment
     }
+  }
+
+  /// The channels whose queues became congested, or ceased to be, since this was asked last.
+  func congestionChanges() -> [(channel: LinkChannel, isCongested: Bool)] {
+    waiting.withLock { $0.queue?.congestionChanges() ?? [] }
   }
 
   /// Lets go of everything that waits: the link is gone.
@@ -93,11 +112,40 @@ final class LinkPort: Sendable {
     }
   }
 
+  /// A frame is handed on.
+  func handOn(_ channel: LinkChannel) { incoming.withLock { $0.receipts.handOn(channel) } }
+
+  /// A frame that was handed on was dealt with.
+  func consumed(_ byteCount: Int, on channel: LinkChannel) {
+    guard incoming.withLock({ $0.receipts.consumed(byteCount, channel) }) else { return }
+    loop.execute { [handler] in handler.value.giveBack() }
+  }
+
+  /// Takes what was dealt with, by channel.
+  func takeDealt(isHolding: (LinkChannel) -> Bool) -> [LinkReceipts.Dealt] {
+    incoming.withLock { incoming in
+      LinkChannel.allCases.map { incoming.receipts.take($0, isHolding: isHolding($0)) }
+    }
+  }
+
+  /// The link is gone: how many frames of each channel were handed on and not dealt with.
+  func retire() -> [Int] { incoming.withLock { $0.receipts.retire() } }
+
+  /// Takes note of how the link is.
+  func report(_ report: Report) { incoming.withLock { $0.report = report } }
+
   var info: LinkInfo {
-    let roundTrip = roundTripMicroseconds.load(ordering: .relaxed)
+    var report = incoming.withLock { $0.report }
+    let waitingBytes = waiting.withLock { waiting in
+      for index in report.streams.indices {
+        report.streams[index].queuedBytes = waiting.queue?.byteCount(of: report.streams[index].channel) ?? 0
+      }
+      return waiting.queue?.byteCount ?? 0
+    }
     return LinkInfo(
       id: id, address: address, direction: direction, sinceUnixMicroseconds: sinceUnixMicroseconds,
       bytesIn: bytesIn.load(ordering: .relaxed), bytesOut: bytesOut.load(ordering: .relaxed),
-      roundTripMicroseconds: roundTrip == 0 ? nil : roundTrip)
+      roundTripMicroseconds: report.roundTrip.map { UInt64(max(0, $0.count)) }, streams: report.streams,
+      rekeys: report.rekeys, waitingBytes: waitingBytes)
   }
 }

@@ -15,7 +15,9 @@ import Wire
 //    old process is gone.
 //
 // When there is no room for a further link: one to a preferred node takes the place of one that is not, of the newest that
-// was accepted, or else of the newest; any other is refused. Accepted and dialled connections have budgets of their own
+// was accepted, or else of the newest; any other is refused. So that nobody who has many addresses takes all the places,
+// accepted links to nodes that are not preferred have no more than a share of them, and those from one prefix no more than
+// a few. Accepted and dialled connections have budgets of their own
 // until their handshakes are done, so that strangers who connect and say nothing keep this node from no dial of its own.
 
 /// The links and handshakes of one endpoint. Lives on the endpoint's event loop.
@@ -28,6 +30,8 @@ final class LinkRegistry {
   private let logger: Logger
   private let onEvent: @Sendable (LinkEvent) -> Void
   private let onRoute: @Sendable (NodeID, LinkPort?) -> Void
+  // Who closes links faster than they are read to the end is not waited for.
+  private static let maximumLingering = 256
 
   private var links: [NodeID: LinkHandler] = [:]
   /// How many links ever came up: the newest has the highest number.
@@ -42,10 +46,14 @@ final class LinkRegistry {
   private let allowance: TokenBucket.Allowance
   private var everyone: TokenBucket
   private var isStopped = false
+  private var bans = LinkBans()
+  /// Closed links whose other side may not have read why yet.
+  private var lingering: Set<ObjectIdentifier> = []
+  private var lingered: EventLoopPromise<Void>?
   /// What may wait to be sent on all links.
   let budget: LinkPort.Budget
-  /// Bytes of incomplete frames of all links.
-  var reassemblyByteCount = 0
+  /// Bytes that came and are in no frame yet, of all links.
+  private var reassemblyByteCount = 0
 
   /// - Parameter onRoute: told of each link that comes up, and of each that goes, before the event.
   init(
@@ -73,6 +81,8 @@ final class LinkRegistry {
 
   func emit(_ event: LinkEvent) { onEvent(event) }
 
+  func count(_ name: String) { counters.add(name) }
+
   /// The handler of a connection that was accepted; nil when the limits have no room for it.
   func accept(from address: PeerAddress) -> LinkHandler? {
     let now = Instant.current()
@@ -92,7 +102,7 @@ final class LinkRegistry {
 
   /// The handler of a connection to be made.
   ///
-  /// - Throws: `TransportError` with code `unusableAddress`, `ownIdentity`, `alreadyLinked` or `tooManyDials`.
+  /// - Throws: `TransportError` with code `unusableAddress`, `ownIdentity`, `banned`, `alreadyLinked` or `tooManyDials`.
   func prepare(_ dial: LinkHandler.Dial) throws(TransportError) -> LinkHandler {
     guard dial.address.isUsable else {
       throw TransportError(.unusableAddress, "\(dial.address) is not an address that can be connected to.")
@@ -117,13 +127,16 @@ final class LinkRegistry {
 
   /// Judges whom a dial reached, or is to reach.
   ///
-  /// - Throws: `TransportError` with code `unexpectedIdentity`, `ownIdentity` or `alreadyLinked`.
+  /// - Throws: `TransportError` with code `unexpectedIdentity`, `ownIdentity`, `banned` or `alreadyLinked`.
   func check(_ dial: LinkHandler.Dial, reached id: NodeID) throws(TransportError) {
     guard dial.expecting == nil || dial.expecting == id else {
       throw TransportError(.unexpectedIdentity, "\(dial.address) is node \(id), not the one expected there.")
     }
     guard id != identity.id else {
       throw TransportError(.ownIdentity, "\(dial.address) leads back to this node itself.")
+    }
+    guard !bans.isBanned(id, now: .current()) else {
+      throw TransportError(.banned, "Node \(id) did what it may not, and gets no link for some time.")
     }
     // Rule 1.
     guard links[id] == nil else {
@@ -134,6 +147,10 @@ final class LinkRegistry {
   /// A handshake is done: the link is up, or gives way.
   func established(_ handler: LinkHandler, port: LinkPort) {
     forget(handler)
+    guard !bans.isBanned(port.id, now: .current()) else {
+      counters.add("ban.inbound")
+      return handler.close(.requested("banned"), notice: .misbehaviour)
+    }
     if let old = links[port.id] {
       guard isPreferred(handler, over: old, other: port.id) else {
         counters.add("duplicateLink")
@@ -142,8 +159,8 @@ final class LinkRegistry {
       counters.add("replacedLink")
       old.close(.replaced, notice: .replaced)
     }
-    guard links.count < configuration.maximumLinks || makeRoom(for: port.id) else {
-      counters.add(TransportError.Code.tooManyLinks.rawValue)
+    if let limit = limitReached(by: port) {
+      counters.add(limit)
       return handler.close(.requested("too many links"), notice: .tooManyLinks)
     }
     establishedCount += 1
@@ -152,6 +169,21 @@ final class LinkRegistry {
     onRoute(port.id, port)
     logger.debug("link up", metadata: ["node": "\(port.id.short)", "address": "\(port.address)"])
     onEvent(.up(port.id, port.address, port.direction))
+  }
+
+  /// The limit, by the name of its counter, that leaves no room for a link.
+  private func limitReached(by port: LinkPort) -> String? {
+    guard links.count < configuration.maximumLinks || makeRoom(for: port.id) else {
+      return TransportError.Code.tooManyLinks.rawValue
+    }
+    guard port.direction == .inbound, !preferred.contains(port.id) else { return nil }
+    let inbound = links.values.compactMap(\.port).filter { $0.direction == .inbound && !preferred.contains($0.id) }
+    let kept = configuration.maximumLinks / max(1, configuration.outboundShare)
+    guard inbound.count < configuration.maximumLinks - kept else { return "tooManyInboundLinks" }
+    let prefix = port.address.prefix
+    let limit =
+      port.address.isPrivate ? configuration.maximumLinksPerPrivatePrefix : configuration.maximumLinksPerPrefix
+    return inbound.count { $0.address.prefix == prefix } < limit ? nil : "tooManyLinksPerPrefix"
   }
 
   /// Ends a link to a node that is not preferred, for one to a node that is. False when there is none to end.
@@ -189,13 +221,26 @@ final class LinkRegistry {
 
   /// A dial came to nothing.
   func dialFailed(_ dial: LinkHandler.Dial, _ error: TransportError) {
-    counters.add("dial." + error.code.rawValue)
+    counters.add(error.code == .banned ? "ban.dial" : "dial." + error.code.rawValue)
     logger.debug("dial failed", metadata: ["address": "\(dial.address)", "why": "\(error)"])
     onEvent(.dialFailed(dial.address, dial.expecting, error))
   }
 
+  /// More bytes came on a link that are in no frame yet, or fewer are left. When all links together hold too many, the one
+  /// that holds most ends, the newest of several.
+  func hold(_ byteCount: Int) {
+    reassemblyByteCount += byteCount
+    while reassemblyByteCount > configuration.reassemblyByteCount,
+      let most = links.values.max(by: { ($0.heldByteCount, $0.number) < ($1.heldByteCount, $1.number) }),
+      most.heldByteCount > 0
+    {
+      most.close(.violation("reassemblyLimit"), notice: .protocolError)
+    }
+  }
+
   /// A link ended.
   func closed(_ handler: LinkHandler, _ reason: LinkCloseReason) {
+    reassemblyByteCount -= handler.heldByteCount
     if case .violation(let name) = reason { counters.add(name) }
     guard let port = handler.port, links[port.id] === handler else {
       // It gave way before it was up. Who dialled hears of it all the same.
@@ -214,8 +259,8 @@ final class LinkRegistry {
   /// Closes one link; nothing when there is none.
   func close(_ id: NodeID, _ reason: LinkCloseReason, notice: LinkNotice) { links[id]?.close(reason, notice: notice) }
 
-  /// Stops or resumes reading from one link.
-  func setReading(_ isEnabled: Bool, from id: NodeID) { links[id]?.setReading(isEnabled) }
+  /// Gives a node no link until then. One that there is stays.
+  func ban(_ id: NodeID, until end: Instant) { bans.ban(id, until: end) }
 
   /// Looks at the clock for all links.
   func tick() {
@@ -223,12 +268,42 @@ final class LinkRegistry {
     for handler in links.values { handler.tick(now) }
   }
 
-  /// Ends everything.
-  func shutdown() {
+  /// Whether a link that is closed may stay until the other side has read why.
+  func mayLinger(_ handler: LinkHandler) -> Bool {
+    guard lingering.count < LinkRegistry.maximumLingering else { return false }
+    lingering.insert(ObjectIdentifier(handler))
+    return true
+  }
+
+  /// A link that stayed is gone.
+  func lingered(_ handler: LinkHandler) {
+    lingering.remove(ObjectIdentifier(handler))
+    if lingering.isEmpty { lingered.take()?.succeed() }
+  }
+
+  /// Ends everything. The answer comes when no connection is left that says why it ends.
+  func shutdown(_ loop: any EventLoop) -> EventLoopFuture<Void> {
     isStopped = true
     for handler in accepted.values.map(\.handler) + Array(dialled.values) {
       handler.fail(TransportError(.notRunning, "This node shuts down."))
     }
-    for handler in links.values { handler.close(.shutdown, notice: .shutdown) }
+    for handler in links.values { handler.close(.shutdown, notice: .normal) }
+    guard !lingering.isEmpty else { return loop.makeSucceededVoidFuture() }
+    let promise = lingered ?? loop.makePromise(of: Void.self)
+    lingered = promise
+    return promise.futureResult
+  }
+}
+
+extension PeerAddress {
+  /// True for addresses of one's own networks: loopback, private (RFC 1918, RFC 4193), link-local, and those that
+  /// providers share out behind their own translators (RFC 6598).
+  var isPrivate: Bool {
+    if isLoopback { return true }
+    guard isIPv4 else { return ip[0] & 0xfe == 0xfc || (ip[0] == 0xfe && ip[1] & 0xc0 == 0x80) }
+    return switch (ip[0], ip[1]) {
+    case (10, _), (192, 168), (169, 254), (172, 16...31), (100, 64...127): true
+    default: false
+    }
   }
 }

@@ -40,6 +40,8 @@ package struct TransportError: Error, Equatable, Sendable, CustomStringConvertib
     case alreadyLinked
     /// The limit of links is reached, here or on the other side.
     case tooManyLinks
+    /// The node is banned here for some time.
+    case banned
     /// Too many handshakes from one address prefix, or under way at once.
     case tooManyHandshakes
     /// Something that does not depend on the other side failed here, such as memory for keys.

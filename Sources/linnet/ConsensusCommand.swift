@@ -66,7 +66,7 @@ struct ConsensusCommand: ParsableCommand {
         validators.append(id)
       }
       var flags: [String: String] = [:]
-      flags["node.data_directory"] = dataDirectory.map(InitCommand.absolute)
+      flags["node.data_directory"] = dataDirectory.map(NodeSetup.absolute)
       let configuration = try file.load(flags: flags).configuration
       let old: Genesis
       do { old = try GenesisDocument.read(path: genesis ?? configuration.node.genesis) } catch {

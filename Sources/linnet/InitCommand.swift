@@ -1,8 +1,6 @@
 import ArgumentParser
 import Config
 import Control
-import FoundationEssentials
-import Glibc
 import Node
 import Sodium
 
@@ -28,25 +26,24 @@ struct InitCommand: ParsableCommand {
   }
 
   func run() throws {
-    let path = config ?? NodeConfiguration.defaultPath(environment: Console.environment)
-    let isPresent = access(path, F_OK) == 0
     var flags: [String: String] = [:]
-    flags["node.data_directory"] = dataDirectory.map(Self.absolute)
+    flags["node.data_directory"] = dataDirectory.map(NodeSetup.absolute)
     flags["node.name"] = name
-    let configuration = try NodeConfiguration.load(
-      path: isPresent ? path : nil, environment: Console.environment, flags: flags)
-    let node = configuration.node
+    let setup = try NodeSetup(config: config, flags: flags)
+    let path = setup.path
+    let node = setup.configuration.node
     let directory = try DataDirectory(path: node.dataDirectory)
     let key: SigningKey
-    do {
-      key = try SigningKey.generate()
-      try KeyFile.create(key, at: node.key)
-    } catch let error as KeyFileError where error.code == .exists {
+    do { key = try setup.makeKey() } catch let error as KeyFileError where error.code == .exists {
       throw Failure(
         "there is a key at \(node.key) already", suggestion: "use it as it is, or name another --data-directory")
     }
-    try NeverVotedMarker(keyPath: node.key).write()
-    if !isPresent { try writeConfiguration(configuration, to: path) }
+    if !setup.isConfigured {
+      var settings: [(key: String, value: String)] = []
+      if dataDirectory != nil { settings.append(("data_directory", NodeSetup.quoted(node.dataDirectory))) }
+      if let name { settings.append(("name", NodeSetup.quoted(name))) }
+      try setup.writeConfiguration(settings)
+    }
     _ = directory
     if format.json {
       return try Console.print(
@@ -64,26 +61,5 @@ struct InitCommand: ParsableCommand {
       and start the node with `linnet daemon\(config == nil ? "" : " --config \(path)")`.
 
       """)
-  }
-
-  /// The documented example, with the keys that were given on the command line.
-  private func writeConfiguration(_ configuration: NodeConfiguration, to path: String) throws {
-    var text = NodeConfiguration.example
-    func set(_ key: String, _ value: String) {
-      let quoted = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-      var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-      guard let index = lines.firstIndex(where: { $0.hasPrefix("#\(key) =") }) else { return }
-      lines[index] = "\(key) = \"\(quoted)\""
-      text = lines.joined(separator: "\n")
-    }
-    if dataDirectory != nil { set("data_directory", configuration.node.dataDirectory) }
-    if let name { set("name", name) }
-    let directory = Self.absolute(path).split(separator: "/").dropLast().joined(separator: "/")
-    try FileManager.default.createDirectory(atPath: "/" + directory, withIntermediateDirectories: true)
-    try text.write(toFile: path, atomically: true, encoding: .utf8)
-  }
-
-  static func absolute(_ path: String) -> String {
-    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
   }
 }

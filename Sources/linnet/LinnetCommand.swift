@@ -22,9 +22,9 @@ struct LinnetCommand: AsyncParsableCommand {
       CommandGroup(
         name: "Running a node:",
         subcommands: [
-          InitCommand.self, GenesisCommand.self, ConsensusCommand.self, DaemonCommand.self, ConfigCommand.self,
-          TestnetCommand.self,
-          SimulateCommand.self, JournalCommand.self, VersionCommand.self,
+          InitCommand.self, InviteCommand.self, JoinCommand.self, GenesisCommand.self, ConsensusCommand.self,
+          DaemonCommand.self, ConfigCommand.self, TestnetCommand.self, SimulateCommand.self, JournalCommand.self,
+          VersionCommand.self,
         ]),
     ])
 

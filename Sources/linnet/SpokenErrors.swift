@@ -10,6 +10,11 @@ extension NodeError: SpokenError {
   }
 }
 
+extension JoinError: SpokenError {
+  /// The exit codes of `linnet join` are listed in docs/operating.md.
+  var failure: Failure { Failure(message, suggestion: suggestion, exitCode: code.rawValue) }
+}
+
 extension TestnetError: SpokenError {
   var failure: Failure { Failure(message, suggestion: suggestion) }
 }

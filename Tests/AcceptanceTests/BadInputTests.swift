@@ -34,7 +34,7 @@ extension Acceptance {
         try growth("200 random datagrams", ["udp.", "datagram."], atLeast: 100) {
           try Sockets.datagrams((0..<200).map { _ in bytes(Int.random(in: 1...1_400)) }, to: address)
         }
-        try growth("oversized datagrams", ["udp.datagram.oversized"], atLeast: 3) {
+        try growth("oversized datagrams", ["udp.datagram.bad"], atLeast: 3) {
           try Sockets.datagrams((0..<5).map { _ in bytes(60_000) }, to: address)
         }
 
@@ -54,7 +54,7 @@ extension Acceptance {
             }, to: address)
         }
         let peers = try net.peers(1).map { [$0.id, $0.state, $0.address] }
-        try growth("real datagrams sent again, each five times", ["membership."], atLeast: 5) {
+        try growth("real datagrams sent again, each five times", ["udp.datagram.replayed"], atLeast: 5) {
           try Sockets.datagrams((0..<5).flatMap { _ in heard }, to: address)
         }
         #expect(try net.peers(1).map { [$0.id, $0.state, $0.address] } == peers, "replays change nothing")

@@ -108,21 +108,22 @@ import Wire
     }
   }
 
-  @Test func misconductHasAPriceAndAName() {
-    #expect(Misconduct.allCases.allSatisfy { $0.points > 0 })
-    #expect(OrderedSet(Misconduct.allCases.map(\.description)).members.count == Misconduct.allCases.count)
-  }
-
   @Test func anInvalidRelayerIsClosedAndItsScoreOutlivesTheLink() {
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 10)
     let peer = StandIn.identity(0).id
     var effects: [BroadcastEffect] = []
     machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects)
-    for _ in 0..<4 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
-    #expect(effects.isEmpty && machine.peers[0].score == -80)
-    machine.step(.invalid(from: peer), now: .zero, into: &effects)
-    guard case .close(let closed)? = effects.first else { return #expect(Bool(false)) }
-    #expect(closed == peer && effects.count == 1)
+    for _ in 0..<4 { machine.step(.misconduct(peer, .invalidMessage), now: .zero, into: &effects) }
+    // At first it only leaves the mesh.
+    #expect(effects.count == 2 && machine.peers[0].score == -80)
+    guard case .send(.prune(reason: .score, backoffSeconds: 60), peer)? = effects.last else {
+      return #expect(Bool(false))
+    }
+    effects = []
+    machine.step(.misconduct(peer, .invalidMessage), now: .zero, into: &effects)
+    guard case .close(peer, .invalidMessage, score: -100, banSeconds: 60)? = effects.first else {
+      return #expect(Bool(false))
+    }
     machine.step(.received([StandIn.message(1)], from: peer), now: .zero, into: &effects)
     #expect(effects.count == 1)
     machine.step(.linkDown(peer), now: .zero, into: &effects)
@@ -176,7 +177,9 @@ import Wire
         return Digest(hashing: Array("\(number)".utf8))
       }
     }
-    func isClosed(_ peer: NodeID) -> Bool { effects.contains { if case .close(peer) = $0 { true } else { false } } }
+    func isClosed(_ peer: NodeID) -> Bool {
+      effects.contains { if case .close(peer, _, _, _) = $0 { true } else { false } }
+    }
     for _ in 0..<40 { machine.step(.announced(ids(512), from: peers[1]), now: .zero, into: &effects) }
     #expect(machine.wantedCount <= settings.maximumWantedPerPeer)
     // A burst is not enough.
@@ -228,8 +231,8 @@ import Wire
     let peer = StandIn.identity(0).id
     var effects: [BroadcastEffect] = []
     machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects)
-    for _ in 0..<5 { machine.step(.invalid(from: peer), now: .zero, into: &effects) }
-    #expect(machine.peers[0].score == -100 && !machine.peers[0].isEager)
+    for _ in 0..<5 { machine.step(.misconduct(peer, .invalidMessage), now: .zero, into: &effects) }
+    #expect(machine.peers[0].score == -100 && !machine.peers[0].isInMesh)
     var now = Instant.zero
     for heartbeat in 1...7 {
       now = now + .milliseconds(300)
@@ -238,11 +241,11 @@ import Wire
       machine.step(.received([StandIn.message(UInt64(heartbeat))], from: peer), now: now, into: &effects)
       #expect(effects.isEmpty == (heartbeat < 7), "\(heartbeat)")
     }
-    #expect(machine.peers[0].isEager)
+    #expect(machine.hears(peer) && !machine.peers[0].isInMesh)
     // It is told of what it missed.
     effects = []
     machine.step(.publish(StandIn.message(100)), now: now, into: &effects)
-    for _ in 0..<5 { machine.step(.invalid(from: peer), now: now, into: &effects) }
+    for _ in 0..<5 { machine.step(.misconduct(peer, .invalidMessage), now: now, into: &effects) }
     machine.step(.publish(StandIn.message(101)), now: now, into: &effects)
     for _ in 1...12 {
       now = now + .milliseconds(300)
@@ -250,13 +253,19 @@ import Wire
     }
     let missed = StandIn.message(101).value.id
     #expect(effects.contains { if case .send(.announce(let ids), _) = $0 { ids.contains(missed) } else { false } })
+    // It is sent what is new again when its points have faded and the prune is over.
+    for _ in 1...200 {
+      now = now + .milliseconds(300)
+      machine.step(.tick, now: now, into: &effects)
+    }
+    #expect(machine.peers[0].isInMesh && machine.peers[0].score == 0)
   }
 
   @Test func whatWasForgottenAndIsNeededAfterAllGoesOnOnce() {
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 17)
     let peers = (0..<3).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
-    for peer in peers { machine.step(.linkUp(peer), now: .zero, into: &effects) }
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
     let message = StandIn.message(1)
     machine.step(.received([message], from: peers[0]), now: .zero, into: &effects)
     machine.step(.forget([message.value.id]), now: .zero, into: &effects)
@@ -272,10 +281,11 @@ import Wire
     let peers = (0..<2).map { StandIn.identity($0).id }
     var effects: [BroadcastEffect] = []
     machine.step(.linkUp(peers[0], isOutbound: true), now: .zero, into: &effects)
+    effects = []
     machine.step(.requested([.zero], from: peers[0]), now: .zero, into: &effects)
     machine.step(.announced([.zero], from: peers[1]), now: .zero, into: &effects)
     machine.step(.received([StandIn.message(1)], from: peers[1]), now: .zero, into: &effects)
-    machine.step(.invalid(from: peers[1]), now: .zero, into: &effects)
+    machine.step(.misconduct(peers[1], .invalidMessage), now: .zero, into: &effects)
     #expect(effects.isEmpty && machine.wantedCount == 0)
     #expect(machine.counters["requestUnknown"] == 1)
   }

@@ -21,6 +21,8 @@ struct LoadTests {
     let user = try load()
     #expect(user.node.dataDirectory == "/home/u/.local/state/linnet")
     #expect(user.control.socket == "/tmp/linnet-1000/control.sock")
+    #expect(root.network.isFoundOnLAN && root.network.hasAddressBook && root.network.dns.isEmpty)
+    #expect(root.network.maximumLinks == 256)
     let xdg = try load(environment: ["XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/run/user/1000/"])
     #expect(xdg.journal.directory == "/s/linnet/journal")
     #expect(xdg.control.socket == "/run/user/1000/linnet/control.sock")
@@ -41,6 +43,28 @@ struct LoadTests {
     #expect(sources["offer.cpu_milli"] == .environment(name: "LINNET_OFFER_CPU_MILLI"))
     #expect(sources["offer.price_gpu_second_microcredits"]?.description.hasSuffix("node.conf:4") == true)
     #expect(sources["offer.labels"]?.description == "default")
+  }
+
+  @Test("on one host nobody is looked for on the local network unless it is asked for")
+  func lanDiscovery() throws {
+    #expect(try load("[network]\nprofile = \"wan\"").network.isFoundOnLAN)
+    let loopback = try load("[network]\nprofile = \"loopback\"")
+    #expect(!loopback.network.isFoundOnLAN)
+    #expect(loopback.entries.first { $0.key == "network.lan_discovery" }?.value == "false")
+    #expect(loopback.entries.first { $0.key == "network.lan_discovery" }?.source == .fallback)
+    #expect(try load("[network]\nprofile = \"loopback\"\nlan_discovery = true").network.isFoundOnLAN)
+    #expect(try !load("[network]\nlan_discovery = false").network.isFoundOnLAN)
+  }
+
+  @Test("names whose TXT records are asked for")
+  func names() throws {
+    let file = try load("[network]\ndns = [\"_linnet.example.org\", \"b.example.\"]\nmaximum_links = 16")
+    #expect(file.network.dns == ["_linnet.example.org", "b.example."])
+    #expect(file.network.maximumLinks == 16)
+    for refused in ["10.0.0.1", "", "a b", "name:53", "-x.example"] {
+      #expect(throws: ConfigurationError.self) { try load("[network]\ndns = [\"\(refused)\"]") }
+    }
+    #expect(throws: ConfigurationError.self) { try load("[network]\nmaximum_links = 15") }
   }
 
   @Test("paths derived from the data directory follow it; relative ones follow where they were written")
@@ -131,8 +155,10 @@ struct LoadTests {
           }
         #expect(try key.kind.check(found, relativeTo: "/") == value, "\(key.path)")
       case .derived(let example, _, _):
-        #expect(try key.kind.check(.text(example), relativeTo: "/") == .text(example), "\(key.path)")
-        #expect(key.assign(&configuration, .text(example)), "\(key.path)")
+        var bare = example.rendered
+        if case .text(let text) = example { bare = text }
+        #expect(try key.kind.check(.bare(bare), relativeTo: "/") == example, "\(key.path)")
+        #expect(key.assign(&configuration, example), "\(key.path)")
       }
     }
   }

@@ -52,7 +52,8 @@ import Testing
       not let in         until 1970-01-01T00:01:02Z
       known for          1m 1s
       last seen          1970-01-01T00:00:01Z
-      sees this node at  198.51.100.1:7447
+      seen at            127.0.0.2:7001
+      sees this node at  198.51.100.1:7447, last at 1970-01-01T00:00:04Z
       validator          jailed, 0.0001 credits at stake, since epoch 0, changes in epoch 3
 
       ACCUSED BY    INCARNATION  AT

@@ -11,6 +11,7 @@ final class PaperNode: ControlService {
     var directories: [String: DirectoryManifest] = [:]
     var transfers: [TransferRequest] = []
     var stakes: [StakeRequest] = []
+    var invites: [InviteRequest] = []
     var logFollowersEnded = 0
     var eventRequests: [EventRequest] = []
     var eventFollowersEnded = 0
@@ -40,7 +41,11 @@ final class PaperNode: ControlService {
     refutations: [
       RefutationAnswer(at: WallTime(microsecondsSinceEpoch: 1_000_000), incarnation: 3, accusers: ["peerD-444444"])
     ],
-    reportedAddresses: [ReportedAddressAnswer(address: "198.51.100.1:7447", reporters: ["peerB-222222"])],
+    seenAddresses: [ReportedAddressAnswer(address: "127.0.0.2:7001", reporters: ["peerA-111111"])],
+    reportedAddresses: [
+      ReportedAddressAnswer(
+        address: "198.51.100.1:7447", reporters: ["peerB-222222"], at: WallTime(microsecondsSinceEpoch: 4_000_000))
+    ],
     conduct: ConductAnswer(
       score: -7, firsts: 4, costs: [.init(reason: "badFrame", count: 2, points: 100)],
       closings: [.init(at: WallTime(microsecondsSinceEpoch: 2_000_000), reason: "badFrame", banSeconds: 60)],
@@ -139,6 +144,16 @@ final class PaperNode: ControlService {
       }
       return nil
     }
+  }
+  func invite(_ request: InviteRequest) async throws -> InviteAnswer {
+    contents.withLock { $0.invites.append(request) }
+    return InviteAnswer(
+      invite: "lninvite1q", node: "peerA-111111", addresses: request.addresses ?? ["127.0.0.1:7001"], network: "net1",
+      grant: request.grantMicrocredits.map {
+        GrantAnswer(
+          account: "grant1", amountMicrocredits: $0, transfer: TransactionAnswer(id: "tx3", inBlock: 10),
+          keyFile: "/data/grants/grant1.key")
+      })
   }
   func hardware() async throws -> RawJSON { RawJSON(bytes: Array(#"{"cpu": {"cores": 2}}"#.utf8)) }
   func configuration() async throws -> [ConfigurationEntryAnswer] {

@@ -79,6 +79,23 @@ import Testing
     #expect(request == PeerPingRequest(count: 4, intervalMilliseconds: 1_000))
   }
 
+  @Test func anInviteWithAndWithoutAGrant() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      let plain = try await client.invite()
+      #expect(plain.invite == "lninvite1q" && plain.grant == nil)
+      let wanted = InviteRequest(addresses: ["10.0.0.1:7447"], grantMicrocredits: 5)
+      let granted = try await client.invite(wanted)
+      #expect(granted.addresses == ["10.0.0.1:7447"])
+      #expect(granted.grant?.amountMicrocredits == 5 && granted.grant?.transfer.inBlock == 10)
+      #expect(node.contents.withLock { $0.invites } == [InviteRequest(), wanted])
+      let none = await #expect(throws: ControlError.self) {
+        try await client.invite(InviteRequest(grantMicrocredits: 0))
+      }
+      #expect(none?.code == "requestInvalid")
+    }
+  }
+
   @Test func everyJobRoute() async throws {
     let node = PaperNode()
     try await withServer(node) { (client, _, _) async throws in

@@ -48,7 +48,8 @@ struct Cluster {
     var forgotten: [Digest] = []
     var halts: [String] = []
     var dials: [(at: Instant, to: NodeID)] = []
-    var closed: [NodeID] = []
+    var closed: [(peer: NodeID, banSeconds: UInt32)] = []
+    var events: [NetworkEvent] = []
     var changes: [(member: NodeID, from: MemberState?, to: MemberState, accusers: [NodeID])] = []
     var refused: [String] = []
     /// The state after the last block of each epoch, by height; the latest two are served.
@@ -210,10 +211,11 @@ struct Cluster {
         members[number].servedChunks += 1
         send(.consensus(.snapshot(snapshot.chunk(covering: key))), from: number, to: peer)
       case .dial(_, let peer): members[number].dials.append((now, peer))
-      case .close(let peer, _, _): members[number].closed.append(peer)
+      case .close(let peer, _, let banSeconds): members[number].closed.append((peer, banSeconds))
       case .memberChanged(let member, let before, let state, let accusers):
         members[number].changes.append((member, before, state, accusers))
-      case .network, .pinged, .met: break
+      case .network(let event): members[number].events.append(event)
+      case .pinged, .met: break
       }
     }
     if let durable, !slowDisks.contains(number) { enqueue(.input(.persisted(upTo: durable)), to: number) }

@@ -37,6 +37,9 @@ import Wire
     }
     Self.expectBounds(cluster.members[0].core)
     #expect(cluster.members[0].core.counters["servingTooOften"] > 0)
+    // All of it within one heartbeat, so that it costs once.
+    let costs = cluster.members[0].core.conduct(of: peer)?.costs.filter { $0.misconduct == .requestFlood } ?? []
+    #expect(costs.count == 1 && costs.allSatisfy { $0.count > 100 && $0.points == 15 }, "\(costs)")
     #expect(cluster.members[0].core.allCounters["sync.linksUnasked"] > 0)
     let height = cluster.members[0].core.ledger.finalHeight
     #expect(cluster.run(for: .seconds(60)) { $0.members[0].core.ledger.finalHeight > height + 10 })
@@ -48,8 +51,8 @@ import Wire
     var now = Instant.zero + .seconds(1)
     for number in 0..<3_000 {
       let peer = Self.id(number)
-      let isAdmitted = limits.admit(peer, .states, now: now)
-      #expect(isAdmitted)
+      let verdict = limits.admit(peer, .states, now: now)
+      #expect(verdict == .served)
       now = now + Microseconds(1)
     }
     #expect(limits.count == ServingLimits.maximumPeers)
@@ -59,9 +62,9 @@ import Wire
       let allowance = kind.allowance
       for isRested in [false, true] {
         if isRested { now = now + allowance.interval * allowance.burst }
-        let isAllAdmitted = limits.admit(peer, kind, cost: allowance.burst, now: now)
-        let isMoreAdmitted = limits.admit(peer, kind, now: now)
-        #expect(isAllAdmitted && !isMoreAdmitted, "\(kind)")
+        let all = limits.admit(peer, kind, cost: allowance.burst, now: now)
+        let more = limits.admit(peer, kind, now: now)
+        #expect(all == .served && more == .tooOften, "\(kind)")
       }
     }
     var cluster = try Cluster(1)
@@ -74,6 +77,24 @@ import Wire
     cluster.step(0, .linkUp(try Cluster.key(60).id, cluster.members[0].address, isOutbound: false))
     #expect(cluster.members[0].core.links.count == NodeCore.maximumLinks)
     #expect(cluster.members[0].core.counters["linksFull"] == 1)
+  }
+
+  /// Who catches up may ask for some times what it gets, for as long as it takes; who asks for much more is charged.
+  @Test func onlySeveralTimesWhatIsServedIsAFlood() {
+    for kind in ServingLimits.Kind.allCases {
+      let allowance = kind.allowance
+      for (factor, isFlood) in [(3, false), (5, true)] as [(Int64, Bool)] {
+        var limits = ServingLimits()
+        var verdicts: [ServingLimits.Verdict] = []
+        for number in 0..<(20 * allowance.burst * factor) {
+          let now = Instant.zero + .seconds(1) + allowance.interval * number / factor
+          verdicts.append(limits.admit(Self.id(0), kind, now: now))
+        }
+        #expect(verdicts.contains(.flood) == isFlood && verdicts.contains(.tooOften), "\(kind) \(factor)")
+        let served = verdicts.count { $0 == .served }
+        #expect(served <= 21 * Int(allowance.burst) && served >= 20 * Int(allowance.burst), "\(kind) \(served)")
+      }
+    }
   }
 
   /// Twenty bytes must not make a node send a hundred certificates as often as anybody likes.

@@ -46,6 +46,36 @@ import Wire
     #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.refusals[id] != nil })
   }
 
+  @Test func aTransactionOfAnotherAccountIsSpreadAndMayBeGivenAgain() throws {
+    var cluster = try Cluster(4)
+    cluster.start()
+    let key = try Cluster.key(9)
+    let other = Signer(id: key.id, networkID: cluster.genesis.networkID) { key.sign($0) }
+    let fee = cluster.genesis.parameters.minimumFeeMicrocredits
+    _ = try cluster.submit(.transfer(to: other.id, amountMicrocredits: 5_000 + fee))
+    #expect(
+      cluster.run(for: .seconds(10)) {
+        $0.members[1].core.finalState.account(other.id).balanceMicrocredits == 5_000 + fee
+      })
+    let claim = other.seal(
+      .transaction(
+        Transaction(
+          nonce: 0, feeMicrocredits: fee,
+          expiresMilliseconds: cluster.members[1].core.finalState.ledgerTimeMilliseconds + 600_000,
+          action: .transfer(to: cluster.id(1), amountMicrocredits: 5_000))), sequence: 1)
+    let before = cluster.members[1].core.finalState.account(cluster.id(1)).balanceMicrocredits
+    // What is given again goes out again: the first may have met no link.
+    for _ in 0..<2 { cluster.step(1, .spread(claim)) }
+    let isDone = cluster.run(for: .seconds(10)) {
+      $0.members[1].core.finalState.account(other.id).balanceMicrocredits == 0
+    }
+    #expect(isDone)
+    #expect(cluster.members[1].core.finalState.account(cluster.id(1)).balanceMicrocredits == before + 5_000)
+    // Once it is done it goes nowhere.
+    cluster.step(1, .spread(claim))
+    #expect(cluster.members[1].core.mempool.count == 0)
+  }
+
   @Test func withoutABalanceNothingIsSigned() throws {
     // A validator of the genesis has its stake locked from the start.
     var cluster = try Cluster(1, balances: [0: ChainParameters().minimumStakeMicrocredits + 99])

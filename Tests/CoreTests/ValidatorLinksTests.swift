@@ -31,9 +31,9 @@ import Testing
     let (validator, stranger) = (cluster.id(1), cluster.id(4))
     cluster.step(0, .linkUp(stranger, cluster.members[4].address, isOutbound: false))
     for peer in [validator, stranger] {
-      for _ in 0..<5 { cluster.step(0, .invalidGossip(from: peer)) }
+      for _ in 0..<5 { cluster.step(0, .misconduct(peer, .invalidMessage)) }
     }
-    #expect(cluster.members[0].closed == [stranger])
+    #expect(cluster.members[0].closed.map(\.peer) == [stranger])
     #expect(cluster.members[0].core.counters["validatorNotHeard"] == 1)
     let height = cluster.members[0].core.ledger.finalHeight
     #expect(cluster.run(for: .seconds(60)) { $0.members[0].core.ledger.finalHeight > height + 3 })

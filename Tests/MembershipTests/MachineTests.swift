@@ -111,7 +111,7 @@ import Wire
     let right = bench.seal(2, .accusation(Accusation(accused: accused.id, incarnation: accused.incarnation)))
     _ = bench.feed(.members([right], from: bench.others[1].id))
     #expect(bench.state(1) == .suspect)
-    #expect(bench.machine.member(accused.id)?.accusers.map(\.id) == [bench.others[1].id])
+    #expect(bench.machine.member(accused.id)?.accusations.map(\.accuser) == [bench.others[1].id])
     // Someone else's record says nothing about node 1, whatever it names.
     var copy = record(1)
     copy.expiresUnixSeconds = .max

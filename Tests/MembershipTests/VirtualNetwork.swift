@@ -16,11 +16,11 @@ enum StandIn {
     signature == StandIn.signature(bytes, by: id)
   }
 
-  static func identity(_ number: Int, floor: UInt64 = 0) -> Identity {
+  static func identity(_ number: Int, floor: UInt64 = 0, ahead: Microseconds = .zero) -> Identity {
     let id = NodeID(Digest(hashing: Array("node \(number)".utf8)).value)
     let signer = Signer(id: id, networkID: networkID) { StandIn.signature($0, by: id) }
     return Identity(
-      signer: signer, wallClock: WallClock(offset: Microseconds(1_700_000_000_000_000)), sequenceFloor: floor)
+      signer: signer, wallClock: WallClock(offset: Microseconds(1_700_000_000_000_000) + ahead), sequenceFloor: floor)
   }
 }
 
@@ -54,6 +54,7 @@ struct VirtualNetwork {
     case memberRequest(MemberRequest, from: Int, to: Int)
     case link(Int, Int)
     case unlink(Int, Int)
+    case ended(Int, Int)
   }
 
   struct Turn: Comparable {
@@ -76,8 +77,18 @@ struct VirtualNetwork {
   var duplicatePartsPerMillion: UInt64 = 0
   /// A datagram or a link passes between hosts of one side only.
   var side: [Int] = []
+  /// Hosts behind a NAT of their own: what they send comes from this public address, datagrams reach them only from where
+  /// they sent to within the last 30 seconds, and nobody can dial them.
+  var nat = Table<Int, PeerAddress>()
+  private var holes = Table<Int, Table<PeerAddress, Instant>>()
   /// Hosts that send but receive nothing.
-  var deaf = OrderedSet<Int>()
+  private(set) var deaf = OrderedSet<Int>()
+  /// Nothing passes from the first host to the second.
+  private var blocked = OrderedSet<Int>()
+  /// Hosts that are elsewhere by now.
+  private var moved = Table<Int, PeerAddress>()
+  /// How long a link that carries nothing one way stays up.
+  static let silence = Microseconds.seconds(15)
   var datagrams = 0
   var bytes = 0
   var longest = 0
@@ -94,8 +105,8 @@ struct VirtualNetwork {
     for number in 0..<count { addHost(number) }
   }
 
-  mutating func addHost(_ number: Int, record own: NodeRecord? = nil) {
-    var identity = StandIn.identity(number)
+  mutating func addHost(_ number: Int, record own: NodeRecord? = nil, clockAhead: Microseconds = .zero) {
+    var identity = StandIn.identity(number, ahead: clockAhead)
     let machine = MembershipMachine(
       settings: settings, ownRecord: own ?? record(number, addresses: [place(number)]), identity: &identity, now: now,
       seed: generator.next())
@@ -141,14 +152,16 @@ struct VirtualNetwork {
         tap.append((envelope, sender, to))
         if tap.count > tapLimit { tap.removeFirst() }
       }
-      guard let target = hosts.indices.first(where: { place($0) == to }), side[target] == side[sender],
-        !deaf.contains(target)
+      if nat[sender] != nil { holes[sender, default: Table()][to] = now }
+      let source = seenAt(sender)
+      guard let target = hosts.indices.first(where: { seenAt($0) == to }), passes(sender, target),
+        nat[target] == nil || holes[target]?[source].map({ now - $0 < .seconds(30) }) ?? false
       else { return }
       for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
       where !generator.chance(partsPerMillion: lossPartsPerMillion) {
         schedule(
           .milliseconds(1) + generator.span(upTo: .milliseconds(4)),
-          .datagram(envelope, from: place(sender), to: target))
+          .datagram(envelope, from: source, to: target))
       }
     case .exchange(let envelopes, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
@@ -161,14 +174,58 @@ struct VirtualNetwork {
       schedule(.milliseconds(3), .memberRequest(request, from: sender, to: target))
     case .dial(let to, let id):
       destinations.insert(to)
-      guard let target = hosts.indices.first(where: { place($0) == to }), number(id) == target, hosts[target].isUp,
-        side[target] == side[sender]
+      guard let target = hosts.indices.first(where: { seenAt($0) == to }), number(id) == target, hosts[target].isUp,
+        passes(sender, target), passes(target, sender), nat[target] == nil
       else { return }
       schedule(.milliseconds(4), .link(sender, target))
     case .changed(let id, _, let to): hosts[sender].changes.append((now, id, to))
     case .learned: hosts[sender].learned += 1
-    case .pinged: break
+    case .met, .accused, .refuted, .addressLearned, .addressChanged, .nat, .pinged: break
     }
+  }
+
+  /// Where others see a host.
+  func seenAt(_ number: Int) -> PeerAddress { nat[number] ?? moved[number] ?? place(number) }
+
+  func number(of address: PeerAddress) -> Int? { hosts.indices.first { seenAt($0) == address } }
+
+  func passes(_ sender: Int, _ target: Int) -> Bool {
+    side[sender] == side[target] && !deaf.contains(target) && !blocked.contains(sender << 16 | target)
+  }
+
+  /// A host sends, and nothing reaches it. What it says over a link arrives until the other end gives up.
+  mutating func deafen(_ number: Int) {
+    deaf.insert(number)
+    for peer in hosts[number].links.members { schedule(VirtualNetwork.silence, .unlink(number, peer)) }
+  }
+
+  mutating func undeafen(_ number: Int) { deaf.remove(number) }
+
+  /// Nothing passes from one host to another, until `unblock`.
+  mutating func block(from sender: Int, to target: Int) {
+    blocked.insert(sender << 16 | target)
+    schedule(VirtualNetwork.silence, .unlink(sender, target))
+  }
+
+  mutating func unblock() { blocked.removeAll() }
+
+  /// Divides the hosts into those from `first` on and the rest, or unites them again.
+  mutating func split(from first: Int) {
+    for number in first..<hosts.count { side[number] = 1 }
+    for one in 0..<first { for other in first..<hosts.count { unlink(one, other) } }
+  }
+
+  mutating func unite() { for number in hosts.indices { side[number] = 0 } }
+
+  /// A host has another address from now on, and sees so. Its links carry nothing more.
+  mutating func move(_ number: Int, to address: PeerAddress) {
+    moved[number] = address
+    for peer in hosts[number].links.members {
+      hosts[number].links.remove(peer)
+      hosts[peer].links.remove(number)
+      schedule(VirtualNetwork.silence, .ended(number, peer))
+    }
+    step(number, .interfaces([address]))
   }
 
   mutating func link(_ one: Int, _ other: Int) {
@@ -177,8 +234,8 @@ struct VirtualNetwork {
     }
     hosts[one].links.insert(other)
     hosts[other].links.insert(one)
-    step(one, .linkUp(id(other), place(other), isOutbound: true))
-    step(other, .linkUp(id(one), place(one), isOutbound: false))
+    step(one, .linkUp(id(other), seenAt(other), isOutbound: true))
+    step(other, .linkUp(id(one), seenAt(one), isOutbound: false))
   }
 
   mutating func unlink(_ one: Int, _ other: Int) {
@@ -216,16 +273,20 @@ struct VirtualNetwork {
         }
       case .datagram(let envelope, let from, let target): deliver(envelope, from: from, to: target)
       case .members(let envelopes, let from, let target):
-        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        guard hosts[target].links.contains(from), passes(from, target) else { continue }
         step(target, .members(envelopes.compactMap { try? StandIn.verifier.verify($0) }, from: id(from)))
       case .digest(let digest, let from, let target):
-        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        guard hosts[target].links.contains(from), passes(from, target) else { continue }
         step(target, .digest(digest, from: id(from)))
       case .memberRequest(let request, let from, let target):
-        guard hosts[target].links.contains(from), !deaf.contains(target) else { continue }
+        guard hosts[target].links.contains(from), passes(from, target) else { continue }
         step(target, .memberRequest(request, from: id(from)))
       case .link(let one, let other): link(one, other)
       case .unlink(let one, let other): unlink(one, other)
+      case .ended(let one, let other):
+        guard !hosts[one].links.contains(other) else { continue }
+        step(one, .linkDown(id(other)))
+        step(other, .linkDown(id(one)))
       }
     }
     now = end

@@ -48,14 +48,16 @@ import Wire
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
     service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
     judged: @escaping @Sendable (ReceivedDatagram, Bool) -> Void = { _, _ in },
-    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in }
+    answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
+    consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
   ) throws -> InboundPipeline {
     let inbound = Inbound(
       verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
       validators: KnownValidators(try LoneValidator().genesis.validatorSet))
     return InboundPipeline(
       inbound, workers: 2, background: Array(MultiThreadedEventLoopGroup.singleton.makeIterator().prefix(2)),
-      isValidator: isValidator, post: post, service: service, judged: judged, answered: answered)
+      isValidator: isValidator, post: post, service: service, judged: judged, answered: answered,
+      consumed: consumed)
   }
 
   @Test func garbageIsCountedAndItsSenderNamed() async throws {
@@ -68,7 +70,7 @@ import Wire
     for _ in 0..<5 { pipeline.frame([0xff, 1, 2], channel: .broadcast, from: peer) }
     var named = 0
     for await input in inputs {
-      guard case .invalidGossip(let from) = input, from == peer else {
+      guard case .misconduct(let from, .badFrame) = input, from == peer else {
         Issue.record("\(input)")
         break
       }
@@ -178,6 +180,30 @@ import Wire
     #expect(!pipeline.isUnderLoad)
   }
 
+  @Test func ofBeaconsOnlySignedRecordsAreHeard() async throws {
+    let (records, continuation) = AsyncStream<Verified<Message>>.makeStream()
+    let pipeline = try pipeline(post: { inputs, _ in Issue.record("the core was told: \(inputs)") })
+    let source = try #require(PeerAddress(text: "10.0.0.1:7448"))
+    let record = try probe(
+      {
+        .nodeRecord(
+          NodeRecord(
+            name: "n", addresses: [$0], roles: [], capabilities: network, agent: "a", expiresUnixSeconds: 1))
+      }, from: source)
+    let ping = try probe(
+      { .ping(Ping(receiver: try nodeID(1), number: 1, height: 0, observed: $0, rumours: [])) }, from: source)
+    var forged = record
+    forged[forged.count - 40] ^= 1
+    for bytes in [[1, 2, 3], ping, forged, record] {
+      pipeline.beacon(bytes, from: source) { continuation.yield($0) }
+    }
+    // All of a source go through one lane: whatever was before would have been heard first.
+    let heard = await records.first { _ in true }
+    #expect(heard?.value.envelope.encoded == record)
+    #expect(pipeline.counters.all.map(\.name).allSatisfy { $0.hasPrefix("beacon.") })
+    #expect(pipeline.counters.all.reduce(0) { $0 + $1.count } == 3)
+  }
+
   @Test func aServiceMessageGoesPastTheCore() async throws {
     let (messages, continuation) = AsyncStream<(ServiceMessage, NodeID)>.makeStream()
     let pipeline = try pipeline(
@@ -213,6 +239,47 @@ import Wire
     // There is room again.
     pipeline.frame(bytes, channel: .sync, from: peer)
     #expect(await served.first { _ in true } == peer)
+  }
+
+  // Whatever becomes of a frame, its sender gets credit for it once, or the link would stall for ever.
+  @Test func eachFrameGivesCreditOnceWhenItWasDealtWithOrDropped() async throws {
+    let (credits, continuation) = AsyncStream<(byteCount: Int, channel: LinkChannel, id: NodeID)>.makeStream()
+    let undone = Mutex<[@Sendable () -> Void]>([])
+    let pipeline = try pipeline(
+      post: { _, done in undone.withLock { $0.append(done) } }, consumed: { continuation.yield(($0, $1, $2)) })
+    var next = credits.makeAsyncIterator()
+    let peer = try nodeID(1)
+    // For the core; it has not handled it yet.
+    let request = LinkMessage.consensus(.chainRequest(fromHeight: 1)).encoded
+    pipeline.frame(request, channel: .consensus, from: peer)
+    // For a service, and the garbage that nobody takes.
+    let message = LinkMessage.service(ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])).encoded
+    pipeline.frame(message, channel: .services, from: peer)
+    let service = try #require(await next.next())
+    #expect(service == (message.count, .services, peer))
+    // Too large for what a validator's votes may take: dropped at once.
+    let large = [UInt8](repeating: 0xff, count: InboundPipeline.maximumVoteBytes)
+    pipeline.frame(large, channel: .consensus, from: peer)
+    let dropped = try #require(await next.next())
+    #expect(dropped == (large.count, .consensus, peer))
+    while undone.withLock({ $0.isEmpty }) { await Task.yield() }
+    for done in undone.withLock({ $0 }) { done() }
+    let handled = try #require(await next.next())
+    #expect(handled == (request.count, .consensus, peer))
+    continuation.finish()
+    #expect(await next.next() == nil)
+  }
+
+  // So a peer is held back by its windows, and nothing of what it sends within them is dropped.
+  @Test func theShareOfAPeerIsMoreThanItsWindows() {
+    let links = LinkConfiguration()
+    let overhead = links.maximumWaitingFrames * InboundPipeline.overheadBytes
+    let windows = [
+      links.consensusWindowByteCount, links.broadcastWindowByteCount, links.syncWindowByteCount,
+      links.servicesWindowByteCount,
+    ].map(Int.init)
+    #expect(windows[0] + overhead <= InboundPipeline.maximumVoteBytes)
+    #expect(windows.reduce(0, +) + 4 * overhead <= InboundPipeline.maximumPeerBytes)
   }
 
   @Test func whatTheCoreHasNotHandledStillCounts() async throws {

@@ -1,4 +1,5 @@
 import Glibc
+import LinkProtocol
 import Primitives
 import Sodium
 import Testing
@@ -79,13 +80,13 @@ import Wire
     let node = try await TestNode()
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
-    let message = raw.message(LinkChannel.consensus.rawValue, [1, 2])
+    let message = raw.message(YamuxFrame.openings() + YamuxFrame.frame(.consensus, [1, 2]))
     raw.send(message + message)
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.received.map(\.bytes) == [[1, 2]])
     #expect(node.log.downs == [.violation("badCiphertext")])
     #expect(node.endpoint.counters.count("badCiphertext") == 1)
-    #expect(raw.next() == [LinkFormat.close, LinkNotice.misbehaviour.rawValue])
+    #expect(raw.goodbye() == .protocolError)
     #expect(raw.read() == nil)
     try await expectAlive(node)
     await node.endpoint.shutdown()
@@ -95,7 +96,7 @@ import Wire
     let node = try await TestNode()
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
-    var message = raw.message(LinkChannel.consensus.rawValue, [1, 2])
+    var message = raw.message(YamuxFrame.openings() + YamuxFrame.frame(.consensus, [1, 2]))
     message[index] ^= 0x10
     raw.send(message)
     await eventually { node.log.downs.count == 1 }
@@ -108,37 +109,146 @@ import Wire
     let node = try await TestNode()
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
-    let part = [UInt8](repeating: 1, count: LinkFormat.maximumFragmentByteCount)
-    let most = LinkConfiguration.maximumFrameByteCount / part.count
-    for _ in 0...most { raw.send(raw.message(LinkChannel.sync.rawValue | LinkFormat.moreFlag, part)) }
+    // Its length is enough. What came before it counts.
+    let frame = YamuxFrame.data(.sync, YamuxFrame.prefix(LinkConfiguration.maximumFrameByteCount + 1))
+    raw.say(YamuxFrame.openings() + YamuxFrame.frame(.sync, [1]) + frame)
     await eventually { node.log.downs.count == 1 }
+    #expect(node.log.received.map(\.bytes) == [[1]])
     #expect(node.log.downs == [.violation("oversizedFrame")])
     #expect(node.endpoint.counters.count("oversizedFrame") == 1)
+    #expect(raw.goodbye() == .protocolError)
     try await expectAlive(node)
     await node.endpoint.shutdown()
   }
 
-  @Test(
-    arguments: [
-      [8], [0x7f], [0x80], [0x80, 1, 2], [0x82], [0x83, 1], [0x84], [0xff], [LinkFormat.moreFlag],
-    ] as [[UInt8]])
-  func plaintextThatMeansNothingEndsTheLink(plaintext: [UInt8]) async throws {
+  /// What breaks the rules of streams, or of channels, with the name under which it is counted.
+  private static let violations: [(bytes: [UInt8], name: String)] = [
+    (YamuxFrame(version: 1, YamuxFrame.data, stream: 1, length: 0).bytes, "yamux.version"),
+    (YamuxFrame(4, length: 0).bytes, "yamux.type"),
+    (YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.fin, length: 0).bytes, "yamux.flags"),
+    (YamuxFrame(YamuxFrame.data, length: 0).bytes, "yamux.streamFrameOnSession"),
+    (YamuxFrame(YamuxFrame.data, stream: 9, length: 0).bytes, "yamux.unknownStream"),
+    (YamuxFrame(YamuxFrame.data, flags: YamuxFrame.syn, stream: 2, length: 0).bytes, "yamux.wrongParity"),
+    (YamuxFrame(YamuxFrame.data, stream: 1, length: 2 << 20).bytes, "yamux.frameTooLong"),
+    (YamuxFrame(YamuxFrame.data, stream: 1, length: 300_000).bytes, "yamux.windowExceeded"),
+    (YamuxFrame(YamuxFrame.data, flags: YamuxFrame.fin, stream: 3, length: 0).bytes, "streamEnded"),
+    (YamuxFrame(YamuxFrame.windowUpdate, flags: YamuxFrame.rst, stream: 3, length: 0).bytes, "streamEnded"),
+  ]
+
+  @Test(arguments: violations.indices) func whatTheProtocolForbidsEndsTheLink(index: Int) async throws {
+    let (bytes, name) = RawLinkTests.violations[index]
+    let node = try await TestNode { $0.consensusWindowByteCount = 262_144 }
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: .generate())
+    raw.say(YamuxFrame.openings() + bytes)
+    await eventually { node.log.downs.count == 1 }
+    #expect(node.log.downs == [.violation(name)])
+    #expect(node.endpoint.counters.count(name) == 1)
+    #expect(raw.goodbye() == .protocolError)
+    await node.endpoint.shutdown()
+  }
+
+  @Test func channelsThatAreOpenedOutOfOrderEndTheLink() async throws {
     let node = try await TestNode()
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
-    raw.send(raw.message(plaintext[0], Array(plaintext.dropFirst())))
+    raw.say(YamuxFrame(YamuxFrame.windowUpdate, flags: YamuxFrame.syn, stream: 3, length: 0).bytes)
     await eventually { node.log.downs.count == 1 }
-    let name = plaintext == [LinkFormat.moreFlag] ? "emptyFragment" : "garbage"
-    #expect(node.log.downs == [.violation(name)])
-    #expect(node.endpoint.counters.count(name) == 1)
+    #expect(node.log.downs == [.violation("streamOrder")])
     await node.endpoint.shutdown()
+  }
+
+  // A later version may open others: that costs it those, and not the link.
+  @Test(arguments: [NoiseHandshake.Role.initiator, .responder])
+  func furtherStreamsAreRefused(role: NoiseHandshake.Role) async throws {
+    let (node, key) = (try await TestNode(), try SigningKey.generate())
+    let listener = RawListener()
+    let raw: RawPeer
+    if role == .initiator {
+      raw = RawPeer(connectingTo: node.address)
+    } else {
+      node.endpoint.dial(listener.address, expecting: nil)
+      raw = listener.accept()
+    }
+    try raw.shake(role, key: key)
+    if role == .initiator { raw.say(YamuxFrame.openings()) }
+    let stream: UInt32 = role == .initiator ? 9 : 2
+    raw.say(YamuxFrame(YamuxFrame.data, flags: YamuxFrame.syn, stream: stream, length: 3, [0x10, 1, 2]).bytes)
+    while let frame = raw.next(YamuxFrame.windowUpdate), frame.stream != stream || frame.flags != YamuxFrame.rst {}
+    // What comes late on it is no violation.
+    raw.say(YamuxFrame(YamuxFrame.data, stream: stream, length: 3, [0x10, 1, 2]).bytes)
+    if role == .initiator { raw.say(YamuxFrame.frame(.sync, [7])) }
+    raw.say(YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.syn, length: 4_711).bytes)
+    while let frame = raw.next(YamuxFrame.ping), frame.flags != YamuxFrame.ack || frame.length != 4_711 {}
+    #expect(node.endpoint.counters.count("refusedStream") == 1)
+    #expect(node.log.received.map(\.bytes) == (role == .initiator ? [[7]] : []))
+    #expect(node.log.downs.isEmpty && node.endpoint.links.map(\.id) == [key.id])
+    await node.endpoint.shutdown()
+  }
+
+  // What another implementation sees of a link that it accepted, byte for byte.
+  @Test func theDiallerOpensTheFourChannels() async throws {
+    let (node, key) = (try await TestNode(), try SigningKey.generate())
+    let listener = RawListener()
+    node.endpoint.dial(listener.address, expecting: nil)
+    let raw = listener.accept()
+    try raw.shake(.responder, key: key)
+    for channel in LinkChannel.allCases {
+      let opening = try #require(raw.nextFrame())
+      #expect(opening.type == YamuxFrame.windowUpdate && opening.flags == YamuxFrame.syn)
+      #expect(opening.stream == UInt32(channel.rawValue) * 2 + 1)
+      #expect(opening.length == LinkConfiguration().windows[channel.index] - YamuxFrame.initialWindow)
+    }
+    let ping = try #require(raw.nextFrame())
+    #expect(ping.type == YamuxFrame.ping && ping.flags == YamuxFrame.syn && ping.stream == 0)
+    raw.say(YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.ack, length: ping.length).bytes)
+    for channel in LinkChannel.allCases {
+      raw.say(
+        YamuxFrame(YamuxFrame.windowUpdate, flags: YamuxFrame.ack, stream: channel.streamID, length: 0).bytes
+          + YamuxFrame.frame(channel, [channel.rawValue]))
+    }
+    await eventually { node.log.received.count == 4 && node.endpoint.links.first?.roundTripMicroseconds != nil }
+    #expect(node.log.received.map(\.bytes) == [[0], [1], [2], [3]])
+    #expect(node.endpoint.send([5, 6, 7], channel: .broadcast, to: key.id))
+    let data = try #require(raw.nextFrame())
+    #expect(data == YamuxFrame(YamuxFrame.data, stream: 3, length: 7, [0, 0, 0, 3, 5, 6, 7]))
+    node.endpoint.close(key.id, reason: "enough")
+    #expect(raw.nextFrame() == YamuxFrame(YamuxFrame.goAway, length: 0))
+    #expect(raw.nextFrame() == nil)
+    await node.endpoint.shutdown()
+  }
+
+  // A closed socket with bytes unread takes back what it sent last: a goodbye would be lost to who is still talking.
+  @Test(arguments: 0..<10) func theGoodbyeReachesWhoIsStillTalking(round: Int) async throws {
+    let (node, key) = (try await TestNode(), try SigningKey.generate())
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: key)
+    raw.say(YamuxFrame.openings())
+    await eventually { node.endpoint.links.count == 1 }
+    let pings = (0..<5_000).flatMap { YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.syn, length: $0).bytes }
+    node.endpoint.close(key.id, reason: "enough", notice: .misbehaviour)
+    for _ in 0..<40 { raw.say(pings) }
+    #expect(raw.goodbye() == .misbehaviour)
+    #expect(raw.read() == nil)
+    await node.endpoint.shutdown()
+  }
+
+  // And who neither reads nor closes is not waited for.
+  @Test func whoDoesNotReadIsNotWaitedFor() async throws {
+    let (node, key) = (try await TestNode { $0.lingerLimit = .milliseconds(50) }, try SigningKey.generate())
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: key)
+    await eventually { node.endpoint.links.count == 1 }
+    await node.endpoint.shutdown()
+    #expect(node.log.downs == [.shutdown])
+    #expect(raw.goodbye() == .normal)
   }
 
   @Test func anImpossibleLengthEndsTheLink() async throws {
     let node = try await TestNode()
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
-    raw.send([0, 16] + [UInt8](repeating: 0, count: 16))
+    raw.send([0, 15] + [UInt8](repeating: 0, count: 15))
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.downs == [.violation("garbage")])
     await node.endpoint.shutdown()
@@ -147,37 +257,81 @@ import Wire
   @Test func incompleteFramesOfAllLinksAreBounded() async throws {
     let node = try await TestNode { $0.reassemblyByteCount = 100_000 }
     let (one, two) = (RawPeer(connectingTo: node.address), RawPeer(connectingTo: node.address))
-    try one.shake(.initiator, key: .generate())
-    try two.shake(.initiator, key: .generate())
+    for raw in [one, two] {
+      try raw.shake(.initiator, key: .generate())
+      raw.say(YamuxFrame.openings())
+    }
     let part = [UInt8](repeating: 1, count: 60_000)
-    one.send(one.message(LinkChannel.sync.rawValue | LinkFormat.moreFlag, part))
+    let begun = YamuxFrame.data(.sync, YamuxFrame.prefix(60_001) + part)
     // An answered ping shows that the part was taken.
-    one.send(one.message(LinkFormat.ping, [1, 2, 3, 4, 5, 6, 7, 8]))
-    #expect(one.next() == [LinkFormat.pong, 1, 2, 3, 4, 5, 6, 7, 8])
-    two.send(two.message(LinkChannel.sync.rawValue | LinkFormat.moreFlag, part))
+    one.say(begun + YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.syn, length: 12).bytes)
+    while let frame = one.next(YamuxFrame.ping), frame.flags != YamuxFrame.ack || frame.length != 12 {}
+    two.say(begun)
+    // Of two that hold as much, the newer one ends.
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.downs == [.violation("reassemblyLimit")])
+    #expect(two.goodbye() == .protocolError)
     // What the closed link held is free again: the first one may go on, and another begin.
-    one.send(one.message(LinkChannel.sync.rawValue, [2]))
+    one.say(YamuxFrame.data(.sync, [2]))
     await eventually { node.log.received.count == 1 }
     #expect(node.log.received[0].bytes == part + [2])
-    one.send(one.message(LinkChannel.services.rawValue | LinkFormat.moreFlag, part))
-    one.send(one.message(LinkChannel.services.rawValue, [3]))
+    one.say(YamuxFrame.data(.services, YamuxFrame.prefix(60_001) + part))
+    one.say(YamuxFrame.data(.services, [3]))
     await eventually { node.log.received.count == 2 }
+    // Who holds most ends, though another brings the last byte.
+    let three = RawPeer(connectingTo: node.address)
+    try three.shake(.initiator, key: .generate())
+    three.say(YamuxFrame.openings() + YamuxFrame.data(.sync, YamuxFrame.prefix(60_001) + part[..<45_000]))
+    await eventually { node.endpoint.links.contains { $0.streams.count > 2 && $0.streams[2].receivedBytes == 45_004 } }
+    one.say(begun)
+    #expect(one.goodbye() == .protocolError)
+    three.say(YamuxFrame.data(.sync, [UInt8](repeating: 1, count: 15_001)))
+    await eventually { node.log.received.count == 3 }
     await node.endpoint.shutdown()
   }
 
   @Test func theOtherSideMayRekey() async throws {
-    let node = try await TestNode()
+    let node = try await TestNode { $0.rekeyMessages = 3 }
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: .generate())
+    raw.say(YamuxFrame.openings())
     for number in UInt8(0)..<5 {
-      raw.send(raw.message(0, [number]) + raw.message(LinkFormat.rekey, []))
-      try raw.session?.sending.rekey()
+      raw.say(YamuxFrame.frame(.consensus, [number]))
+      try raw.rekey()
     }
     await eventually { node.log.received.count == 5 }
     #expect(node.log.received.map(\.bytes) == (0..<5).map { [UInt8($0)] })
     #expect(node.log.downs.isEmpty)
+    // And this side does, by an empty message too.
+    let id = try #require(node.endpoint.links.first?.id)
+    for number in UInt8(0)..<10 {
+      #expect(node.endpoint.send([number], channel: .consensus, to: id))
+      #expect(raw.next(YamuxFrame.data)?.body == YamuxFrame.prefix(1) + [number])
+    }
+    #expect(raw.rekeys >= 3)
+    let rekeys = UInt64(raw.rekeys)
+    await eventually { node.endpoint.links.first?.rekeys == rekeys + 5 }
+    await node.endpoint.shutdown()
+  }
+
+  // The other side takes no data on one channel for a while, and all else goes on.
+  @Test func aStalledChannelStallsAlone() async throws {
+    let (node, key) = (try await TestNode { $0.pingInterval = .milliseconds(20) }, try SigningKey.generate())
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: key)
+    raw.say(YamuxFrame.openings())
+    await eventually { node.endpoint.links.count == 1 }
+    let window = Int(YamuxFrame.initialWindow)
+    #expect(node.endpoint.send([UInt8](repeating: 1, count: window + 1), channel: .sync, to: key.id))
+    var byteCount = 0
+    while byteCount < window { byteCount += try #require(raw.next(YamuxFrame.data)).body.count }
+    #expect(byteCount == window)
+    for _ in 0..<3 { while let ping = raw.next(YamuxFrame.ping), ping.flags != YamuxFrame.syn {} }
+    #expect(node.endpoint.send([8], channel: .consensus, to: key.id))
+    #expect(raw.next(YamuxFrame.data)?.body == YamuxFrame.prefix(1) + [8])
+    // With room the rest comes: five bytes, with the frame's length.
+    raw.say(YamuxFrame(YamuxFrame.windowUpdate, stream: LinkChannel.sync.streamID, length: 100).bytes)
+    #expect(raw.next(YamuxFrame.data)?.body.count == 5)
     await node.endpoint.shutdown()
   }
 
@@ -190,8 +344,7 @@ import Wire
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.downs == [.silent])
     // It was asked before it was given up.
-    let first = try #require(raw.read())
-    #expect(opened(first, &raw.session!.receiving)?.first == LinkFormat.ping)
+    #expect(raw.next(YamuxFrame.ping)?.flags == YamuxFrame.syn)
     await node.endpoint.shutdown()
   }
 
@@ -219,7 +372,7 @@ import Wire
     for _ in 0..<3 { #expect(RawPeer(connectingTo: node.address).read() == nil) }
     #expect(node.endpoint.counters.count("tooManyHandshakes") == 3)
     // Links that are up do not suffer, and the listener is still there.
-    one.send(one.message(0, [1]))
+    one.say(YamuxFrame.openings() + YamuxFrame.frame(.consensus, [1]))
     await eventually { node.log.received.count == 1 }
     #expect(RawPeer(connectingTo: node.address).read() == nil)
     #expect(node.endpoint.counters.count("tooManyHandshakes") == 4)
@@ -281,9 +434,10 @@ import Wire
     await eventually { node.log.ups.count == 1 }
     try dialled.finish(&pending)
     let (kept, dropped) = isRawLower ? (dialled, accepted) : (accepted, dialled)
-    #expect(dropped.next() == [LinkFormat.close, LinkNotice.replaced.rawValue])
+    #expect(dropped.goodbye() == .replaced)
     #expect(dropped.read() == nil)
-    kept.send(kept.message(0, [42]))
+    let openings = isRawLower ? YamuxFrame.openings() : []
+    kept.say(openings + YamuxFrame.frame(.consensus, [42]))
     await eventually { node.log.received.count == 1 }
     #expect(node.log.ups.map(\.direction) == (isRawLower ? [.outbound, .inbound] : [.outbound]))
     #expect(node.log.downs == (isRawLower ? [.replaced] : []))
@@ -306,7 +460,7 @@ import Wire
     try new.shake(.initiator, key: rawKey)
     await eventually { node.log.ups.count == 2 }
     #expect(node.log.downs == [.replaced])
-    new.send(new.message(0, [42]))
+    new.say(YamuxFrame.openings() + YamuxFrame.frame(.consensus, [42]))
     await eventually { node.log.received.count == 1 }
     #expect(node.endpoint.links.map(\.direction) == [.inbound])
     await node.endpoint.shutdown()

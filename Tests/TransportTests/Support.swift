@@ -14,9 +14,9 @@ import Wire
 let testNetwork = Digest(hashing: Array("the network of these tests".utf8))
 let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
-/// Looks again and again until `condition` holds; the time limit of the suite ends it if it never does.
+/// Looks again and again until `condition` holds; the time limit of the suite ends it, as a failure, if it never does.
 func eventually(_ condition: () -> Bool) async {
-  while !condition() { try? await Task.sleep(for: .milliseconds(2)) }
+  while !condition(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
 }
 
 extension Sequence where Element == (String, UInt64) {
@@ -42,6 +42,46 @@ final class EventLog: Sendable {
   var received: [(channel: LinkChannel, bytes: [UInt8])] {
     all.compactMap { if case .received(_, let channel, let bytes) = $0 { (channel, bytes) } else { nil } }
   }
+  var congestions: [Bool] {
+    all.compactMap { if case .congested(_, _, let isCongested) = $0 { isCongested } else { nil } }
+  }
+  func receivedBytes(_ channel: LinkChannel) -> Int {
+    received.reduce(0) { $0 + ($1.channel == channel ? $1.bytes.count : 0) }
+  }
+}
+
+/// Deals with the frames that come, at once or when it is told to.
+final class FrameReader: Sendable {
+  private struct State {
+    var endpoint: LinkEndpoint?
+    var paused: Set<LinkChannel> = []
+    var frames: [(id: NodeID, channel: LinkChannel, byteCount: Int)] = []
+  }
+  private let state = Mutex(State())
+
+  func bind(_ endpoint: LinkEndpoint) { state.withLock { $0.endpoint = endpoint } }
+  func pause(_ channels: [LinkChannel] = LinkChannel.allCases) { state.withLock { $0.paused.formUnion(channels) } }
+
+  func take(_ event: LinkEvent) {
+    guard case .received(let id, let channel, let bytes) = event else { return }
+    state.withLock { $0.frames.append((id, channel, bytes.count)) }
+    goOn()
+  }
+
+  /// Deals with what waits, one frame after the other.
+  func resume(_ channels: [LinkChannel] = LinkChannel.allCases) {
+    state.withLock { $0.paused.subtract(channels) }
+    goOn()
+  }
+
+  private func goOn() {
+    let (endpoint, frames) = state.withLock { state in
+      let frames = state.frames.filter { !state.paused.contains($0.channel) }
+      state.frames.removeAll { !state.paused.contains($0.channel) }
+      return (state.endpoint, frames)
+    }
+    for frame in frames { endpoint?.consumed(frame.byteCount, channel: frame.channel, from: frame.id) }
+  }
 }
 
 /// An endpoint on a loopback port of its own.
@@ -49,6 +89,7 @@ struct TestNode {
   let key: SigningKey
   let endpoint: LinkEndpoint
   let log = EventLog()
+  let reader = FrameReader()
 
   var id: NodeID { key.id }
   var address: PeerAddress { endpoint.listening[0] }
@@ -59,10 +100,19 @@ struct TestNode {
     let key = try key ?? SigningKey.generate()
     self.key = key
     var configuration = LinkConfiguration()
+    // A busy machine may leave a test without its processor for many seconds: only tests of these limits meet them.
+    configuration.handshakeTimeout = .seconds(60)
+    configuration.pingInterval = .seconds(100)
+    configuration.silenceLimit = .seconds(300)
     change(&configuration)
     endpoint = try LinkEndpoint(
       identity: key, networkID: network, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
-      logger: quiet, onEvent: { [log] in log.add($0) })
+      logger: quiet,
+      onEvent: { [log, reader] in
+        log.add($0)
+        reader.take($0)
+      })
+    reader.bind(endpoint)
     try await endpoint.start(listen: [PeerAddress(text: "127.0.0.1:0")!])
   }
 
@@ -98,6 +148,9 @@ func orderedKeys() throws -> (SigningKey, SigningKey) {
 final class RawPeer {
   let descriptor: CInt
   var session: NoiseHandshake.Session?
+  /// How often the other side went on to its next key.
+  private(set) var rekeys = 0
+  private var incoming: [UInt8] = []
 
   init(descriptor: CInt) {
     self.descriptor = descriptor
@@ -174,22 +227,105 @@ final class RawPeer {
   }
 
   /// The bytes on the wire of one Noise message.
-  func message(_ header: UInt8, _ body: [UInt8]) -> [UInt8] {
-    let message = sealed([header] + body, &session!.sending)
+  func message(_ plaintext: [UInt8]) -> [UInt8] {
+    let message = sealed(plaintext, &session!.sending)
     return [UInt8(message.count >> 8), UInt8(message.count & 255)] + message
   }
 
-  /// The plaintext of the next message that is no ping; nil at the end of the connection.
-  func next() -> [UInt8]? {
-    while let message = read() {
+  func say(_ plaintext: [UInt8]) { send(message(plaintext)) }
+
+  /// Says that the next message is under the next key.
+  func rekey() throws {
+    say([])
+    try session?.sending.rekey()
+  }
+
+  /// The next Yamux frame; nil at the end of the connection.
+  func nextFrame() -> YamuxFrame? {
+    while true {
+      if let frame = YamuxFrame(taking: &incoming) { return frame }
+      guard let message = read() else { return nil }
       guard let plaintext = opened(message, &session!.receiving) else {
         Issue.record("a message does not open")
         return nil
       }
-      if plaintext[0] != LinkFormat.ping { return plaintext }
+      if plaintext.isEmpty {
+        try? session?.receiving.rekey()
+        rekeys += 1
+      }
+      incoming += plaintext
+    }
+  }
+
+  /// The next Yamux frame of a type, others skipped.
+  func next(_ type: UInt8) -> YamuxFrame? {
+    while let frame = nextFrame() {
+      if frame.type == type { return frame }
     }
     return nil
   }
+
+  /// Why the other side closes the link; nil when it does not say.
+  func goodbye() -> LinkNotice? { next(YamuxFrame.goAway).flatMap { LinkNotice(rawValue: $0.length) } }
+}
+
+/// A frame of Yamux, made and read by hand.
+struct YamuxFrame: Equatable {
+  static let (data, windowUpdate, ping, goAway): (UInt8, UInt8, UInt8, UInt8) = (0, 1, 2, 3)
+  static let (syn, ack, fin, rst): (UInt16, UInt16, UInt16, UInt16) = (1, 2, 4, 8)
+  static let initialWindow: UInt32 = 262_144
+
+  var version: UInt8 = 0
+  var type: UInt8
+  var flags: UInt16 = 0
+  var stream: UInt32 = 0
+  var length: UInt32
+  var body: [UInt8] = []
+
+  var bytes: [UInt8] {
+    var bytes = [version, type, UInt8(flags >> 8), UInt8(flags & 255)]
+    for word in [stream, length] { for shift in [24, 16, 8, 0] { bytes.append(UInt8(word >> shift & 255)) } }
+    return bytes + body
+  }
+
+  init(
+    version: UInt8 = 0, _ type: UInt8, flags: UInt16 = 0, stream: UInt32 = 0, length: UInt32, _ body: [UInt8] = []
+  ) {
+    (self.version, self.type, self.flags, self.stream, self.length, self.body) = (
+      version, type, flags, stream, length, body
+    )
+  }
+
+  /// Takes a frame from the front; nil when there is no whole one.
+  init?(taking bytes: inout [UInt8]) {
+    guard bytes.count >= 12 else { return nil }
+    let words = [4, 8].map { start in bytes[start..<start + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+    let bodyCount = bytes[1] == YamuxFrame.data ? Int(words[1]) : 0
+    guard bytes.count >= 12 + bodyCount else { return nil }
+    self.init(
+      version: bytes[0], bytes[1], flags: UInt16(bytes[2]) << 8 | UInt16(bytes[3]), stream: words[0], length: words[1],
+      Array(bytes[12..<12 + bodyCount]))
+    bytes.removeFirst(12 + bodyCount)
+  }
+
+  /// The four channels opened, with windows of so many bytes.
+  static func openings(window: UInt32 = initialWindow) -> [UInt8] {
+    LinkChannel.allCases.flatMap {
+      YamuxFrame(windowUpdate, flags: syn, stream: $0.streamID, length: window - initialWindow).bytes
+    }
+  }
+
+  /// Bytes of a channel.
+  static func data(_ channel: LinkChannel, _ bytes: [UInt8]) -> [UInt8] {
+    YamuxFrame(data, stream: channel.streamID, length: UInt32(bytes.count), bytes).bytes
+  }
+
+  /// A whole frame of a channel, short enough for one message.
+  static func frame(_ channel: LinkChannel, _ bytes: [UInt8]) -> [UInt8] {
+    data(channel, prefix(bytes.count) + bytes)
+  }
+
+  static func prefix(_ count: Int) -> [UInt8] { [24, 16, 8, 0].map { UInt8(count >> $0 & 255) } }
 }
 
 /// A socket that listens, for endpoints to dial.

@@ -23,8 +23,9 @@ struct YamuxFlags: OptionSet, Sendable {
 }
 
 /// The header of a frame: version, type, flags in two bytes, stream and length in four each, big-endian.
-struct YamuxHeader: Equatable, Sendable {
-  static let byteCount = 12
+package struct YamuxHeader: Equatable, Sendable {
+  /// Bytes of a header.
+  package static let byteCount = 12
   static let version: UInt8 = 0
 
   var type: YamuxFrameType

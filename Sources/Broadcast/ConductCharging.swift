@@ -1,0 +1,64 @@
+import Primitives
+
+// Rule 6: what misconduct leads to.
+extension BroadcastMachine {
+  /// The score of a node in points.
+  func score(of peer: NodeID, _ now: Instant) -> Int64 { conduct.score(of: peer, heartbeat: interval, now: now) }
+
+  /// All that is known of a node's conduct, as of the last input; nil when nothing is.
+  public func conduct(of id: NodeID) -> Conduct? { conduct.conduct(of: id, heartbeat: interval, now: clock) }
+
+  /// For how many more seconds a node is not to be let in, rounded up; 0 when it is, or its link is to be kept.
+  public func banSeconds(of id: NodeID, now: Instant) -> UInt32 {
+    guard !kept.contains(id), let until = conduct.bannedUntil(id, now: now) else { return 0 }
+    return UInt32(clamping: ((until - now).count + 999_999) / 1_000_000)
+  }
+
+  mutating func charge(_ peer: NodeID, _ misconduct: Misconduct, _ now: Instant, _ effects: inout [BroadcastEffect]) {
+    counters.add("misconduct.\(misconduct)")
+    let isAtBottom = conduct.charge(peer, misconduct, heartbeat: interval, now: now)
+    isMeshStale = true
+    guard isAtBottom, links[peer]?.isMuted != true else { return }
+    if kept.contains(peer) {
+      guard links.contains(peer) else { return }
+      mute(peer)
+      conduct.mute(peer, for: misconduct, now: now)
+      counters.add("muted")
+      effects.append(.muted(peer, misconduct, score: score(of: peer, now)))
+    } else if links.contains(peer) || conduct.bannedUntil(peer, now: now) == nil {
+      // What came over a link that has ended since counts as well.
+      mute(peer)
+      let span = conduct.ban(peer, for: misconduct, now: now)
+      counters.add("closed")
+      effects.append(
+        .close(
+          peer, misconduct, score: score(of: peer, now), banSeconds: UInt32(clamping: span.count / 1_000_000)))
+    }
+  }
+
+  private mutating func mute(_ peer: NodeID) {
+    _ = links.modify(peer) { state in
+      state.isMuted = true
+      state.isInMesh = false
+    }
+  }
+
+  /// The end of a peer's silence whose link the caller did not close.
+  mutating func reopen(_ peer: NodeID, _ now: Instant) {
+    guard links[peer]?.isMuted == true,
+      conduct.balance(of: peer, heartbeat: interval, now: now).debt < settings.conduct.closingPoints * 500
+    else { return }
+    let missed = store.count > 0 ? (next: UInt64(0), end: store.newestOrder) : nil
+    _ = links.modify(peer) { state in
+      state.isMuted = false
+      state.catchUp = missed
+    }
+    isMeshStale = true
+  }
+
+  /// Who is kept from now on; a ban ends with it.
+  mutating func keep(_ peers: [NodeID]) {
+    kept = OrderedSet(peers.prefix(BroadcastMachine.maximumLinks))
+    for peer in kept { conduct.pardon(peer) }
+  }
+}

@@ -1,0 +1,39 @@
+import Broadcast
+import Primitives
+import Wire
+
+// What nodes have cost this one. Every part charges them in one place, the broadcast's `ConductBook`.
+extension NodeCore {
+  /// What a node has cost and brought, whether it is linked or not; nil when nothing is known of it.
+  public func conduct(of id: NodeID) -> Conduct? { broadcast.conduct(of: id) }
+
+  /// Charges a node for what it sent over its link.
+  mutating func charge(
+    _ peer: NodeID, _ misconduct: Misconduct, now: Instant, into effects: inout [CoreEffect]
+  ) {
+    step(broadcast: .misconduct(peer, misconduct), now: now, into: &effects)
+    switch misconduct {
+    case .invalidMessage, .badFrame, .badRecord:
+      // It may have been the answer to a request: another is asked.
+      sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
+    case .floodAnnounce, .floodRequest, .brokenPromise, .graftTooSoon, .falseAccusation, .requestFlood, .serviceFlood:
+      break
+    }
+  }
+
+  /// The links of the validators of this epoch and the next stay, whatever they cost: agreement needs them. Who comes to
+  /// be one is let in at once.
+  mutating func keepValidators(now: Instant, into effects: inout [CoreEffect]) {
+    let all = OrderedSet(validators.members + nextValidators.members).members.filter { $0 != id }
+    for peer in all where broadcast.banSeconds(of: peer, now: now) > 0 {
+      effects.append(.close(peer, reason: "it is a validator now", banSeconds: 0))
+    }
+    step(broadcast: .keep(all), now: now, into: &effects)
+  }
+
+  /// Wants a link, but for those that are not let in.
+  mutating func dial(_ address: PeerAddress, _ peer: NodeID, now: Instant, into effects: inout [CoreEffect]) {
+    guard broadcast.banSeconds(of: peer, now: now) == 0 else { return counters.add("dialBanned") }
+    effects.append(.dial(address, peer))
+  }
+}

@@ -1,0 +1,44 @@
+import Primitives
+import Wire
+
+/// What one operator is taken to hold: a /24 or a /56 (the prefix that limits are counted by). In private ranges it says
+/// nothing about who runs the hosts, so there is none.
+struct AddressPrefix: Comparable, Sendable {
+  let bytes: [UInt8]
+
+  init?(_ address: PeerAddress?) {
+    guard let address, !address.isPrivate else { return nil }
+    bytes = address.prefix
+  }
+
+  static func < (left: AddressPrefix, right: AddressPrefix) -> Bool {
+    left.bytes.lexicographicallyPrecedes(right.bytes)
+  }
+}
+
+extension PeerAddress {
+  /// True in ranges where one prefix says nothing about who runs the hosts: loopback, link-local, private (RFC 1918,
+  /// RFC 4193) and carrier NAT (RFC 6598).
+  var isPrivate: Bool {
+    if isLoopback { return true }
+    if isIPv4 {
+      switch (ip[0], ip[1]) {
+      case (10, _), (192, 168), (169, 254): return true
+      case (172, 16...31), (100, 64...127): return true
+      default: return false
+      }
+    }
+    return ip[0] & 0xfe == 0xfc || (ip[0] == 0xfe && ip[1] & 0xc0 == 0x80)
+  }
+}
+
+/// Counts those who may speak against a member: one for each address prefix, where there is one.
+struct Voices {
+  private(set) var count = 0
+  private var prefixes = OrderedSet<AddressPrefix>()
+
+  mutating func add(_ address: PeerAddress?) {
+    guard let prefix = AddressPrefix(address) else { return count += 1 }
+    if prefixes.insert(prefix) { count += 1 }
+  }
+}

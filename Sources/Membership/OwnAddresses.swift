@@ -1,0 +1,121 @@
+import Primitives
+import Wire
+
+// Rule 8: where this node can be reached, from its interfaces and from what others see.
+extension MembershipMachine {
+  /// The most interface addresses kept in mind.
+  static let maximumInterfaces = 64
+
+  /// Who sees this node where.
+  public var observations: [(reporter: NodeID, address: PeerAddress)] { observed.all }
+
+  mutating func interfacesChanged(
+    _ addresses: [PeerAddress], _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    let usable = addresses.filter(\.isUsable).prefix(MembershipMachine.maximumInterfaces)
+    guard interfaces != Array(usable) else { return }
+    if interfaces != nil {
+      // Where others saw this node, and that they could dial it, was about another place.
+      observed.removeAll()
+      lastInbound = nil
+    }
+    interfaces = Array(usable)
+    lastAddressChange = nil
+    reviewOwnAddresses(now, &identity, &effects)
+  }
+
+  /// Somebody who was reached by this node, or who reached it, names the address that it did so at.
+  mutating func consider(_ address: PeerAddress, by reporter: NodeID, _ now: Instant) {
+    guard address.isUsable else { return counters.add("observedUnusable") }
+    observed.report(address, by: reporter, at: entries[reporter]?.address, now)
+    _ = entries.modify(reporter) { $0.account.reported(address, by: reporter, now) }
+  }
+
+  /// Makes a new record when this node is reached elsewhere than its record says, or through others. Configured addresses
+  /// stay. At most once in a while: a record is told to everybody.
+  mutating func reviewOwnAddresses(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard isRunning, !settings.hasFixedAddresses else { return }
+    guard lastAddressChange.map({ now - $0 >= settings.addressInterval }) ?? true else { return }
+    let port = (interfaces ?? ownBody.addresses).first?.port
+    let agreed = observed.agreed(needed: min(2, activeCount - 1), port: port, now)
+    var addresses = ownBody.addresses
+    let wasBehindNAT = isBehindNAT
+    isBehindNAT = false
+    if let interfaces {
+      let wasReached = lastInbound.map { now - $0 < settings.inboundProof } ?? false
+      let shown = MembershipMachine.shown(interfaces)
+      if let agreed, !interfaces.contains(where: { $0.ip == agreed.address.ip }), !wasReached || shown.isEmpty {
+        isBehindNAT = !wasReached
+        addresses = [agreed.address]
+      } else if !shown.isEmpty {
+        addresses = shown
+      }
+    } else if let agreed, isAddressLearned || !ownBody.addresses.contains(where: \.isUsable) {
+      addresses = [agreed.address]
+      isAddressLearned = true
+    }
+    let via = isBehindNAT ? chooseVia() : []
+    let isMoved = addresses != ownBody.addresses
+    if isBehindNAT != wasBehindNAT || via != ownBody.via { effects.append(.nat(isBehind: isBehindNAT, via: via)) }
+    guard isMoved || via != ownBody.via else { return }
+    lastAddressChange = now
+    if isMoved {
+      if let agreed, addresses == [agreed.address] {
+        effects.append(.addressLearned(agreed.address, reporters: agreed.reporters))
+      }
+      effects.append(.addressChanged(from: ownBody.addresses, to: addresses))
+    }
+    counters.add(isMoved ? "addressLearned" : "viaChanged")
+    ownBody.addresses = addresses
+    ownBody.via = via
+    renewOwnRecord(now, &identity, &effects)
+    guard isMoved else { return }
+    // Links may be of no use any more where the host has moved: a few hear of it by a ping from the new place.
+    for peer in generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount) {
+      startProbe(peer, .errand, now, &identity, &effects)
+    }
+  }
+
+  /// True for who is on the same private network: that it can dial this node says nothing of others.
+  func isNeighbour(_ address: PeerAddress) -> Bool {
+    address.isPrivate && (interfaces ?? []).contains { $0.isPrivate && $0.prefix == address.prefix }
+  }
+
+  /// What a record says of the interfaces: those that others can reach first, loopback only when there is nothing else.
+  private static func shown(_ interfaces: [PeerAddress]) -> [PeerAddress] {
+    let reachable = interfaces.filter { !$0.isLoopback }
+    let candidates = reachable.isEmpty ? interfaces : reachable
+    let ordered = candidates.filter { !$0.isPrivate } + candidates.filter(\.isPrivate)
+    return Array(ordered.prefix(NodeRecord.maximumAddresses))
+  }
+
+  /// Linked members that can be dialled themselves; those that are named already stay, then the oldest link first.
+  private func chooseVia() -> [NodeID] {
+    let fit = links.filter { peer, _ in
+      guard let entry = entries[peer] else { return false }
+      return entry.state == .alive && entry.body.via.isEmpty && entry.body.addresses.contains(where: \.isUsable)
+    }
+    let kept = fit.filter { ownBody.via.contains($0.key) }
+    let others = fit.filter { !ownBody.via.contains($0.key) }.sorted {
+      $0.value.since == $1.value.since ? $0.key < $1.key : $0.value.since < $1.value.since
+    }
+    return (kept + others).prefix(NodeRecord.maximumVia).map(\.key).sorted()
+  }
+
+  /// True when a ping to a member that can't be dialled has a chance: it spoke to this node from there just now.
+  func isHeard(_ entry: MemberEntry, _ now: Instant) -> Bool {
+    entry.heardAt.map { now - $0 < settings.heardSpan } ?? false
+  }
+
+  /// A datagram of a member came from an address. Of a member behind a NAT that is where an answer finds it.
+  mutating func noteSource(of member: NodeID, _ source: PeerAddress, _ now: Instant) {
+    let mayBeUsed = mayBeSentTo(source)
+    _ = entries.modify(member) { entry in
+      entry.account.saw(at: source, now)
+      if !entry.body.via.isEmpty, mayBeUsed { entry.address = source }
+      if entry.address == source { entry.heardAt = now }
+    }
+  }
+}

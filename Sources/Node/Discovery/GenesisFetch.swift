@@ -1,0 +1,163 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import Sodium
+import Synchronization
+import Transport
+import Wire
+
+/// Fetches the genesis from the node of an invite. The network's id is part of the handshake, and the node must show the
+/// identity that the invite names: nobody on the way can answer in its place.
+package struct GenesisFetch: Sendable {
+  /// How long one address may take to answer the dial: the transport's limits for connecting and for the handshake.
+  private static let dialSeconds = 11
+  /// How long the node may take for one part.
+  private static let partSeconds = 20
+  /// How many answers of the node wait at most.
+  private static let maximumWaiting = 64
+
+  private enum Event: Sendable {
+    case up
+    case down(String)
+    case dialFailed(PeerAddress, String)
+    case message(ServiceMessage)
+    case timeout(UInt64)
+  }
+
+  private let invite: Invite
+  private let logger: Logger
+
+  /// A fetch of what an invite names.
+  package init(_ invite: Invite, logger: Logger) {
+    self.invite = invite
+    self.logger = logger
+  }
+
+  /// Asks at one address of the invite after the other.
+  package func run() async throws -> Genesis {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let (events, continuation) = AsyncStream<Event>.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+    let node = invite.node
+    let outcome: Result<Genesis, any Error>
+    do {
+      // Who asks for the genesis is nobody yet: the node's own key is not needed for it.
+      let endpoint = try LinkEndpoint(
+        identity: try SigningKey.generate(), networkID: invite.networkID, group: group, logger: logger
+      ) { event in
+        if let event = Self.event(event, of: node) { continuation.yield(event) }
+      }
+      try await endpoint.start(listen: [])
+      do { outcome = .success(try await ask(endpoint, events, continuation)) } catch { outcome = .failure(error) }
+      await endpoint.shutdown()
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
+    }
+    try? await group.shutdownGracefully()
+    return try outcome.get()
+  }
+
+  private static func event(_ event: LinkEvent, of node: NodeID) -> Event? {
+    switch event {
+    case .up(let peer, _, _): return peer == node ? .up : nil
+    case .down(let peer, let reason): return peer == node ? .down("\(reason)") : nil
+    case .dialFailed(let address, _, let error): return .dialFailed(address, words(for: error))
+    case .congested: return nil
+    case .received(let peer, let channel, let bytes):
+      // All else that a node says on a new link is for members.
+      guard peer == node, channel == .services, bytes.count <= ServiceMessage.maximumBodyBytes,
+        case .service(let message)? = try? LinkMessage(decoding: bytes), message.isAnswer
+      else { return nil }
+      return .message(message)
+    }
+  }
+
+  /// What a person can do something about.
+  private static func words(for error: TransportError) -> String {
+    switch error.code {
+    case .connectFailed: "no connection: \(error.cause ?? error.message)"
+    case .unexpectedIdentity: "another node answers there"
+    case .badHandshake, .wrongNetwork: "a node of another network answers there"
+    default: error.message
+    }
+  }
+
+  private func ask(
+    _ endpoint: LinkEndpoint, _ events: AsyncStream<Event>, _ continuation: AsyncStream<Event>.Continuation
+  ) async throws -> Genesis {
+    var reasons: [String] = []
+    var arrivals = events.makeAsyncIterator()
+    var number: UInt64 = 0
+
+    /// The next event that is not the timeout of an earlier wait; nil at one's own.
+    func next(within seconds: Int) async -> Event? {
+      number += 1
+      let own = number
+      let timer = Task {
+        try await Task.sleep(for: .seconds(seconds))
+        continuation.yield(.timeout(own))
+      }
+      defer { timer.cancel() }
+      while let event = await arrivals.next() {
+        guard case .timeout(let number) = event else { return event }
+        if number == own { return nil }
+      }
+      return nil
+    }
+
+    func reach(_ address: PeerAddress) async -> String? {
+      endpoint.dial(address, expecting: invite.node)
+      while let event = await next(within: Self.dialSeconds) {
+        switch event {
+        case .up: return nil
+        case .dialFailed(address, let reason): return reason
+        case .down, .dialFailed, .message, .timeout: continue
+        }
+      }
+      return "no answer in \(Self.dialSeconds) s"
+    }
+
+    /// The genesis, or why the link did not bring it.
+    func fetch() async throws(JoinError) -> (Genesis?, reason: String) {
+      var assembly = GenesisAssembly(networkID: invite.networkID)
+      var question: UInt64 = 0
+      while true {
+        question += 1
+        let message = ServiceMessage(
+          number: question, isAnswer: false, service: PeerService.genesis.rawValue, body: assembly.request.encoded)
+        guard endpoint.send(LinkMessage.service(message).encoded, channel: .services, to: invite.node) else {
+          return (nil, "the link ended at once")
+        }
+        var answer: ServiceMessage?
+        while answer == nil {
+          switch await next(within: Self.partSeconds) {
+          case .message(let message) where message.number == question: answer = message
+          case .down(let reason): return (nil, reason)
+          case .up, .dialFailed, .message, .timeout: continue
+          case nil: return (nil, "it did not send its genesis in \(Self.partSeconds) s")
+          }
+        }
+        guard let part = answer.flatMap({ try? GenesisAnswer(decoding: $0.body) }) else {
+          throw GenesisAssembly.differs("the answer can't be understood")
+        }
+        if let genesis = try assembly.take(part) { return (genesis, "") }
+      }
+    }
+
+    for address in invite.addresses {
+      if let reason = await reach(address) {
+        reasons.append("\(address): \(reason)")
+        continue
+      }
+      let (genesis, reason) = try await fetch()
+      if let genesis { return genesis }
+      reasons.append("\(address): \(reason)")
+    }
+    throw JoinError(
+      .nobodyAnswers,
+      "the node \(invite.node.short) of the invite can't be reached (\(reasons.joined(separator: "; ")))",
+      suggestion: "is its daemon running, and its port open for TCP in every firewall on the way? An invite names the "
+        + "addresses that the node had when it was made: `linnet invite --address` names others")
+  }
+}

@@ -1,0 +1,181 @@
+import Broadcast
+import Membership
+import Primitives
+import Testing
+import Wire
+
+@testable import Core
+
+/// What misconduct leads to, whichever part finds it.
+@Suite struct ConductTests {
+  /// A validator, and two nodes that are none; all three are up and linked.
+  private func cluster() throws -> Cluster {
+    var cluster = try Cluster(3, validators: 1)
+    cluster.start()
+    return cluster
+  }
+
+  @Test func whatEveryPartFindsIsChargedInOnePlace() throws {
+    var cluster = try cluster()
+    let peer = cluster.id(1)
+    let bytes: [[UInt8]] = [
+      [0xff], LinkMessage.members([cluster.members[1].signer.seal(.leave, sequence: 1).value.envelope]).encoded,
+    ]
+    var bad = bytes[1]
+    bad[bad.count - 5] ^= 1
+    for frame in [bytes[0], bad] {
+      for input in cluster.members[0].inbound.frame(frame, from: peer).inputs { cluster.step(0, input) }
+    }
+    cluster.step(0, .graft(from: peer))
+    cluster.step(0, .misconduct(peer, .serviceFlood))
+    let conduct = try #require(cluster.members[0].core.conduct(of: peer))
+    #expect(conduct.costs.map(\.misconduct) == [.badFrame, .badRecord, .serviceFlood])
+    #expect(conduct.costs.map(\.points) == [50, 20, 15] && conduct.score == -85)
+    #expect(cluster.members[0].core.conduct(of: cluster.id(2))?.costs.isEmpty ?? true)
+    #expect(cluster.members[0].closed.isEmpty)
+    cluster.step(0, .misconduct(peer, .badRecord))
+    #expect(cluster.members[0].closed.map(\.peer) == [peer] && cluster.members[0].closed[0].banSeconds == 60)
+    #expect(cluster.members[0].events.contains(.closedForMisconduct(peer, score: -100, banSeconds: 60)))
+  }
+
+  @Test func whoIsBannedIsNeitherDialledNorLetInUntilTheBanIsOver() throws {
+    var cluster = try cluster()
+    let peer = cluster.id(1)
+    #expect(cluster.run(for: .seconds(20)) { $0.members[0].core.membership.member($0.id(1)) != nil })
+    for _ in 0..<2 { cluster.step(0, .misconduct(peer, .badFrame)) }
+    let closedAt = cluster.now
+    cluster.step(0, .linkDown(peer))
+    cluster.step(1, .linkDown(cluster.id(0)))
+    cluster.run(for: .seconds(10))
+    cluster.step(0, .linkUp(peer, cluster.members[1].address, isOutbound: false))
+    #expect(!cluster.members[0].core.links.contains(peer))
+    #expect(cluster.members[0].closed.map(\.banSeconds) == [60, 50])
+    #expect(cluster.members[0].core.counters["linkBanned"] == 1)
+    cluster.run(for: .seconds(49))
+    #expect(!cluster.members[0].dials.contains { $0.to == peer && $0.at > closedAt })
+    #expect(cluster.members[0].core.counters["dialBanned"] > 0)
+    cluster.run(for: .seconds(30))
+    #expect(cluster.members[0].dials.contains { $0.to == peer && $0.at >= closedAt + .seconds(60) })
+    cluster.step(0, .linkUp(peer, cluster.members[1].address, isOutbound: false))
+    #expect(cluster.members[0].core.links.contains(peer))
+    // What it did is not forgotten.
+    let conduct = try #require(cluster.members[0].core.conduct(of: peer))
+    #expect(conduct.score == 0 && conduct.closings.map(\.banSeconds) == [60])
+    for _ in 0..<2 { cluster.step(0, .misconduct(peer, .badFrame)) }
+    #expect(cluster.members[0].closed.last.map { $0.banSeconds } == 120)
+  }
+
+  /// Nobody is closed by a validator that it is to agree with, now or in the next epoch.
+  @Test func whoBecomesAValidatorIsLetInAtOnce() throws {
+    var cluster = try cluster()
+    let peer = cluster.id(1)
+    for _ in 0..<2 { cluster.step(0, .misconduct(peer, .badFrame)) }
+    #expect(cluster.members[0].core.broadcast.banSeconds(of: peer, now: cluster.now) == 60)
+    let core = cluster.members[0].core
+    cluster.members[0].core.nextValidators = try #require(
+      ValidatorSet(epoch: 1, members: [core.id, peer].sorted()))
+    var effects: [CoreEffect] = []
+    cluster.members[0].core.keepValidators(now: cluster.now, into: &effects)
+    let lifted = effects.contains { if case .close(peer, _, banSeconds: 0) = $0 { true } else { false } }
+    #expect(lifted)
+    #expect(cluster.members[0].core.broadcast.banSeconds(of: peer, now: cluster.now) == 0)
+    cluster.step(0, .linkDown(peer))
+    cluster.step(0, .linkUp(peer, cluster.members[1].address, isOutbound: false))
+    for _ in 0..<2 { cluster.step(0, .misconduct(peer, .badFrame)) }
+    #expect(cluster.members[0].closed.count == 1 && cluster.members[0].core.links.contains(peer))
+  }
+
+  /// Honest nodes that are busy for minutes find nothing to charge each other for.
+  @Test func honestNodesFindNoMisconduct() throws {
+    var cluster = try Cluster(5, validators: 4)
+    cluster.start()
+    for round in 0..<60 {
+      for number in 0..<5 {
+        _ = try cluster.submit(.transfer(to: cluster.id((number + 1) % 5), amountMicrocredits: 1), from: number)
+      }
+      if round % 20 == 10 {
+        cluster.stop(4)
+        cluster.run(for: .seconds(1))
+        cluster.start([4])
+      }
+      cluster.run(for: .seconds(1))
+    }
+    for member in cluster.members {
+      let found = member.core.allCounters.all.map(\.name).filter { $0.contains("misconduct") }
+      #expect(found.isEmpty && member.closed.isEmpty, "\(found)")
+      let isAllMesh = member.core.broadcast.peers.allSatisfy { $0.isInMesh }
+      #expect(isAllMesh)
+    }
+    #expect(cluster.members[0].core.conduct(of: cluster.id(1)).map { $0.firsts > 0 } == true)
+  }
+
+  @Test func whoLeavesTellsItsMesh() throws {
+    var cluster = try cluster()
+    cluster.step(1, .leave)
+    cluster.run(for: .milliseconds(100))
+    #expect(cluster.members[0].core.broadcast.peers.first { $0.id == cluster.id(1) }?.isInMesh == false)
+  }
+
+  /// A node that was cut off accuses whom it did not hear, and they refute all at once: that costs it nothing. Who never
+  /// stops is cut.
+  @Test func aBurstOfRefutedAccusationsIsFreeAndAStormIsNot() throws {
+    var cluster = try cluster()
+    let (liar, accused) = (cluster.id(1), cluster.id(2))
+    var effects: [CoreEffect] = []
+    func refute(_ count: Int) {
+      for number in 0..<count {
+        cluster.members[0].core.refuted(
+          accused, incarnation: UInt64(number), accusers: [cluster.id(0), liar], now: cluster.now, into: &effects)
+      }
+    }
+    refute(30)
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.isEmpty ?? true)
+    refute(3)
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
+    // One accusation in twenty seconds is free for ever.
+    for _ in 0..<40 {
+      cluster.now = cluster.now + FalseAccusations.interval
+      refute(1)
+    }
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
+    // Two in each heartbeat of 300 ms are more than any node's own probes make of it.
+    effects = []
+    var beats = 0
+    while !effects.contains(where: { if case .close(liar, _, 60) = $0 { true } else { false } }), beats < 100 {
+      cluster.now = cluster.now + .milliseconds(300)
+      refute(3)
+      beats += 1
+    }
+    #expect(beats < 30)
+    #expect(cluster.members[0].core.conduct(of: cluster.id(0)) == nil)
+  }
+
+  @Test func aSplitIsHalfOfAllWithinHalfAMinute() {
+    let ids = (0..<12).map { number in NodeID(Digest(hashing: [UInt8(number)]).value) }
+    var watch = SplitWatch()
+    var now = Instant.zero
+    func note(_ number: Int, _ state: MemberState) -> NetworkEvent? {
+      watch.note(ids[number], state, known: 12, now: now)
+    }
+    // One by one, ten seconds apart, is none.
+    for number in 0..<12 {
+      let event = note(number, .down)
+      #expect(event == nil)
+      now = now + .seconds(10)
+    }
+    now = now + .seconds(30)
+    for number in 0..<12 {
+      let event = note(number, .alive)
+      #expect(event == nil)
+    }
+    var events = (0..<7).map { note($0, .down) }
+    #expect(events == [nil, nil, nil, nil, nil, .split(members: 6), nil])
+    now = now + .seconds(100)
+    events = (0..<7).map { note($0, .alive) }
+    #expect(events == [nil, nil, nil, .healed(members: 4), nil, nil, nil])
+    #expect(watch.count <= 12)
+    // One of two that are known is half, and no split.
+    var small = SplitWatch()
+    #expect(small.note(ids[0], .down, known: 2, now: now) == nil)
+  }
+}

@@ -1,0 +1,170 @@
+import Primitives
+import Testing
+import Wire
+
+@testable import Membership
+
+private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
+
+/// What goes wrong on networks, and what it must not do to the others.
+@Suite struct FaultTests {
+  private func formed(_ count: Int, seed: UInt64, settings: MembershipSettings = .lan) -> VirtualNetwork {
+    var network = VirtualNetwork(count, seed: seed, settings: settings)
+    network.joinAll()
+    network.run(for: .seconds(20))
+    return network
+  }
+
+  /// Just after all have been tried in vain, the next try would be a minute off: the worst time to be united again.
+  @Test(arguments: [90, 150, 210, 600] as [Int64], [1, 2] as [UInt64])
+  func aSplitInHalvesHealsWithinThirtySeconds(seconds: Int64, seed: UInt64) {
+    var network = formed(12, seed: seed)
+    network.split(from: 6)
+    network.run(for: .seconds(seconds))
+    for host in network.hosts { #expect(host.machine.count(of: .down) == 6) }
+    #expect(network.changes(to: .down).allSatisfy { $0.observer / 6 != $0.target / 6 })
+    network.unite()
+    network.run(for: .seconds(30))
+    let allSeeAll = network.allSeeAll
+    #expect(allSeeAll)
+  }
+
+  /// Those who are left accused nobody themselves, and most of those that they look for are dead.
+  @Test(arguments: [3, 4] as [UInt64]) func aSplitHealsThoughFewAreLeft(seed: UInt64) {
+    var network = formed(12, seed: seed)
+    network.split(from: 6)
+    network.run(for: .seconds(120))
+    for number in [1, 2, 3, 4, 7, 8, 9, 10] { network.kill(number) }
+    network.run(for: .seconds(200))
+    network.unite()
+    network.run(for: .seconds(30))
+    let allSeeAll = network.allSeeAll
+    #expect(allSeeAll)
+  }
+
+  @Test(arguments: [5, 6] as [UInt64], [MembershipSettings.lan, .loopback])
+  func aOneWayPartitionTakesNobodyDown(seed: UInt64, settings: MembershipSettings) {
+    var network = formed(4, seed: seed, settings: settings)
+    network.block(from: 3, to: 1)
+    network.block(from: 3, to: 2)
+    network.run(for: .seconds(300))
+    #expect(network.changes(to: .down).isEmpty)
+    network.unblock()
+    network.run(for: .seconds(70))
+    let areLinked = network.hosts.allSatisfy { $0.links.count == 3 }
+    #expect(areLinked)
+  }
+
+  @Test(arguments: [7, 8] as [UInt64]) func whoMovesIsFoundAtItsNewAddress(seed: UInt64) {
+    var network = formed(12, seed: seed)
+    for number in 0..<12 { network.step(number, .interfaces([network.place(number)])) }
+    network.run(for: .seconds(20))
+    let there = place("127.0.1.105:7447")
+    network.move(5, to: there)
+    network.run(for: .seconds(30))
+    for (number, host) in network.hosts.enumerated() where number != 5 {
+      #expect(host.machine.member(network.id(5))?.address == there)
+      #expect(host.machine.member(network.id(5))?.state == .alive)
+    }
+    network.run(for: .seconds(60))
+    #expect(network.changes(to: .down).isEmpty)
+    let allSeeAll = network.allSeeAll
+    #expect(allSeeAll)
+    #expect(network.hosts[5].links.count >= 3)
+  }
+
+  @Test func clocksThatAreMinutesApartPartNobody() throws {
+    var network = VirtualNetwork(2, seed: 9)
+    network.addHost(2, clockAhead: .seconds(120))
+    network.addHost(3, clockAhead: .zero - .seconds(120))
+    network.joinAll()
+    network.run(for: .seconds(60))
+    let allSeeAll = network.allSeeAll
+    #expect(allSeeAll)
+    #expect(network.changes(to: .down).isEmpty)
+    for (number, seconds) in [1: 0, 2: 120, 3: -120] as [Int: Int64] {
+      let offset = try #require(network.hosts[0].machine.member(network.id(number))?.clockOffset)
+      let error = abs((offset - .seconds(seconds)).count)
+      #expect(error < 10_000)
+    }
+    // A death is known whoever's clock is ahead, and so is a comeback.
+    network.kill(2)
+    network.run(for: .seconds(40))
+    let isDown = network.everyone(sees: .down, of: 2)
+    #expect(isDown)
+    network.side[3] = 1
+    for peer in 0..<3 { network.unlink(3, peer) }
+    network.run(for: .seconds(120))
+    #expect(network.state(of: 3, at: 0) == .down)
+    network.side[3] = 0
+    network.run(for: .seconds(30))
+    #expect(network.state(of: 3, at: 0) == .alive && network.state(of: 0, at: 3) == .alive)
+  }
+
+  @Test func aClockAtTheEndOfTimeOverflowsNothing() {
+    #expect(MemberAccount.offset(of: .max, from: 0, roundTrip: .seconds(1)).count > 0)
+    #expect(MemberAccount.offset(of: 0, from: .max, roundTrip: .seconds(1)).count < 0)
+    #expect(MemberAccount.offset(of: 1_500, from: 2_000, roundTrip: Microseconds(1_000)) == .zero)
+  }
+
+  @Test func whatWasHeardOnceMeansNothingWhenItIsSentAgain() {
+    var network = VirtualNetwork(6, seed: 10)
+    network.tapLimit = 2_000
+    network.joinAll()
+    network.run(for: .seconds(30))
+    let tap = network.tap
+    network.tapLimit = 0
+    network.run(for: .seconds(60))
+    let changes = network.hosts.map(\.changes.count)
+    let before = (network.datagrams, network.counted("replayed"))
+    let thief = place("203.0.113.66:7447")
+    network.destinations = OrderedSet()
+    for heard in tap {
+      guard let target = network.number(of: heard.to) else { continue }
+      network.deliver(heard.envelope, from: thief, to: target)
+    }
+    #expect(network.counted("replayed") - before.1 == UInt64(tap.count))
+    #expect(network.datagrams == before.0 && network.destinations.isEmpty)
+    #expect(network.hosts.map(\.changes.count) == changes)
+    #expect(network.hosts.allSatisfy { $0.machine.members.allSatisfy { $0.address != thief } })
+  }
+
+  @Test func aRecordMayNameWhomItLikesAsTheWayToItsNode() {
+    var network = formed(6, seed: 11)
+    var liar = StandIn.identity(40)
+    var body = record(40)
+    body.expiresUnixSeconds = .max
+    // Two that do not exist, and a victim.
+    body.via = [StandIn.identity(50).id, StandIn.identity(51).id, network.id(3)].sorted()
+    let word = liar.seal(.nodeRecord(body), now: network.now)
+    for number in 0..<6 { network.step(number, .members([word], from: liar.id)) }
+    let before = network.datagrams
+    network.run(for: .seconds(120))
+    // The liar costs each some pings asked of others; it goes down as any that is silent, and nobody else.
+    #expect(network.hosts.allSatisfy { $0.machine.member(liar.id)?.state == .down })
+    let hurt = network.hosts.flatMap(\.changes).contains { $0.to == .down && $0.id != liar.id }
+    #expect(!hurt)
+    #expect((network.datagrams - before) / 120 / 6 < 12)
+  }
+}
+
+/// The bounds that the design promises, at a hundred nodes.
+@Suite struct HundredTests {
+  @Test func aDeathAmongAHundredIsKnownAndIdleTrafficIsModest() {
+    var network = VirtualNetwork(100, seed: 12) { place("10.0.\($0 / 50).\($0 % 50 + 1):7447") }
+    for number in 1..<100 { network.link(number, number / 2) }
+    network.run(for: .seconds(20))
+    let allSeeAll = network.allSeeAll
+    #expect(allSeeAll)
+    let before = network.bytes
+    network.run(for: .seconds(20))
+    // Sent, and as much received.
+    #expect((network.bytes - before) / 20 / 100 < 3_000)
+    network.kill(57)
+    network.run(for: .seconds(15))
+    let isKnown = network.everyone(sees: .down, of: 57)
+    #expect(isKnown)
+    #expect(network.changes(to: .down).allSatisfy { $0.target == 57 })
+    #expect(network.longest <= 1_167)
+  }
+}
