@@ -55,9 +55,9 @@ bench-consensus: release ## consensus against what it could be at best: BENCH="-
 	@scripts/bench-build
 	@Benchmarks/consensus-bench $(LINNET) $(BENCH)
 
-bench-network: dependencies ## the network layer against what it could be at best: BENCH="links" for a part of it
+bench-network: release ## the network layer against its limits, and against serf: BENCH="links serf flood"
 	@scripts/bench-build network
-	@Benchmarks/network-bench $(or $(BENCH),links)
+	@Benchmarks/network-bench $(or $(BENCH),links serf flood)
 
 asan: dependencies ## the pure targets' and the transport's tests under AddressSanitizer
 	@scripts/sanitize address

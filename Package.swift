@@ -114,7 +114,7 @@ let rooms: [Room] = [
   Room(name: "ExecutorTests", kind: .test, needs: ["Executor", "CLinux"]),
   Room(name: "ConfigTests", kind: .test, needs: ["Config", "Wire", "Primitives"]),
   Room(name: "ControlTests", kind: .test, needs: ["Control"]),
-  Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Primitives"]),
+  Room(name: "SimulatorTests", kind: .test, needs: ["Simulator", "Core", "Membership", "Primitives"]),
   Room(name: "NodeTests", kind: .test, needs: ["Node", "Core", "Wire", "Primitives", "Sodium"]),
   Room(name: "NetworkSwitchTests", kind: .test, needs: ["NetworkSwitch", "Primitives"]),
   Room(name: "TestnetTests", kind: .test, needs: ["Testnet"]),
@@ -124,17 +124,22 @@ let rooms: [Room] = [
 /// `LINNET_FUZZ=1` adds the fuzzer, which links only with the flags that scripts/fuzz gives.
 let fuzzers =
   Context.environment["LINNET_FUZZ"] == nil
-  ? [] : [Room(name: "linnet-fuzz", kind: .fuzzer, needs: ["Blobs", "Wire", "Primitives"])]
+  ? [] : [Room(name: "linnet-fuzz", kind: .fuzzer, needs: ["Blobs", "LinkProtocol", "Sodium", "Wire", "Primitives"])]
 
-/// `LINNET_EQUIVOCATOR=1` adds the daemon that contradicts itself, for the acceptance tests. It is no part of any other
-/// build; in the flavour and scratch path of `--product linnet` it costs one file and a link.
+/// `LINNET_EQUIVOCATOR=1` adds the programs that do harm, for the acceptance tests: the daemon that contradicts itself
+/// and the node that holds to no rule of the network. They are no part of any other build; in the flavour and scratch
+/// path of `--product linnet` they cost a few files and two links.
 let testPrograms =
   Context.environment["LINNET_EQUIVOCATOR"] == nil
   ? []
   : [
     Room(
       name: "linnet-equivocator", kind: .testProgram, needs: ["Node", "Config", "Wire", "Primitives"],
-      products: [("Logging", "swift-log")])
+      products: [("Logging", "swift-log")]),
+    Room(
+      name: "linnet-malicious", kind: .testProgram,
+      needs: ["Transport", "LinkProtocol", "Config", "Sodium", "Wire", "Primitives"],
+      products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
   ]
 
 /// The programs of `make bench-consensus` and `make bench-network`, built by scope only.
@@ -143,7 +148,6 @@ let benches = [
     name: "bench-link", kind: .bench,
     needs: ["Transport", "LinkProtocol", "CSodium", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
-  Room(name: "bench-switch", kind: .bench),
   Room(
     name: "bench-load", kind: .bench, needs: ["Transport", "Config", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),

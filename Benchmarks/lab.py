@@ -108,23 +108,37 @@ def must(*words):
 
 
 class Switch:
-    """Hosts that are network namespaces, joined by bench-switch: each TUN device sits in one of them."""
+    """Hosts that are network namespaces, joined by `linnet testnet switch`: each TUN device sits in one of them. One more,
+    the observer, has no delay of its own."""
 
-    def __init__(self, hosts, delay_ms, network="10.78.0"):
+    def __init__(self, linnet, hosts, delay_ms, network="10.78.0"):
         self.tag = f"lb{os.getpid() % 100000}"
+        self.count = hosts
         self.namespaces = [f"{self.tag}h{number}" for number in range(1, hosts + 1)]
         self.addresses = [f"{network}.{number}" for number in range(1, hosts + 1)]
         self.observer = f"{network}.250"
-        devices = [f"{self.tag}t{number}" for number in range(1, hosts + 1)]
-        words = [program("bench-switch"), "--delay-us", str(int(delay_ms * 1000))]
-        words += [f"{device}={address}" for device, address in zip(devices, self.addresses)]
-        words += ["--direct", f"{self.tag}o={self.observer}"]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            sys.exit("bench-switch did not start")
         self.observed = f"{self.tag}obs"
+        devices = [f"{self.tag}t{number}" for number in range(1, hosts + 1)] + [f"{self.tag}o"]
+        self.directory = tempfile.mkdtemp(prefix="lns.", dir="/tmp")
+        words = [linnet, "testnet", "switch", "--socket", f"{self.directory}/switch.sock"]
+        for device, address in zip(devices, self.addresses + [self.observer]):
+            words += ["--port", f"{device}={address}"]
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        self.connection = None
+        deadline = time.monotonic() + 10
+        while self.connection is None:
+            try:
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.settimeout(10)
+                connection.connect(f"{self.directory}/switch.sock")
+                self.connection = connection.makefile("rw")
+            except OSError:
+                connection.close()
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    sys.exit("the switch did not start")
+                time.sleep(0.01)
         for namespace, device, address in zip(
-                self.namespaces + [self.observed], devices + [f"{self.tag}o"], self.addresses + [self.observer]):
+                self.namespaces + [self.observed], devices, self.addresses + [self.observer]):
             must("ip", "netns", "add", namespace)
             must("ip", "link", "set", device, "netns", namespace)
             must("ip", "-n", namespace, "address", "add", f"{address}/24", "dev", device)
@@ -133,6 +147,20 @@ class Switch:
             must("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno")
             must("ip", "-n", namespace, "link", "set", device, "txqueuelen", "10000", "up")
             must("ip", "-n", namespace, "link", "set", "lo", "up")
+            must("ip", "-n", namespace, "route", "replace", "239.0.0.0/8", "dev", device)
+        if delay_ms:
+            self.tell("delay", f"{int(delay_ms * 1000)}us")
+            self.tell("delay", "0", hosts=[str(hosts + 1)])
+
+    def tell(self, *words, hosts=(), pairs=()):
+        """Changes the rules, in the words of `linnet testnet net`; the switch's state, `lateness` since it was last
+        asked."""
+        self.connection.write(json.dumps({"words": words, "hosts": list(hosts), "pairs": list(pairs)}) + "\n")
+        self.connection.flush()
+        answer = json.loads(self.connection.readline())
+        if answer.get("error"):
+            sys.exit(f"the switch: {answer['error']}")
+        return answer["state"]
 
     def inside(self, namespace, words):
         """The words that run a program in a namespace; `ip netns exec` would mount another /sys."""
@@ -157,13 +185,18 @@ class Switch:
         return [float(line) for line in shown.split()]
 
     def close(self):
-        """Removes the namespaces; what the switch carried, as it counted."""
-        self.process.stdin.close()
-        shown = self.process.stdout.read()
+        """Removes the namespaces; the switch's last state."""
+        state = {}
+        try:
+            state = self.tell()
+        except (OSError, ValueError) as error:
+            print(f"the switch does not answer: {error}", file=sys.stderr)
+        self.process.terminate()
         self.process.wait(10)
         for namespace in self.namespaces + [self.observed]:
             subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
-        return json.loads(shown) if shown.strip() else {}
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return state
 
 
 class Network:
@@ -186,7 +219,7 @@ class Network:
             base = f"127.{1 + os.getpid() % 200}.{int(time.monotonic() * 10) % 250}"
             self.addresses = [f"{base}.{number}" for number in range(1, nodes + 1)]
         else:
-            self.switch = Switch(nodes, delay_ms)
+            self.switch = Switch(self.linnet, nodes, delay_ms)
             self.addresses = self.switch.addresses
         self.ids = []
         try:
@@ -206,7 +239,9 @@ class Network:
         self.load_ids = keys.split()
         genesis = {
             "name": "benchmark", "createdMilliseconds": int(time.time() * 1000), "parameters": parameters or {},
-            "validators": sorted(self.ids[:validators or nodes]),
+            "validators": sorted(
+                [self.ids[number - 1] for number in validators] if isinstance(validators, list)
+                else self.ids[:validators or nodes]),
             "balances": [{"account": account, "amountMicrocredits": 10**12} for account in self.ids + self.load_ids],
         }
         if more_accounts:

@@ -3,7 +3,7 @@ import Glibc
 import Primitives
 import Wire
 
-/// libFuzzer over the decoders. `LINNET_FUZZ_DECODER` names one of `decoders`; the arguments are libFuzzer's. Whatever
+/// libFuzzer over the decoders, those of the links in LinkDecoders.swift. `LINNET_FUZZ_DECODER` names one of `decoders`; the arguments are libFuzzer's. Whatever
 /// decodes must encode to the very bytes it came from: anything else is a crash here, as is every trap and every fault
 /// that AddressSanitizer sees. Built and run by scripts/fuzz.
 @main enum LinnetFuzz {
@@ -13,7 +13,9 @@ import Wire
     var accepts: @Sendable ([UInt8]) -> Bool
   }
 
-  static let decoders: [Decoder] = [
+  static let decoders: [Decoder] = wireDecoders + LinkDecoders.all
+
+  private static let wireDecoders: [Decoder] = [
     Decoder(name: "Message") { bytes in
       guard let envelope = canonical(Envelope.self, bytes), let message = try? Message(envelope) else { return false }
       require(message.body.payload == envelope.payload, "a payload has two forms")

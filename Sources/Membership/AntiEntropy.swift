@@ -133,9 +133,9 @@ extension MembershipMachine {
 
   /// Members whose record has run out unrenewed go down; farewells are forgotten when no old record can come back.
   private mutating func sweep(_ now: Instant, _ identity: Identity, _ effects: inout [MembershipEffect]) {
-    for (member, entry) in entries {
-      if entry.refuted > 0 { _ = entries.modify(member) { $0.refuted /= 2 } }
-      guard isExpired(entry.body, identity, now) else { continue }
+    for member in entries.withRefuted { _ = entries.modify(member) { $0.refuted /= 2 } }
+    for member in entries.expired(at: identity.wallClock.unixMicroseconds(at: now) / 1_000_000) {
+      guard let entry = entries[member] else { continue }
       if entry.state == .left {
         forget(member)
       } else if entry.isActive, entry.lastSeen.map({ now - $0 > settings.exchangeInterval * 2 }) ?? true {

@@ -18,11 +18,17 @@ struct StandingAccusation: Sendable {
 struct ReplayWindow: Sendable {
   static let capacity = 32
 
-  private var floor: UInt64 = 0
+  private var floor: UInt64
   private var recent: [UInt64] = []
 
   /// How many are kept.
   var count: Int { recent.count }
+
+  /// The highest sequence that was admitted, or the floor.
+  var newest: UInt64 { recent.last ?? floor }
+
+  /// A window that admits what is above `floor`.
+  init(floor: UInt64 = 0) { self.floor = floor }
 
   /// True, and remembered, when `sequence` is new.
   mutating func admit(_ sequence: UInt64) -> Bool {

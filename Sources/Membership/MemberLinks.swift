@@ -96,7 +96,7 @@ extension MembershipMachine {
     } else {
       guard links.count < settings.degree, !ring.isEmpty else { return }
       wanted = min(2, settings.degree - links.count)
-      candidates = (0..<4 * settings.degree).map { _ in ring[generator.index(below: ring.count)] }
+      candidates = (0..<4 * settings.degree).map { _ in entries.id(at: ring[generator.index(below: ring.count)]) }
       candidates = OrderedSet(candidates).members
       generator.shuffle(&candidates)
     }
@@ -158,7 +158,7 @@ extension MembershipMachine {
     guard lastHurry.map({ now - $0 >= settings.hurryInterval }) ?? true else { return }
     lastHurry = now
     let span = max(settings.hurrySpan, MembershipMachine.hurryEach * Int64(count(of: .down)))
-    for (member, entry) in entries where entry.state == .down {
+    for member in entries.filter({ $0.value.state == .down }).map(\.key) {
       _ = entries.modify(member) {
         $0.retryDelay = settings.minimumRetry
         $0.dialDelay = settings.minimumDialDelay

@@ -41,7 +41,7 @@ public struct MembershipMachine: Sendable {
   /// True when others see this node where no interface of it is, and nobody dials it.
   public internal(set) var isBehindNAT = false
 
-  var entries = Table<NodeID, MemberEntry>()
+  var entries: MemberTable
   var stateCounts = [0, 0, 0, 0]
   var ownBody: NodeRecord
   var ownHeight: UInt64 = 0
@@ -51,11 +51,10 @@ public struct MembershipMachine: Sendable {
   var deadlines = Deadlines()
   var rumours = RumourQueue()
   var generator: SeededGenerator
-  /// The order of the running round of probes; members that are not active any more are skipped.
-  var ring: [NodeID] = []
+  /// The order of the running round of probes, by the numbers of places in the table; members that are not active any
+  /// more are skipped.
+  var ring: [UInt32] = []
   var ringIndex = 0
-  /// The number of that round.
-  var round: UInt64 = 1
   var observed = ObservedAddresses()
   /// The addresses of the host's interfaces; nil when nobody has said.
   var interfaces: [PeerAddress]?
@@ -88,6 +87,7 @@ public struct MembershipMachine: Sendable {
     self.settings = settings
     id = identity.id
     generator = SeededGenerator(seed: seed)
+    entries = MemberTable(settings: settings)
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
@@ -118,6 +118,9 @@ public struct MembershipMachine: Sendable {
     case .ping(let target, let request): ping(target, request, now, &identity, &effects)
     case .leave: leave(now, &identity, &effects)
     }
+    guard entries.detailCount > settings.detailedMembers else { return }
+    let links = links
+    entries.pack(now: now, unixMicroseconds: identity.wallClock.unixMicroseconds(at: now)) { links.contains($0) }
   }
 
   /// When `.tick` is wanted next; nil when nothing waits.
@@ -186,8 +189,7 @@ public struct MembershipMachine: Sendable {
     let farewell = identity.seal(.leave, now: now)
     sendNews(farewell, except: id, &effects)
     addRumour(farewell, about: id, by: id)
-    let told = generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount)
-    for peer in told { startProbe(peer, .errand, now, &identity, &effects) }
+    for peer in sampleRing(Rumours.maximumCount, where: { $1.isActive }) { startProbe(peer, .errand, now, &identity, &effects) }
     isRunning = false
     deadlines.removeAll()
     probes.removeAll()
@@ -250,10 +252,13 @@ public struct MembershipMachine: Sendable {
   /// Puts a member at a random place in what is left of the round, once in a round: who comes and goes all the time
   /// would else keep the round from ending, and the others from being probed.
   mutating func joinRing(_ id: NodeID, _ entry: inout MemberEntry) {
-    guard entry.round != round else { return }
+    guard entry.round != entries.round else { return }
     if ring.count >= MembershipMachine.ringFactor * memberLimit { beginRound() }
-    entry.round = round
-    ring.append(id)
+    // Its place is needed before its entry is complete.
+    if !entries.contains(id) { entries[id] = entry }
+    guard let number = entries.number(of: id) else { return }
+    entry.round = entries.round
+    ring.append(number)
     let start = min(ringIndex, ring.count - 1)
     let place = start + generator.index(below: ring.count - start)
     ring.swapAt(place, ring.count - 1)
@@ -261,10 +266,7 @@ public struct MembershipMachine: Sendable {
 
   /// All active members, in a new order.
   mutating func beginRound() {
-    round += 1
-    let number = round
-    ring = entries.filter { $0.value.isActive }.map(\.key)
-    for member in ring { _ = entries.modify(member) { $0.round = number } }
+    ring = entries.beginRound()
     generator.shuffle(&ring)
     ringIndex = 0
   }

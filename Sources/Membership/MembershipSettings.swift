@@ -78,6 +78,8 @@ public struct MembershipSettings: Sendable, Equatable {
   public var lateTick = Microseconds.milliseconds(500)
   /// The most members held; new ones beyond it are refused. At most `memberBound`.
   public var maximumMembers = MembershipSettings.memberBound
+  /// Above this number of members, those with whom nothing is going on are kept in 32 bytes each.
+  public var detailedMembers = MembershipSettings.memberBound
 
   /// Hosts on one local network.
   public static let lan = MembershipSettings()

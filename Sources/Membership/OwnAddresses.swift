@@ -73,7 +73,7 @@ extension MembershipMachine {
     renewOwnRecord(now, &identity, &effects)
     guard isMoved else { return }
     // Links may be of no use any more where the host has moved: a few hear of it by a ping from the new place.
-    for peer in generator.sample(ring.filter { entries[$0]?.isActive == true }, count: Rumours.maximumCount) {
+    for peer in sampleRing(Rumours.maximumCount, where: { $1.isActive }) {
       startProbe(peer, .errand, now, &identity, &effects)
     }
   }

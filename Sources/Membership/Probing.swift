@@ -7,7 +7,7 @@ extension MembershipMachine {
     deadlines.set(.round, at: now + jittered(settings.probeInterval) * (1 + healthScore))
     for _ in 0...1 {
       while ringIndex < ring.count {
-        let target = ring[ringIndex]
+        let target = entries.id(at: ring[ringIndex])
         ringIndex += 1
         guard let entry = entries[target], entry.isActive, entry.probe == nil else { continue }
         return startProbe(target, .verdict, now, &identity, &effects)
@@ -113,12 +113,13 @@ extension MembershipMachine {
   ) {
     var probe = asked
     probe.stage = .indirect
-    func mayHelp(_ helper: NodeID) -> Bool {
-      helper != probe.target && entries[helper]?.state == .alive && entries[helper]?.address != nil
+    let target = probe.target
+    func mayHelp(_ helper: NodeID, _ entry: MemberEntry) -> Bool {
+      helper != target && entry.state == .alive && entry.address != nil
     }
     // Who is linked with a member behind a NAT reaches it; others may not.
-    let via = entry.body.via.filter(mayHelp)
-    let others = generator.sample(ring.filter(mayHelp), count: settings.indirectProbes)
+    let via = entry.body.via.filter { helper in entries[helper].map { mayHelp(helper, $0) } ?? false }
+    let others = sampleRing(settings.indirectProbes, where: mayHelp)
     probe.helpers = OrderedSet((via + others).prefix(max(via.count, settings.indirectProbes))).members
     probes[number] = probe
     for helper in probe.helpers {
@@ -131,6 +132,21 @@ extension MembershipMachine {
     let direct = directTimeout(entry)
     let whole = max(settings.probeInterval, direct * 3, direct + settings.relayTimeout * 3 / 2)
     deadlines.set(.probe(number), at: max(now + direct, probe.sentAt + whole * (1 + healthScore)))
+  }
+
+  /// Up to `count` members of the round for which a condition holds. Of a large round a few are drawn and looked at: most
+  /// members will do.
+  mutating func sampleRing(_ count: Int, where isMeant: (NodeID, MemberEntry) -> Bool) -> [NodeID] {
+    func mayBe(_ member: NodeID) -> Bool { entries[member].map { isMeant(member, $0) } ?? false }
+    if ring.count > 32 * count {
+      var found = OrderedSet<NodeID>()
+      for _ in 0..<8 * count where found.count < count {
+        let member = entries.id(at: ring[generator.index(below: ring.count)])
+        if mayBe(member) { found.insert(member) }
+      }
+      if found.count == count { return found.members }
+    }
+    return OrderedSet(generator.sample(ring.map(entries.id).filter(mayBe), count: count)).members
   }
 
   private mutating func probeFailed(

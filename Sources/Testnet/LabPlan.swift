@@ -4,6 +4,8 @@ import Primitives
 package struct LabOptions: Sendable, Equatable, Codable {
   /// The most hosts.
   package static let maximumHosts = 32
+  /// The most hosts that a node is told of: more would only be asked in vain.
+  package static let maximumEntrances = 8
 
   /// Which addresses the hosts have.
   package enum Family: String, Sendable, Equatable, Codable {
@@ -16,17 +18,21 @@ package struct LabOptions: Sendable, Equatable, Codable {
   package var natHosts: [Int]
   /// The timings of the nodes: a value of `network.profile`.
   package var profile: String
-  /// Whether the nodes are told of the first two.
-  package var hasBootstrap: Bool
+  /// Whether the nodes find each other by multicast, too.
+  package var isFoundOnLAN: Bool
+  /// Of how many hosts the nodes are told: the first that can be dialled.
+  package var entranceCount: Int
 
   /// Every field.
   package init(
-    family: Family = .ipv4, natHosts: [Int] = [], profile: String = "lan", hasBootstrap: Bool = true
+    family: Family = .ipv4, natHosts: [Int] = [], profile: String = "lan", entranceCount: Int = 2,
+    isFoundOnLAN: Bool = false
   ) {
     self.family = family
     self.natHosts = natHosts
     self.profile = profile
-    self.hasBootstrap = hasBootstrap
+    self.entranceCount = entranceCount
+    self.isFoundOnLAN = isFoundOnLAN
   }
 }
 
@@ -65,6 +71,11 @@ package struct LabPlan: Sendable, Equatable, Codable {
     }
     guard options.natHosts.isEmpty || options.family != .ipv6 else {
       throw TestnetError("only IPv4 addresses are translated", suggestion: "leave --ipv6 or --nat away")
+    }
+    guard (0...LabOptions.maximumEntrances).contains(options.entranceCount) else {
+      throw TestnetError(
+        "nodes are told of 0 to \(LabOptions.maximumEntrances) others, not \(options.entranceCount)",
+        suggestion: "--bootstrap 1")
     }
     // The third number of every address: two labs on one machine are told apart by their packets.
     let subnet = Digest(hashing: Array(layout.directory.utf8)).bytes[5]
@@ -198,10 +209,9 @@ package struct LabPlan: Sendable, Equatable, Codable {
     return all.joined(separator: ", ")
   }
 
-  /// Whom a node asks first, as TOML: two others that can be dialled, since one of them may be down.
+  /// Whom a node asks first, as TOML.
   func bootstrap(of number: Int) -> String {
-    guard options.hasBootstrap else { return "" }
-    let entrances = hosts.filter { $0.number != number && $0.router == nil }.prefix(2)
+    let entrances = hosts.filter { $0.router == nil }.prefix(options.entranceCount).filter { $0.number != number }
     return entrances.flatMap(\.addresses).map { "\"\(LabPlan.endpoint($0))\"" }.joined(separator: ", ")
   }
 

@@ -107,6 +107,7 @@ package struct TestnetSetup {
       listen = [\(plan?.listen ?? "\"\(layout.address(of: number)):\(TestnetLayout.port)\"")]
       bootstrap = [\(plan?.bootstrap(of: number) ?? loopback)]
       profile = "\(plan?.options.profile ?? "loopback")"
+      lan_discovery = \(plan?.options.isFoundOnLAN ?? false)
 
       [control]
       socket = \(Self.quoted(layout.socket(of: number)))

@@ -49,7 +49,9 @@ struct TestnetCommand: AsyncParsableCommand {
     @Flag(help: "Hosts with IPv4 and IPv6 addresses.") var dual = false
     @Option(help: ArgumentHelp("The hosts' timings: lan, wan or loopback (lan).", valueName: "name"))
     var profile: String?
-    @Flag(help: "Tell no host of another.") var noBootstrap = false
+    @Option(help: ArgumentHelp("Of how many hosts the nodes are told, the first ones (2).", valueName: "number"))
+    var bootstrap: Int?
+    @Flag(help: "Let the hosts find each other by multicast, too.") var lan = false
     @Flag(help: "Start the nodes and don't wait until they are ready.") var noWait = false
 
     func validate() throws {
@@ -61,8 +63,8 @@ struct TestnetCommand: AsyncParsableCommand {
         }
         return
       }
-      if nat != nil || ipv6 || dual || profile != nil || noBootstrap {
-        throw ValidationError("--nat, --ipv6, --dual, --profile and --no-bootstrap go with --hosts")
+      if nat != nil || ipv6 || dual || profile != nil || bootstrap != nil || lan {
+        throw ValidationError("--nat, --ipv6, --dual, --profile, --bootstrap and --lan go with --hosts")
       }
     }
 
@@ -73,7 +75,7 @@ struct TestnetCommand: AsyncParsableCommand {
       guard numbers.count == parts.count else { throw ValidationError("'\(nat ?? "")' is no list such as 5,6") }
       return LabOptions(
         family: ipv6 ? .ipv6 : dual ? .dual : .ipv4, natHosts: numbers, profile: profile ?? "lan",
-        hasBootstrap: !noBootstrap)
+        entranceCount: bootstrap ?? 2, isFoundOnLAN: lan)
     }
 
     func run() async throws {

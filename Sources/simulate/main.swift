@@ -6,15 +6,6 @@ import Primitives
 import Simulator
 
 let words = Array(CommandLine.arguments.dropFirst())
-let numbers = words.prefix(2).compactMap { UInt64($0) }
-guard numbers.count == 2, numbers[0] <= numbers[1] else {
-  print(
-    """
-    usage: simulate FIRST LAST [--calm] [--nodes N] [--byzantine K] [--scenario NAME] [--without LIST] [--transcript]
-                    [--all] [--shrink]
-    """)
-  exit(2)
-}
 
 /// The word after an option.
 func value(of option: String) -> String? {
@@ -31,6 +22,21 @@ func number(of option: String) -> Int? {
 
 func refuse(_ mistake: String) -> Never {
   print("simulate: \(mistake)")
+  exit(2)
+}
+
+if let count = number(of: "--members") {
+  simulateMembers(count)
+  exit(0)
+}
+let numbers = words.prefix(2).compactMap { UInt64($0) }
+guard numbers.count == 2, numbers[0] <= numbers[1] else {
+  print(
+    """
+    usage: simulate FIRST LAST [--calm] [--nodes N] [--byzantine K] [--scenario NAME] [--without LIST] [--transcript]
+                    [--all] [--shrink]
+           simulate --members N [--seed N] [--loss PERCENT] [--slow PERCENT] [--idle SECONDS] [--calm]
+    """)
   exit(2)
 }
 

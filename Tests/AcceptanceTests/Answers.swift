@@ -53,9 +53,27 @@ struct PeerDetailJSON: Decodable {
     var reporter: String
     var burntMicrocredits: UInt64?
   }
+  struct Link: Decodable, Equatable {
+    var direction: String
+    var since: String?
+  }
+  /// How the peer behaved.
+  struct Conduct: Decodable {
+    struct Cost: Decodable {
+      var reason: String
+      var count: UInt64
+      var points: Int64
+    }
+    struct Closing: Decodable { var reason: String }
+    var score: Int64
+    var costs: [Cost]
+    var closings: [Closing]
+  }
   var id: String
   var jailed: Bool
   var validator: ValidatorJSON?
+  var conduct: Conduct?
+  var links: [Link]
   var slashes: [Slash]
 }
 

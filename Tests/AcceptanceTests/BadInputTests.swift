@@ -148,6 +148,20 @@ extension Acceptance {
       try refused(node, 13, ["node.key", "linnet init"], "no key")
     }
 
+    @Test("a key that is damaged") func damagedKey() throws {
+      let node = try LoneNode()
+      defer { node.scratch.remove() }
+      let path = node.scratch.path + "/node.key"
+      let good = try Data(contentsOf: URL(fileURLWithPath: path))
+      var bent = good
+      bent[bent.count / 2] ^= 1
+      for (bytes, why) in [(bent, "a bit is another"), (good.prefix(good.count / 2), "a half"), (Data(), "nothing")] {
+        try bytes.write(to: URL(fileURLWithPath: path))
+        chmod(path, 0o600)
+        try refused(node, 13, ["node.key"], "a key of which there is \(why)")
+      }
+    }
+
     @Test("a data directory of another network, and a genesis that is none") func network() throws {
       let node = try LoneNode()
       defer { node.scratch.remove() }

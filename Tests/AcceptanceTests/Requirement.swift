@@ -19,6 +19,12 @@ enum Requirement {
   /// The daemon that contradicts itself, for one test (`make equivocator`).
   static let equivocator = environment["LINNET_EQUIVOCATOR"] ?? packageRoot + "/.build/release/linnet-equivocator"
 
+  /// The node that holds to no rule of the network, for one test (`make equivocator`).
+  static let malicious = environment["LINNET_MALICIOUS"] ?? packageRoot + "/.build/release/linnet-malicious"
+
+  /// Gives a program another clock when it is loaded before all else.
+  static let faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
   /// What is missing, each in a few words.
   static let missing: [String] = {
     var missing: [String] = []
@@ -26,6 +32,7 @@ enum Requirement {
     if access(equivocator, X_OK) != 0 {
       missing.append("the program \(equivocator) (LINNET_EQUIVOCATOR=1 swift build --product linnet-equivocator)")
     }
+    if access(malicious, X_OK) != 0 { missing.append("the program \(malicious) (`make equivocator` builds it)") }
     if getuid() != 0 { missing.append("root") }
     for tool in ["/usr/bin/bwrap", "/usr/bin/nsenter", "/usr/bin/unshare", "/bin/bash", "/usr/bin/python3"]
     where access(tool, X_OK) != 0 {
@@ -36,6 +43,7 @@ enum Requirement {
     }
     if access("/usr/sbin/nft", X_OK) != 0 { missing.append("/usr/sbin/nft (the package nftables)") }
     if access("/usr/sbin/sysctl", X_OK) != 0 { missing.append("/usr/sbin/sysctl (the package procps)") }
+    if access(faketime, R_OK) != 0 { missing.append("\(faketime) (the package faketime)") }
     if access("/dev/net/tun", R_OK | W_OK) != 0 { missing.append("/dev/net/tun") }
     return missing
   }()

@@ -21,8 +21,11 @@ extension LocalTestnet {
 
   /// Starts a daemon by itself, and notes it where `testnet down` looks. The caller keeps it: a child that is let go is
   /// killed.
-  func start(_ node: Int, binary: String = Requirement.binary) throws -> ChildProcess {
-    let child = try ChildProcess([binary, "daemon", "--config", file(node, "node.conf")], log: file(node, "log"))
+  func start(
+    _ node: Int, binary: String = Requirement.binary, prefix: [String] = [], environment: [String: String] = [:]
+  ) throws -> ChildProcess {
+    let words = prefix + [binary, "daemon", "--config", file(node, "node.conf")]
+    let child = try ChildProcess(words, environment: environment, log: file(node, "log"))
     // Field 22 of its stat, behind the name: its start in clock ticks.
     let stat = (try? String(contentsOfFile: "/proc/\(child.id)/stat", encoding: .utf8)) ?? ""
     let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []

@@ -173,4 +173,33 @@ private func expectEveryone(
     network.run(for: .seconds(60))
     #expect((network.bytes - before) / 60 / 20 < 1_500)
   }
+
+  /// What a node keeps of members with whom nothing is going on decides nothing.
+  @Test(arguments: 1...5 as ClosedRange<UInt64>) func fewDetailsGiveTheSameStates(seed: UInt64) {
+    func end(detailedMembers: Int) -> (states: [[MemberState]], details: Int) {
+      var settings = MembershipSettings.lan
+      settings.detailedMembers = detailedMembers
+      var network = VirtualNetwork(16, seed: seed, settings: settings)
+      network.lossPartsPerMillion = 20_000
+      network.joinAll()
+      network.run(for: .seconds(40))
+      network.kill(3)
+      network.kill(11, closesLinks: false)
+      network.step(5, .leave)
+      network.run(for: .milliseconds(500))
+      network.kill(5)
+      network.run(for: .seconds(60))
+      network.restart(3, contact: 1)
+      network.run(for: .seconds(30))
+      let ended = network
+      let up = ended.hosts.indices.filter { ended.hosts[$0].isUp }
+      return (
+        up.map { observer in ended.hosts.indices.compactMap { ended.state(of: $0, at: observer) } },
+        up.reduce(0) { $0 + ended.hosts[$1].machine.entries.detailCount }
+      )
+    }
+    let (few, all) = (end(detailedMembers: 4), end(detailedMembers: MembershipSettings.memberBound))
+    #expect(few.states == all.states)
+    #expect(few.details < all.details)
+  }
 }

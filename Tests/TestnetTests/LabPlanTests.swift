@@ -39,14 +39,17 @@ import Testing
     #expect(try plan(2, LabOptions(family: .ipv6)).hosts.allSatisfy { $0.addresses.allSatisfy { $0.contains(":") } })
   }
 
-  @Test("nodes listen on every address, and ask two others that can be dialled") func configuration() throws {
+  @Test("nodes listen on every address, and ask the first that can be dialled") func configuration() throws {
     let dual = try plan(4, LabOptions(family: .dual, natHosts: [1]))
     #expect(dual.listen == "\"0.0.0.0:7447\", \"[::]:7447\"")
-    let entrances = dual.bootstrap(of: 2)
+    let entrances = dual.bootstrap(of: 4)
     #expect(
-      entrances.split(separator: ",").count == 4 && entrances.contains(".3:7447") && entrances.contains("::4]:7447"))
-    #expect(!entrances.contains(".1:7447") && !entrances.contains(".2:7447"))
-    #expect(try plan(4, LabOptions(hasBootstrap: false)).bootstrap(of: 2) == "")
+      entrances.split(separator: ",").count == 4 && entrances.contains(".2:7447") && entrances.contains("::3]:7447"))
+    #expect(!entrances.contains(".1:7447") && !dual.bootstrap(of: 2).contains(".2:7447"))
+    #expect(try plan(4, LabOptions(entranceCount: 0)).bootstrap(of: 2) == "")
+    let single = try plan(4, LabOptions(entranceCount: 1))
+    #expect(single.bootstrap(of: 1) == "" && single.bootstrap(of: 4) == single.bootstrap(of: 2))
+    #expect(throws: TestnetError.self) { try plan(4, LabOptions(entranceCount: 9)) }
   }
 
   @Test("a host that moves loses the old address before it gets the new one") func moving() throws {

@@ -21,6 +21,8 @@ package struct GenesisFetch: Sendable {
     case up
     case down(String)
     case dialFailed(PeerAddress, String)
+    /// A frame of the node, whose bytes are owed to it until it has been looked at.
+    case frame(LinkChannel, [UInt8])
     case message(ServiceMessage)
     case timeout(UInt64)
   }
@@ -63,14 +65,17 @@ package struct GenesisFetch: Sendable {
     case .up(let peer, _, _): return peer == node ? .up : nil
     case .down(let peer, let reason): return peer == node ? .down("\(reason)") : nil
     case .dialFailed(let address, _, let error): return .dialFailed(address, words(for: error))
+    case .received(let peer, let channel, let bytes): return peer == node ? .frame(channel, bytes) : nil
     case .congested: return nil
-    case .received(let peer, let channel, let bytes):
-      // All else that a node says on a new link is for members.
-      guard peer == node, channel == .services, bytes.count <= ServiceMessage.maximumBodyBytes,
-        case .service(let message)? = try? LinkMessage(decoding: bytes), message.isAnswer
-      else { return nil }
-      return .message(message)
     }
+  }
+
+  /// The answer in a frame. All else that a node says on a new link is for members.
+  private static func answer(_ channel: LinkChannel, _ bytes: [UInt8]) -> ServiceMessage? {
+    guard channel == .services, bytes.count <= ServiceMessage.maximumBodyBytes,
+      case .service(let message)? = try? LinkMessage(decoding: bytes), message.isAnswer
+    else { return nil }
+    return message
   }
 
   /// What a person can do something about.
@@ -100,8 +105,13 @@ package struct GenesisFetch: Sendable {
       }
       defer { timer.cancel() }
       while let event = await arrivals.next() {
-        guard case .timeout(let number) = event else { return event }
-        if number == own { return nil }
+        switch event {
+        case .timeout(let number): if number == own { return nil }
+        case .frame(let channel, let bytes):
+          endpoint.consumed(bytes.count, channel: channel, from: invite.node)
+          if let message = Self.answer(channel, bytes) { return .message(message) }
+        default: return event
+        }
       }
       return nil
     }
@@ -112,7 +122,7 @@ package struct GenesisFetch: Sendable {
         switch event {
         case .up: return nil
         case .dialFailed(address, let reason): return reason
-        case .down, .dialFailed, .message, .timeout: continue
+        case .down, .dialFailed, .frame, .message, .timeout: continue
         }
       }
       return "no answer in \(Self.dialSeconds) s"
@@ -134,7 +144,7 @@ package struct GenesisFetch: Sendable {
           switch await next(within: Self.partSeconds) {
           case .message(let message) where message.number == question: answer = message
           case .down(let reason): return (nil, reason)
-          case .up, .dialFailed, .message, .timeout: continue
+          case .up, .dialFailed, .frame, .message, .timeout: continue
           case nil: return (nil, "it did not send its genesis in \(Self.partSeconds) s")
           }
         }

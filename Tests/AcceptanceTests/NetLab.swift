@@ -1,0 +1,291 @@
+import Foundation
+import Glibc
+import Testing
+
+/// A lab (`linnet testnet up --hosts`) that tests put faults into, one after another.
+final class NetLab: @unchecked Sendable {
+  struct Host: Decodable {
+    var number: Int
+    var namespace: String
+    var router: String?
+    var device: String
+    var addresses: [String]
+  }
+  private struct Plan: Decodable { var hosts: [Host] }
+
+  let net: LocalTestnet
+  /// The seconds that `up` took: every node has a final block and sees all the others.
+  private(set) var upSeconds = 0.0
+  private(set) var ids: [Int: String] = [:]
+  private(set) var hosts: [Host] = []
+  private var connections: [Int: NodeConnection] = [:]
+  /// Daemons that a test started by itself; a child that is let go is killed.
+  private var daemons: [Int: ChildProcess] = [:]
+
+  var numbers: [Int] { Array(net.nodes) }
+
+  /// The lab that the tests of a suite share.
+  @TaskLocal static var shared: NetLab?
+
+  /// Makes a lab and starts its nodes. `prepare` may change what their directories hold before they start.
+  init(hosts count: Int, options: [String] = [], prepare: ((NetLab) throws -> Void)? = nil) throws {
+    net = LocalTestnet(scratch: try ScratchDirectory(), count: count)
+    let words = [Requirement.binary, "testnet", "up", "--dir", net.directory, "--hosts", "\(count)"] + options
+    do {
+      if let prepare {
+        try must(words + ["--no-wait"])
+        try readPlan()
+        for number in numbers { try net.crashAndWait(number) }
+        try prepare(self)
+        upSeconds = try must([Requirement.binary, "testnet", "up", "--dir", net.directory], within: 120).seconds
+      } else {
+        upSeconds = try must(words, within: 120).seconds
+        try readPlan()
+      }
+      ids = try net.ids()
+    } catch {
+      net.printLogs()
+      remove()
+      throw error
+    }
+  }
+
+  private func readPlan() throws {
+    let data = try Data(contentsOf: URL(fileURLWithPath: net.directory + "/lab.json"))
+    hosts = try JSONDecoder().decode(Plan.self, from: data).hosts
+  }
+
+  /// Stops all and removes it.
+  func remove() {
+    for daemon in daemons.values { daemon.send(SIGTERM) }
+    for daemon in daemons.values { _ = try? daemon.outcome(within: 15) }
+    _ = try? net.testnet("down", within: 90)
+    net.scratch.remove()
+  }
+
+  static func with(
+    hosts count: Int, options: [String] = [], prepare: ((NetLab) throws -> Void)? = nil,
+    _ body: (NetLab) throws -> Void
+  ) throws {
+    let lab = try NetLab(hosts: count, options: options, prepare: prepare)
+    defer { lab.remove() }
+    try lab.reporting(body)
+  }
+
+  /// Runs a test in it and shows the logs when it fails.
+  func reporting(_ body: (NetLab) throws -> Void) throws {
+    do { try body(self) } catch {
+      net.printLogs()
+      throw error
+    }
+  }
+
+  /// A test in the lab of its suite, which is first made whole again.
+  static func inShared(_ body: (NetLab) throws -> Void) throws {
+    guard let lab = shared else { throw Trouble("this test's suite has no lab") }
+    try lab.reporting {
+      try $0.calm()
+      try body($0)
+    }
+  }
+
+  // MARK: Doing
+
+  @discardableResult
+  private func must(_ words: [String], within seconds: Double = 30) throws -> Outcome {
+    let outcome = try run(words, within: seconds)
+    guard outcome.code == 0 else { throw Trouble("`\(words.joined(separator: " "))`: \(outcome.described)") }
+    return outcome
+  }
+
+  /// `linnet testnet net`
+  @discardableResult
+  func tell(_ words: String...) throws -> Outcome {
+    let outcome = try must([Requirement.binary, "testnet", "net", "--dir", net.directory] + words)
+    if words.contains("address") { try readPlan() }
+    if words.contains("kill") || words.contains("start") { connections = [:] }
+    return outcome
+  }
+
+  /// The words that run a program on a host.
+  func inside(_ host: Int, _ words: [String]) -> [String] {
+    ["nsenter", "--net=/run/netns/\(hosts[host - 1].namespace)", "--"] + words
+  }
+
+  /// Runs a program on a host; it must succeed.
+  @discardableResult
+  func on(_ host: Int, _ words: String..., within seconds: Double = 30) throws -> Outcome {
+    try must(inside(host, words), within: seconds)
+  }
+
+  /// Stops a node as a crash would and starts it again by itself, with words and variables of its own.
+  func restart(_ host: Int, prefix: [String] = [], environment: [String: String] = [:]) throws {
+    try stop(host)
+    try start(host, prefix: prefix, environment: environment)
+  }
+
+  func stop(_ host: Int) throws {
+    if (try? net.pid(of: host)) != nil { try net.crashAndWait(host) }
+    daemons[host] = nil
+    connections[host] = nil
+  }
+
+  func start(_ host: Int, prefix: [String] = [], environment: [String: String] = [:]) throws {
+    daemons[host] = try net.start(host, prefix: inside(host, prefix), environment: environment)
+  }
+
+  /// Changes a node's node.conf; it counts from its next start on.
+  func configure(_ host: Int, _ change: (inout String) throws -> Void) throws {
+    let path = net.file(host, "node.conf")
+    var text = try String(contentsOfFile: path, encoding: .utf8)
+    try change(&text)
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+  }
+
+  /// Ends what a running node offers.
+  func disableOffer(_ host: Int) throws {
+    try configure(host) { $0 = $0.replacingOccurrences(of: "[offer]\n", with: "[offer]\nenabled = false\n") }
+    kill(try net.pid(of: host), SIGHUP)
+  }
+
+  // MARK: Seeing
+
+  /// Waits until nodes answer, and learns who they are.
+  func identify(_ hosts: [Int]? = nil, within seconds: Double) throws {
+    var found: [Int: String] = [:]
+    try eventually(within: seconds, "all nodes answer") {
+      for host in hosts ?? numbers where found[host] == nil { found[host] = try status(host)?.id }
+      return found.count == (hosts ?? numbers).count
+    }
+    ids = found
+  }
+
+  private func connection(_ host: Int) -> NodeConnection {
+    if let connection = connections[host] { return connection }
+    let connection = net.connection(to: host)
+    connections[host] = connection
+    return connection
+  }
+
+  /// What a node knows of the others, by their numbers; nil when it does not answer.
+  func peers(_ host: Int) throws -> [Int: PeerJSON]? {
+    guard let list = try connection(host).json([PeerJSON].self, "/v1/peers") else { return nil }
+    let numbers = Dictionary(uniqueKeysWithValues: ids.map { ($1, $0) })
+    return Dictionary(list.compactMap { peer in numbers[peer.id].map { ($0, peer) } }) { $1 }
+  }
+
+  /// Of each node in `of`, what each in `at` believes: "alive", "suspect", "down", "left", or "unknown".
+  func states(of: [Int], at: [Int]) throws -> [(at: Int, of: Int, state: String)] {
+    try at.flatMap { viewer -> [(at: Int, of: Int, state: String)] in
+      let peers = try peers(viewer)
+      return of.filter { $0 != viewer }.map { number in
+        (viewer, number, peers.map { $0[number]?.state ?? "unknown" } ?? "mute")
+      }
+    }
+  }
+
+  func status(_ host: Int) throws -> StatusJSON? { try connection(host).json(StatusJSON.self, "/v1/status") }
+
+  /// The resident memory of a node's process.
+  func residentKilobytes(_ host: Int) throws -> Int {
+    let text = try String(contentsOfFile: "/proc/\(try net.pid(of: host))/status", encoding: .utf8)
+    let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+    guard let kilobytes = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Int($0) }) else {
+      throw Trouble("no memory of node \(host)")
+    }
+    return kilobytes
+  }
+
+  func height(_ host: Int) throws -> UInt64? {
+    try connection(host).json(ChainStatusJSON.self, "/v1/chain")?.height
+  }
+
+  /// Waits until hosts hold each other for alive; the seconds that took.
+  @discardableResult
+  func together(_ hosts: [Int]? = nil, within seconds: Double) throws -> Double {
+    let hosts = hosts ?? numbers
+    var others: [(at: Int, of: Int, state: String)] = []
+    do {
+      return try eventually(within: seconds, every: 100, "all are alive") {
+        others = try states(of: hosts, at: hosts).filter { $0.state != "alive" }
+        return others.isEmpty
+      }
+    } catch let trouble as Trouble {
+      throw Trouble("\(trouble): " + others.map { "\($0.of) is \($0.state) at \($0.at)" }.joined(separator: ", "))
+    }
+  }
+
+  /// Takes every fault back and waits until all is well.
+  func calm() throws {
+    try tell("heal", "clear")
+    try together(within: 60)
+    try chainGoesOn(at: [1], within: 30)
+  }
+
+  /// A transfer of a microcredit is in a final block; the seconds that took.
+  @discardableResult
+  func transfer(_ host: Int, within seconds: Double) throws -> Double {
+    let started = ContinuousClock.now
+    let target = try #require(ids[host == 1 ? 2 : 1])
+    let answer = connection(host).ask(
+      "POST", "/v1/transfers", #"{"to": "\#(target)", "amountMicrocredits": 1}"#, seconds: Int(seconds))
+    guard let answer, answer.status == 201 else {
+      connections[host] = nil
+      throw Trouble(
+        "a transfer at \(host) is in no final block within \(seconds) s: "
+          + (answer.map { String(decoding: $0.body, as: UTF8.self) } ?? "no answer"))
+    }
+    return started.secondsAgo
+  }
+
+  /// Transfers at each of the hosts become final, and all the others have their blocks.
+  func chainGoesOn(at hosts: [Int], everywhere viewers: [Int]? = nil, within seconds: Double) throws {
+    for host in hosts { try transfer(host, within: seconds) }
+    guard let height = try hosts.compactMap({ try self.height($0) }).max() else { throw Trouble("no node answers") }
+    try eventually(within: seconds, every: 100, "hosts \(viewers ?? hosts) have block \(height)") {
+      try (viewers ?? hosts).allSatisfy { try self.height($0) ?? 0 >= height }
+    }
+  }
+
+  /// The seconds that transfers at a host take, the median of `count`.
+  func finality(at host: Int, count: Int = 15) throws -> Double {
+    try (0..<count).map { _ in try transfer(host, within: 20) }.sorted()[count / 2]
+  }
+
+  /// Who was held for something else than alive while some seconds passed, as "5 is down at 3"; suspicions are no harm
+  /// and are left out. `during` is done again and again.
+  func watch(
+    seconds: Double, of: [Int]? = nil, at: [Int]? = nil, during: (() throws -> Void)? = nil
+  ) throws -> [String] {
+    let started = ContinuousClock.now
+    var seen: Set<String> = []
+    while started.secondsAgo < seconds {
+      for entry in try states(of: of ?? numbers, at: at ?? numbers)
+      where entry.state != "alive" && entry.state != "suspect" {
+        seen.insert("\(entry.of) is \(entry.state) at \(entry.at)")
+      }
+      try during?()
+      usleep(250_000)
+    }
+    return seen.sorted()
+  }
+}
+
+/// Makes a lab for the tests of a suite and removes it after them.
+struct LabScope: SuiteTrait, TestScoping {
+  let hosts: Int
+  let options: [String]
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    try Requirement.check()
+    let lab = try NetLab(hosts: hosts, options: options)
+    defer { lab.remove() }
+    try await NetLab.$shared.withValue(lab) { try await function() }
+  }
+}
+
+extension Trait where Self == LabScope {
+  static func lab(hosts: Int, _ options: String...) -> LabScope { LabScope(hosts: hosts, options: options) }
+}

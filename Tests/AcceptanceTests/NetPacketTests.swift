@@ -1,0 +1,149 @@
+import Foundation
+import Glibc
+import Testing
+
+extension Acceptance {
+  /// Four validators, and a host whose node is ended when its place is needed for an attacker.
+  @Suite("network: packets and clocks", .serialized, .lab(hosts: 5, "--validators", "4")) struct NetPackets {
+    private static let python = "/usr/bin/python3"
+
+    /// Sends datagrams that no Linnet sends: noise of every length, nothing at all, and whatever was heard, cut and bent.
+    private static let noise = """
+      import os, random, socket, sys
+      target, count = (sys.argv[1], 7447), int(sys.argv[2])
+      random.seed(7)
+      s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+      s.bind(('', 7447))
+      s.settimeout(0)
+      heard, replies, longest = [], 0, 0
+      for i in range(count):
+          data = os.urandom(random.choice((0, 1, 16, 17, 33, 49, 150, 1200, 1201, 1472)))
+          if i % 3 == 1: data = bytes([random.randrange(6)]) + data[1:]
+          if i % 3 == 2 and heard:
+              whole = bytearray(random.choice(heard))
+              whole[random.randrange(len(whole))] ^= 1 << random.randrange(8)
+              data = bytes(whole[:random.randrange(len(whole) + 1)])
+          s.sendto(data, target)
+          try:
+              while True:
+                  answer, source = s.recvfrom(2000)
+                  if source == target: replies += 1; longest = max(longest, len(answer))
+                  if len(heard) < 100 and answer: heard.append(answer)
+          except OSError: pass
+      print(replies, longest, len(heard))
+      """
+
+    @Test("malformed datagrams end nothing and are answered with nothing longer") func malformed() throws {
+      try NetLab.inShared { lab in
+        let pid = try lab.net.pid(of: 1)
+        let before = try #require(try lab.status(1)).refused
+        // The others still take 5 for alive, and send its address what the attacker may bend.
+        try lab.tell("kill", "5")
+        defer { _ = try? lab.tell("start", "5") }
+        let outcome = try lab.on(
+          5, NetPackets.python, "-c", NetPackets.noise, lab.hosts[0].addresses[0], "20000", within: 60)
+        measured("answers to 20,000 malformed datagrams, the longest, and datagrams heard", outcome.stdout)
+        #expect(try lab.watch(seconds: 10, of: [1, 2, 3, 4], at: [1, 2, 3, 4]) == [])
+        let after = try #require(try lab.status(1)).refused
+        let counted = after.filter { $0.key.hasPrefix("udp.") }.reduce(0) { $0 + $1.value - (before[$1.key] ?? 0) }
+        #expect(counted > 10_000, "refused and counted: \(after)")
+        #expect(try lab.net.pid(of: 1) == pid && kill(pid, 0) == 0)
+        try lab.chainGoesOn(at: [1], everywhere: [1, 2, 3, 4], within: 30)
+      }
+    }
+
+    /// What a malicious node does, and what `linnet peer` says that it did; nil where it is not in its own name.
+    static let attacks: [(mode: String, cost: String?)] = [
+      ("accuse", "falseAccusation"), ("replay", nil), ("announce", "floodAnnounce"), ("request", "floodRequest"),
+      ("graft", "graftTooSoon"), ("invalid", "invalidMessage"), ("lie", nil), ("dial", nil), ("beacon", nil),
+    ]
+
+    @Test("a malicious node harms nobody and is found out", arguments: attacks.map(\.mode)) func malicious(
+      mode: String
+    ) throws {
+      try NetLab.inShared { lab in
+        let honest = [1, 2, 3, 4]
+        let before = try lab.finality(at: 1)
+        let memory = try honest.map { try lab.residentKilobytes($0) }
+        try lab.tell("kill", "5")
+        defer { _ = try? lab.tell("start", "5") }
+        let targets = try honest.map { "\(lab.hosts[$0 - 1].addresses[0]):7447@\(try #require(lab.ids[$0]))" }
+        let words = [
+          Requirement.malicious, "--mode", mode, "--genesis", lab.net.directory + "/genesis.json", "--listen",
+          lab.hosts[4].addresses[0] + ":7447", "--seconds", "12",
+        ]
+        let attacker = try ChildProcess(lab.inside(5, words + targets))
+        try eventually(within: 10, "it says who it is") { attacker.stdout.contains("\n") }
+        let id = String(attacker.stdout.prefix { !$0.isNewline })
+        usleep(3_000_000)
+        let during = try lab.finality(at: 1, count: 9)
+        var seen: Set<String> = []
+        while attacker.isRunning { seen.formUnion(try lab.watch(seconds: 0.5, of: honest, at: honest)) }
+        let outcome = try attacker.outcome(within: 30)
+        #expect(outcome.code == 0, "\(outcome.described)")
+        #expect(seen == [])
+        let grown = try zip(honest, memory).map { try lab.residentKilobytes($0) - $1 }.max() ?? 0
+        measured("what it did", outcome.stdout.split(separator: "\n").last.map(String.init) ?? "")
+        measured("\(mode): final before and during", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
+        measured("\(mode): memory grown by", "\(grown) KiB at the most", bound: "65,536 KiB")
+        #expect(during < 2 * before + 0.1 && grown < 65_536)
+        if let cost = NetPackets.attacks.first(where: { $0.mode == mode })?.cost {
+          let charged = try honest.compactMap { host -> PeerDetailJSON.Conduct? in
+            let detail = try lab.net.json(PeerDetailJSON.self, host, "peer", id)
+            return detail.conduct?.costs.contains { $0.reason == cost } == true ? detail.conduct : nil
+          }
+          #expect(!charged.isEmpty, "`linnet peer` says that it did \(cost)")
+          #expect(charged.contains { !$0.closings.isEmpty }, "and that it was cut off")
+        }
+        try lab.chainGoesOn(at: honest, within: 30)
+      }
+    }
+
+    @Test("a destination that is forbidden or unreachable silences nobody") func forbidden() throws {
+      try NetLab.inShared { lab in
+        let target = lab.hosts[1].addresses[0]
+        // EPERM for every packet to host 2, then EACCES, EHOSTUNREACH and ENETUNREACH.
+        try lab.on(
+          1, "nft",
+          """
+          add table ip forbid
+          add chain ip forbid out { type filter hook output priority 0; }
+          add rule ip forbid out ip daddr \(target) drop
+          """)
+        #expect(try lab.watch(seconds: 20) == [])
+        try lab.on(1, "nft", "delete table ip forbid")
+        for kind in ["prohibit", "unreachable", "blackhole"] {
+          try lab.on(1, "ip", "route", "add", kind, target)
+          #expect(try lab.watch(seconds: 5) == [], "\(kind)")
+          try lab.on(1, "ip", "route", "del", kind, target)
+        }
+        try lab.together(within: 30)
+        try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers, within: 30)
+      }
+    }
+
+    @Test("a clock two minutes fast and then two minutes slow: all stay alive, and the chain goes on") func clocks()
+      throws
+    {
+      try NetLab.inShared { lab in
+        for offset in ["+120s", "-120s"] {
+          // The clock by which it waits is left alone.
+          try lab.restart(
+            4,
+            environment: [
+              "LD_PRELOAD": Requirement.faketime, "FAKETIME": offset,
+              "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+            ])
+          let seconds = try lab.together(within: 60)
+          measured("a validator whose clock is \(offset) is alive at all after", text(seconds), bound: "60 s")
+          let seen = try lab.watch(seconds: 15) { for host in [1, 5] { try lab.transfer(host, within: 30) } }
+          #expect(seen == [], "\(offset)")
+          try lab.chainGoesOn(at: [4], everywhere: lab.numbers, within: 60)
+        }
+        try lab.stop(4)
+        try lab.tell("start", "4")
+        try lab.together(within: 60)
+      }
+    }
+  }
+}

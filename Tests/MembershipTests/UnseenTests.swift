@@ -1,0 +1,205 @@
+import Primitives
+import Testing
+import Wire
+
+@testable import Membership
+
+private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
+
+/// Members of whom others told and nothing was heard: ghosts, as long as they say nothing.
+@Suite struct UnseenTests {
+  private var quiet: MembershipSettings {
+    var settings = MembershipSettings.lan
+    settings.confirmers = 0
+    settings.probeInterval = .seconds(1_000_000)
+    return settings
+  }
+
+  private func ghost(_ number: Int, at address: PeerAddress, _ bench: inout Bench) {
+    var identity = StandIn.identity(1_000 + number)
+    var body = record(0, addresses: [address])
+    body.expiresUnixSeconds = .max
+    _ = bench.feed(.members([identity.seal(.nodeRecord(body), now: bench.now)], from: bench.others[0].id))
+  }
+
+  @Test func onePrefixHasFewAndAllTogetherAreBounded() {
+    var settings = quiet
+    settings.maximumUnseen = 300
+    var bench = Bench(2, settings: settings)
+    #expect(bench.machine.unseen.count == 0)
+    for number in 0..<200 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
+    #expect(bench.machine.unseen.count == 64 && bench.counted("unseenRefused") == 136)
+    // Private ranges are not counted by prefix.
+    for number in 200..<300 { ghost(number, at: place("10.0.0.\(number - 199):7447"), &bench) }
+    #expect(bench.machine.unseen.count == 164)
+    for number in 300..<600 { ghost(number, at: place("198.51.\(number % 100).\(number / 100):7447"), &bench) }
+    #expect(bench.machine.unseen.count == 300 && bench.machine.members.count == 302)
+    for place in bench.machine.occupancy { #expect(!place.isExceeded, "\(place)") }
+    // Who comes itself is let in, though there is no room for one more ghost.
+    bench.others.append(StandIn.identity(3))
+    _ = bench.introduce(3)
+    #expect(bench.state(3) == .alive && bench.machine.member(bench.others[2].id)?.isUnseen == false)
+  }
+
+  @Test func whoIsHeardMakesRoom() {
+    var bench = Bench(1, settings: quiet)
+    for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
+    ghost(64, at: place("203.0.113.100:7447"), &bench)
+    #expect(bench.machine.unseen.count == 64)
+    var first = StandIn.identity(1_000)
+    #expect(bench.machine.member(first.id)?.isUnseen == true)
+    bench.now = bench.now + .seconds(1)
+    let ping = Ping(receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0), rumours: [])
+    let word = first.seal(.ping(ping), now: bench.now)
+    _ = bench.feed(.datagram(word, rumours: [], from: place("203.0.113.1:7447")))
+    #expect(bench.machine.member(first.id)?.isUnseen == false && bench.machine.unseen.count == 63)
+    ghost(64, at: place("203.0.113.100:7447"), &bench)
+    #expect(bench.machine.unseen.count == 64)
+    // A link is as good as a word.
+    _ = bench.feed(.linkUp(StandIn.identity(1_001).id, place("203.0.113.2:7447"), isOutbound: true))
+    #expect(bench.machine.unseen.count == 63)
+  }
+
+  @Test func ghostsDoNotGatherInAFullPrefixByMoving() {
+    var bench = Bench(1, settings: quiet)
+    for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
+    ghost(64, at: place("198.51.100.1:7447"), &bench)
+    bench.now = bench.now + .seconds(1)
+    ghost(64, at: place("203.0.113.200:7447"), &bench)
+    #expect(bench.counted("unseenRefused") == 1 && bench.machine.unseen.count == 65)
+    ghost(64, at: place("198.51.101.1:7447"), &bench)
+    #expect(
+      bench.machine.member(StandIn.identity(1_064).id)?.record.addresses == [place("198.51.101.1:7447")])
+    // The old prefix is free of it.
+    for number in 100..<164 { ghost(number, at: place("198.51.100.\(number):7447"), &bench) }
+    #expect(bench.machine.unseen.count == 129 && bench.counted("unseenRefused") == 1)
+  }
+
+  @Test func ghostsGoDownAndAreForgotten() {
+    var network = VirtualNetwork(4, seed: 31)
+    network.joinAll()
+    network.run(for: .seconds(10))
+    let records = (0..<10).map { number in
+      var identity = StandIn.identity(1_000 + number)
+      var body = record(0, addresses: [place("10.9.9.\(number + 1):7447")])
+      body.expiresUnixSeconds = .max
+      return identity.seal(.nodeRecord(body), now: network.now)
+    }
+    network.step(1, .members(records, from: network.id(2)))
+    network.run(for: .seconds(20))
+    #expect(network.hosts.allSatisfy { $0.machine.members.count > 8 })
+    network.run(for: .seconds(1_200))
+    for host in network.hosts {
+      #expect(host.machine.members.count == 3 && host.machine.unseen.count == 0)
+      #expect(host.machine.count(of: .down) == 0 && host.machine.count(of: .alive) == 3)
+    }
+  }
+
+  @Test func whoIsKnownFromTheBeginningIsAMemberAtOnce() {
+    var identities = (1...20).map { StandIn.identity($0) }
+    var records = identities.indices.map { number in
+      var body = record(number + 1)
+      body.expiresUnixSeconds = .max
+      return identities[number].seal(.nodeRecord(body), now: .zero)
+    }
+    records.append(identities[0].seal(.leave, now: .zero + .seconds(1)))
+    records.append(records[3])
+    var own = StandIn.identity(0)
+    records.append(own.seal(.nodeRecord(record(0)), now: .zero))
+    let machine = MembershipMachine(
+      settings: .lan, ownRecord: record(0), identity: &own, now: .zero, seed: 5, known: records)
+    #expect(machine.activeCount == 21 && machine.count(of: .alive) == 20 && machine.counters["knownRefused"] == 3)
+    #expect(machine.members.allSatisfy { !$0.isUnseen && $0.address != nil } && machine.unseen.count == 0)
+    #expect(machine.ring.count == 20)
+    // What it makes of them is what it makes of those that it is told of.
+    var told = Bench(20)
+    _ = told.feed(.members(records.prefix(20) + [], from: told.others[0].id))
+    #expect(machine.digestBuckets.count == told.machine.digestBuckets.count)
+    #expect(machine.members.map(\.id) == told.machine.members.map(\.id))
+  }
+}
+
+/// What people are shown of a member.
+@Suite struct MemberViewTests {
+  @Test func accusationsAndRefutationsAreOnRecord() throws {
+    var settings = MembershipSettings.lan
+    settings.confirmers = 0
+    settings.probeInterval = .seconds(1_000)
+    var bench = Bench(3, settings: settings)
+    let accused = bench.others[0].id
+    let incarnation = try #require(bench.machine.member(accused)?.incarnation)
+    for _ in 1...10 {
+      bench.now = bench.now + .seconds(1)
+      let effects = bench.accuse(1, by: 2) + bench.accuse(1, by: 3)
+      let heard = effects.count { if case .accused(accused, _, _) = $0 { true } else { false } }
+      #expect(heard == 2)
+      let view = try #require(bench.machine.member(accused))
+      let accusers = OrderedSet(view.accusations.map(\.accuser))
+      #expect(accusers == OrderedSet([bench.others[1].id, bench.others[2].id]))
+      #expect(view.accusations.allSatisfy { $0.incarnation == view.incarnation && $0.since == bench.now })
+      bench.now = bench.now + .seconds(1)
+      let refuted = bench.introduce(1)
+      #expect(refuted.contains { if case .refuted(accused, _, accusers.members) = $0 { true } else { false } })
+    }
+    let view = try #require(bench.machine.member(accused))
+    #expect(view.accusations.isEmpty && view.refutations.count == MemberAccount.maximumRefutations)
+    #expect(view.refutations.last?.incarnation == view.incarnation && view.incarnation > incarnation)
+    #expect(view.refutations.last?.at == bench.now && view.refutations.last?.accusers.count == 2)
+    #expect(view.firstSeen == .zero)
+  }
+
+  @Test func whereItWasSeenAndWhereItSeesThisNode() throws {
+    var bench = Bench(2)
+    let member = bench.others[0].id
+    #expect(bench.machine.member(member)?.reportedAddresses == [])
+    bench.now = bench.now + .seconds(1)
+    _ = bench.ping(1)
+    let link = place("127.0.0.2:50000")
+    _ = bench.feed(.linkUp(member, link, isOutbound: false))
+    let view = try #require(bench.machine.member(member))
+    #expect(
+      view.reportedAddresses == [
+        ReportedAddress(address: address(1), reporter: nil, at: bench.now),
+        ReportedAddress(address: link, reporter: nil, at: bench.now),
+        ReportedAddress(address: address(0), reporter: member, at: bench.now),
+      ])
+    #expect(view.via == [] && view.isLinked)
+  }
+
+  @Test func thisNodeSaysWhoAccusesItAndThatItRefuted() {
+    var bench = Bench(3)
+    let own = bench.identity.id
+    bench.now = bench.now + .seconds(2)
+    let word = Accusation(accused: own, incarnation: bench.machine.ownRecord.sequence)
+    let effects = bench.feed(.members([bench.seal(2, .accusation(word))], from: bench.others[1].id))
+    let accuser = bench.others[1].id
+    #expect(effects.contains { if case .accused(own, accuser, word.incarnation) = $0 { true } else { false } })
+    #expect(effects.contains { if case .refuted(own, _, [accuser]) = $0 { true } else { false } })
+    #expect(bench.machine.ownAccusers.isEmpty)
+  }
+
+  @Test func whoIsReachedIsWorthAnEntryInTheAddressBook() {
+    var bench = Bench(2)
+    let member = bench.others[0].id
+    func met(_ effects: [MembershipEffect]) -> [[PeerAddress]] {
+      effects.compactMap { if case .met(member, let addresses) = $0 { addresses } else { nil } }
+    }
+    // Who dials this node has shown nothing of where it can be reached.
+    #expect(met(bench.feed(.linkUp(member, place("127.0.0.2:50000"), isOutbound: false))).isEmpty)
+    #expect(met(bench.feed(.linkUp(member, address(1), isOutbound: true))) == [[address(1)]])
+    func answer(_ bench: inout Bench, from source: PeerAddress) -> [MembershipEffect] {
+      var effects: [MembershipEffect] = []
+      bench.now = bench.now + .milliseconds(50)
+      bench.machine.startProbe(member, .errand, bench.now, &bench.identity, &effects)
+      guard case .ping(let ping)? = sent(effects).first?.message.body else { return [] }
+      let ack = Ack(receiver: bench.identity.id, number: ping.number, height: 0, observed: address(0), rumours: [])
+      return bench.feed(.datagram(bench.seal(1, .ack(ack)), rumours: [], from: source))
+    }
+    let first = met(answer(&bench, from: address(1)))
+    let again = met(answer(&bench, from: address(1)))
+    #expect(first == [[address(1)]] && again.isEmpty)
+    let elsewhere = place("127.0.0.9:7447")
+    let moved = met(answer(&bench, from: elsewhere))
+    #expect(moved == [[elsewhere, address(1)]])
+  }
+}
