@@ -164,19 +164,16 @@ package struct BootstrapAnswer: Codable, Sendable, Equatable {
 package struct DirectoryNameAnswer: Codable, Sendable, Equatable {
   /// The name.
   package var name: String
-  /// How many nodes the latest list named; nil when none came.
+  /// How many nodes of the latest list are believed; nil before the first question has ended.
   package var nodes: Int?
-  /// Why the latest question came to nothing.
+  /// What of the latest answer was not believed, or that there was none.
   package var failure: String?
-  /// When that was.
-  package var at: WallTime?
 
   /// Every field.
-  package init(name: String, nodes: Int? = nil, failure: String? = nil, at: WallTime? = nil) {
+  package init(name: String, nodes: Int? = nil, failure: String? = nil) {
     self.name = name
     self.nodes = nodes
     self.failure = failure
-    self.at = at
   }
 }
 

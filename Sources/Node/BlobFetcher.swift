@@ -7,16 +7,21 @@ struct BlobFetcher: Sendable {
   /// A fetch that has made no progress for this long ends.
   private static let stallLimit = Microseconds.seconds(60)
   private static let questionTimeoutSeconds = 20.0
+  /// The most nodes that a link is sought with for one fetch.
+  private static let maximumReached = 4
 
   let store: BlobStore
   let hub: ServiceHub
   /// The peers with a link.
   let linkedPeers: @Sendable () -> [NodeID]
+  /// Gets a link with a node that should have the blob; false when there is none to be had.
+  let reach: @Sendable (NodeID) async -> Bool
 
   private enum Event: Sendable {
     case answer(UInt64, NodeID, [BlobChunk])
     case undecodable(NodeID)
     case failure(UInt64)
+    case reached
     case timer
   }
 
@@ -31,13 +36,20 @@ struct BlobFetcher: Sendable {
     var fetch = try BlobFetch<NodeID>(root, into: store, pinnedBy: owner, maximumBytes: maximumBytes)
     try await withThrowingTaskGroup(of: Event.self) { group in
       defer { group.cancelAll() }
+      for peer in first.prefix(BlobFetcher.maximumReached) {
+        group.addTask {
+          _ = await reach(peer)
+          return .reached
+        }
+      }
       var hasTimer = false
       var progressAt = MonotonicClock.now()
       var progress: UInt64 = 0
       while true {
         try Task.checkCancellation()
         let now = MonotonicClock.now()
-        for peer in first + linkedPeers() { fetch.add(peer) }
+        let linked = linkedPeers()
+        for peer in first.filter(linked.contains) + linked { fetch.add(peer) }
         for question in fetch.next(now: now) {
           group.addTask { await ask(question) }
         }
@@ -64,6 +76,7 @@ struct BlobFetcher: Sendable {
         case .answer(let id, _, let chunks): fetch.receive(chunks, for: id, now: MonotonicClock.now())
         case .undecodable(let peer): fetch.ban(peer)
         case .failure(let id): fetch.fail(id, now: MonotonicClock.now())
+        case .reached: continue
         case .timer, nil: hasTimer = false
         }
       }

@@ -36,7 +36,7 @@ extension NodeControl {
     network.listening =
       udp.map { ListeningAnswer(transport: "udp", address: "\($0)") }
       + tcp.map { ListeningAnswer(transport: "tcp", address: "\($0)") }
-    let beacons = node.lan.value?.endpoint.interfaces
+    let beacons = node.discovery.value?.lan?.endpoint.interfaces
     network.interfaces = NetworkInterface.all().map { interface in
       let beacon = beacons?.first { $0.name == interface.name }
       return InterfaceAnswer(
@@ -48,6 +48,8 @@ extension NodeControl {
     network.longestDatagramBytes = DatagramFormat.maximumByteCount
     network.eventsMissed = node.shell.network.feed.missed
     network.bootstrap = await bootstrap(links)
+    network.addressBook = node.shell.book.value.map { AddressBookAnswer(tried: $0.counts.tried, new: $0.counts.new) }
+    network.names = names()
     if dialBack { network.dialBacks = await askToDial(links.map(\.id), port: tcp.first?.port) }
     for (name, count) in await node.refused().all where Self.counterPrefixes.contains(where: name.hasPrefix) {
       network.counters[name] = count
@@ -85,6 +87,15 @@ extension NodeControl {
     }
     network.localHealth = Int(membership.healthScore)
     return network
+  }
+
+  /// The names of the configuration, with what came of asking for each the last time.
+  private func names() -> [DirectoryNameAnswer] {
+    let outcomes = node.discovery.value?.lists?.outcomes ?? []
+    return configurationInForce.network.dns.map { name in
+      let outcome = outcomes.first { $0.name == name }
+      return DirectoryNameAnswer(name: name, nodes: outcome?.nodes, failure: outcome?.problem)
+    }
   }
 
   private func bootstrap(_ links: [LinkInfo]) async -> [BootstrapAnswer] {

@@ -26,7 +26,7 @@ extension NodeControl {
   /// A part of a lease's output stream, from the provider or from here.
   func log(_ request: LogRequest, of provider: NodeID) async -> LogAnswer? {
     if provider == node.id { return await node.shell.runner.value?.log(request) }
-    guard
+    guard await node.reacher.reach(provider),
       let bytes = try? await node.hub.ask(
         .log, request.encoded, of: provider, timeoutSeconds: Self.logTimeoutSeconds)
     else { return nil }

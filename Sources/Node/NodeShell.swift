@@ -14,6 +14,7 @@ final class NodeShell: CoreShell {
   let datagrams: LateBound<DatagramEndpoint>
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
+  let book = LateBound<AddressBookKeeper>()
   let storage: ChainStorage
   let validators: ValidatorTable
   let voteKeys: VoteKeys
@@ -139,7 +140,7 @@ final class NodeShell: CoreShell {
     case .submitted(let request, let submission): submissions.answer(request, submission)
     case .network(let event): network.note(event)
     case .pinged(let request, let outcome): pings.answer(request, outcome)
-    case .met: break
+    case .met(let peer, let addresses): book.value?.met(peer, addresses)
     case .memberChanged(let member, let before, let state, let accusers):
       network.changed(member, from: before, to: state, accusers: accusers)
       logger.info("\(member.short) is \(state)")

@@ -19,7 +19,6 @@ final class RunningNode: Sendable {
   private static let sourceCheckSeconds = 30.0
   private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
-  private static let interfaceCheckSeconds = 5.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
   private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
 
@@ -42,10 +41,12 @@ final class RunningNode: Sendable {
   let genesisService: GenesisService
   let jobs = SubmittedJobs()
   let fetcher: BlobFetcher
+  let reacher: Reacher
   let keeper: BlobKeeper
+  let discovery = LateBound<NodeDiscovery>()
+  private let dialBack: LateBound<DialBackService>
   private let pipeline: InboundPipeline
-  let lan = LateBound<LANDiscovery>()
-  private let listening = LateBound<[PeerAddress]>()
+  private let verifier: Verifier
   private let directory: DataDirectory
   private let isStopped = Mutex(false)
 
@@ -68,6 +69,10 @@ final class RunningNode: Sendable {
     self.logger = logger
     let genesisService = GenesisService(genesis)
     self.genesisService = genesisService
+    let lateHub = LateBound<ServiceHub>()
+    let connector = ConnectService(hub: { lateHub.value }, driver: driver, links: shell.endpoint)
+    let dialBack = LateBound<DialBackService>()
+    self.dialBack = dialBack
     hub = ServiceHub(
       send: { message, peer in
         shell.endpoint.value?.send(LinkMessage.service(message).encoded, channel: .services, to: peer) ?? false
@@ -86,15 +91,22 @@ final class RunningNode: Sendable {
           }
           guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
-        // Nobody answers these yet: they are counted as what can't be understood.
-        case .dialBack, .connect: return nil
         case .genesis: return genesisService.answer(body)
+        case .connect: return await connector.answer(body, from: peer)
+        case .dialBack:
+          let source = shell.endpoint.value?.links.first { $0.id == peer }?.address
+          return await dialBack.value?.answer(body, from: peer, at: source)
         }
       })
     keeper = BlobKeeper(store: store, logger: logger)
-    fetcher = BlobFetcher(store: store, hub: hub) { shell.endpoint.value?.links.map(\.id) ?? [] }
+    lateHub.bind(hub)
+    let reacher = Reacher(hub: hub, driver: driver, links: shell.endpoint)
+    self.reacher = reacher
+    fetcher = BlobFetcher(
+      store: store, hub: hub, linkedPeers: { shell.endpoint.value?.links.map(\.id) ?? [] },
+      reach: { await reacher.reach($0) })
     let cache = VerificationCache()
-    let verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
+    verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
       Inbound(verifier: verifier, validators: shell.validators.answers), workers: System.coreCount,
@@ -122,26 +134,22 @@ final class RunningNode: Sendable {
         handle(event)
       }
       shell.endpoint.bind(endpoint)
+      dialBack.bind(DialBackService(networkID: genesis.networkID, group: group, logger: logger))
       let datagrams = DatagramEndpoint(
         id: key.id, networkID: genesis.networkID, group: datagramGroup, logger: logger,
         isUnderLoad: { [pipeline] in pipeline.isUnderLoad }, onDatagram: { [pipeline] in pipeline.datagram($0) })
       shell.datagrams.bind(datagrams)
       try await endpoint.start(listen: listen)
       try await datagrams.start(listen: listen)
-      listening.bind(listen)
-      if configuration.network.isFoundOnLAN { lan.bind(localDiscovery(group: datagramGroup)) }
     } catch {
       throw NodeError(
         .listen, "\(error)", suggestion: "is the address this host's, and the port free? change [network] listen")
     }
+    discovery.bind(
+      NodeDiscovery(
+        id: id, genesis: genesis, configuration: configuration, driver: driver, shell: shell, listening: listen,
+        pipeline: pipeline, verifier: verifier, group: datagramGroup, logger: logger))
     logger.notice("listening on \(listen.map(\.description).joined(separator: ", ")) as \(id)")
-  }
-
-  private func localDiscovery(group: any EventLoopGroup) -> LANDiscovery {
-    LANDiscovery(
-      id: id, networkID: genesis.networkID, isLoopback: configuration.network.profile == .loopback, driver: driver,
-      links: shell.endpoint, group: group, logger: logger
-    ) { [pipeline] bytes, source, heard in pipeline.beacon(bytes, from: source, heard: heard) }
   }
 
   private func handle(_ event: LinkEvent) {
@@ -157,58 +165,22 @@ final class RunningNode: Sendable {
     case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
     case .congested(let peer, let channel, let isCongested):
       if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
-    case .dialFailed(let address, _, let error): logger.debug("no link with \(address): \(error)")
+    case .dialFailed(let address, let peer, let error):
+      logger.debug("no link with \(address): \(error)")
+      discovery.value?.dialFailed(peer, error)
     }
   }
 
-  /// What runs beside the core: bootstrap, the executor's events, the sequence mark.
+  /// What runs beside the core: discovery, the executor's events, the sequence mark.
   func keepRunning() async {
     await withTaskGroup(of: Void.self) { group in
-      group.addTask { [self] in await dialer().run() }
-      group.addTask { [self] in await lan.value?.run() }
-      group.addTask { [self] in await watchInterfaces() }
-      group.addTask { [self] in
-        await GrantClaim(
-          file: GrantFile(dataDirectory: configuration.node.dataDirectory), ownID: id, genesis: genesis, driver: driver,
-          logger: logger
-        ).run()
-      }
+      group.addTask { [self] in await discovery.value?.run() }
       group.addTask { [self] in await shell.runner.value?.watch() }
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }
       group.addTask { [self] in await forgetSources() }
       group.addTask { [self] in await watchDatagrams() }
       await group.waitForAll()
-    }
-  }
-
-  private func dialer() -> Dialer {
-    Dialer(
-      bootstrap: configuration.network.bootstrap, ownID: id, logger: logger,
-      isLinked: { [shell] address, peer in
-        let links = shell.endpoint.value?.links ?? []
-        if links.contains(where: { $0.address == address || $0.id == peer }) { return true }
-        return PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.memberAddresses())
-      },
-      dial: { [shell] address, peer in shell.endpoint.value?.dial(address, expecting: peer) })
-  }
-
-  private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
-    await driver.read { core, _ in
-      core.membership.members.map { ($0.id, $0.record.addresses) }
-    }
-  }
-
-  /// Tells the core where this host can be reached, whenever that changes.
-  private func watchInterfaces() async {
-    var known: [PeerAddress]?
-    while !Task.isCancelled {
-      let found = HostAddresses.reachable(listening: listening.value ?? [])
-      if found != known {
-        known = found
-        driver.post(.interfaces(found))
-      }
-      try? await Task.sleep(for: .seconds(RunningNode.interfaceCheckSeconds))
     }
   }
 
@@ -284,15 +256,8 @@ final class RunningNode: Sendable {
     all.merge(shell.counters)
     all.merge(hub.counters)
     for (name, count) in shell.endpoint.value?.counters ?? [] { all.add("link.\(name)", count) }
-    for (name, count) in lan.value?.endpoint.counters ?? [] { all.add("udp.beacon.\(name)", count) }
+    for (name, count) in discovery.value?.lan?.endpoint.counters ?? [] { all.add("udp.beacon.\(name)", count) }
     for (name, count) in shell.datagrams.value?.counters ?? [] { all.add("udp.datagram.\(name)", count) }
     return all
-  }
-}
-
-/// Whether a bootstrap address belongs to a node that is linked already, whoever dialled.
-enum PeerDirectory {
-  static func isLinked(_ address: PeerAddress, links: [NodeID], members: [(NodeID, [PeerAddress])]) -> Bool {
-    members.contains { id, addresses in addresses.contains(address) && links.contains(id) }
   }
 }

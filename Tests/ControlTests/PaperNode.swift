@@ -82,7 +82,7 @@ final class PaperNode: ControlService {
       BootstrapAnswer(
         entry: "seed:7447", addresses: ["192.0.2.1:7447"], isLinked: false, failure: "refused",
         failedAt: WallTime(microsecondsSinceEpoch: 6_000_000))
-    ], names: [DirectoryNameAnswer(name: "nodes.example", nodes: 3, at: WallTime(microsecondsSinceEpoch: 7))],
+    ], names: [DirectoryNameAnswer(name: "nodes.example", nodes: 3)],
     addressBook: AddressBookAnswer(tried: 2, new: 9),
     members: MemberCountsAnswer(alive: 3, suspect: 1, down: 0, left: 2),
     links: LinkCountsAnswer(inbound: 1, outbound: 2), answeringByDatagram: 2, localHealth: 1,

@@ -4,6 +4,7 @@
 
 #include "linnet_datagrams.h"
 #include "linnet_descriptors.h"
+#include "linnet_dns.h"
 #include "linnet_files.h"
 #include "linnet_poller.h"
 #include "linnet_probe_child.h"

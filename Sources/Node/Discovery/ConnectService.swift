@@ -1,0 +1,101 @@
+import Core
+import Primitives
+import Synchronization
+import Transport
+import Wire
+
+/// Reverse dial. A node that nobody can dial names members that it is linked with, in its record; who wants a link with it
+/// asks one of them to tell it, and it dials the asker. Nobody is dialled at an address from a message: only at those of its
+/// own signed record. And nobody is made to dial often, whoever asks.
+final class ConnectService: Sendable {
+  /// How often a minute a peer may have others told, or this node dial.
+  static let askedPerMinute = 4
+  /// How often a minute a member may pass on what others ask for: several askers a minute.
+  static let passedOnPerMinute = 32
+  /// The most requests under way.
+  static let maximumUnderWay = 16
+  /// How long the one who is told may take to answer.
+  private static let toldSeconds = 5.0
+  /// The most addresses of a record that are dialled.
+  private static let maximumDials = 2
+
+  private struct State {
+    var asked = AskLimit(perWindow: ConnectService.askedPerMinute)
+    var dialled = AskLimit(perWindow: ConnectService.askedPerMinute)
+    var passedOn = AskLimit(perWindow: ConnectService.passedOnPerMinute)
+    var underWay = 0
+  }
+
+  private let state = Mutex(State())
+  private let links: @Sendable () -> [NodeID]
+  private let record: @Sendable (NodeID) async -> NodeRecord?
+  private let dial: @Sendable (PeerAddress, NodeID) -> Void
+  private let tell: @Sendable (ConnectRequest, NodeID) async -> ConnectAnswer?
+
+  /// - Parameters:
+  ///   - links: who is linked.
+  ///   - record: the record of a live member.
+  ///   - dial: dials a node.
+  ///   - tell: asks a linked node for service 5; nil when it does not answer.
+  init(
+    links: @escaping @Sendable () -> [NodeID], record: @escaping @Sendable (NodeID) async -> NodeRecord?,
+    dial: @escaping @Sendable (PeerAddress, NodeID) -> Void,
+    tell: @escaping @Sendable (ConnectRequest, NodeID) async -> ConnectAnswer?
+  ) {
+    self.links = links
+    self.record = record
+    self.dial = dial
+    self.tell = tell
+  }
+
+  /// Over a hub.
+  convenience init(hub: @escaping @Sendable () -> ServiceHub?, driver: CoreDriver, links: LateBound<LinkEndpoint>) {
+    self.init(
+      links: { links.value?.links.map(\.id) ?? [] },
+      record: { id in
+        await driver.read { core, _ in
+          guard let member = core.membership.member(id), member.isLive else { return nil }
+          return member.record
+        }
+      },
+      dial: { address, id in links.value?.dial(address, expecting: id) },
+      tell: { request, peer in
+        let answer = try? await hub()?.ask(
+          .connect, request.encoded, of: peer, timeoutSeconds: ConnectService.toldSeconds)
+        return answer.flatMap { try? ConnectAnswer(decoding: $0) }
+      })
+  }
+
+  /// The answer to a peer's request; nil for one that can't be understood.
+  func answer(_ body: [UInt8], from peer: NodeID) async -> [UInt8]? {
+    guard let request = try? ConnectRequest(decoding: body) else { return nil }
+    return await answer(request, from: peer, at: MonotonicClock.now()).encoded
+  }
+
+  func answer(_ request: ConnectRequest, from peer: NodeID, at now: Instant) async -> ConnectAnswer {
+    let mayWork = state.withLock { state in
+      guard state.underWay < ConnectService.maximumUnderWay else { return false }
+      switch request {
+      case .tell: guard state.asked.take(peer, at: now) else { return false }
+      case .dial(let requester):
+        guard state.passedOn.take(peer, at: now), state.dialled.take(requester, at: now) else { return false }
+      }
+      state.underWay += 1
+      return true
+    }
+    guard mayWork else { return .tooMany }
+    defer { state.withLock { $0.underWay -= 1 } }
+    switch request {
+    case .tell(let target):
+      guard target != peer, links().contains(target) else { return .notLinked }
+      return await tell(.dial(peer), target) ?? .notLinked
+    case .dial(let requester):
+      if links().contains(requester) { return .dialling }
+      guard let record = await record(requester), record.via.isEmpty else { return .noAddress }
+      let addresses = record.addresses.filter(\.isUsable).prefix(ConnectService.maximumDials)
+      guard !addresses.isEmpty else { return .noAddress }
+      for address in addresses { dial(address, requester) }
+      return .dialling
+    }
+  }
+}

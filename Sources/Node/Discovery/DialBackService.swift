@@ -1,0 +1,100 @@
+import Logging
+import NIOCore
+import Primitives
+import Sodium
+import Synchronization
+import Transport
+import Wire
+
+/// Tells a peer whether it can be dialled from outside: connects once to the address that its link comes from, at the port
+/// that it names, and does the handshake. No address from a message is dialled, so nobody can be made to knock at another's
+/// door; and the port is the asker's own.
+final class DialBackService: Sendable {
+  /// How often a minute a peer may ask.
+  static let askedPerMinute = 2
+  /// The most dials under way.
+  static let maximumUnderWay = 8
+  private static let waitSeconds = 11
+  /// Longer than the one who is asked waits.
+  static let askerWaitsSeconds = 15.0
+
+  private struct State {
+    var asked = AskLimit(perWindow: DialBackService.askedPerMinute)
+    var underWay = 0
+  }
+
+  private let state = Mutex(State())
+  private let networkID: Digest
+  private let group: any EventLoopGroup
+  private let logger: Logger
+
+  init(networkID: Digest, group: any EventLoopGroup, logger: Logger) {
+    self.networkID = networkID
+    self.group = group
+    self.logger = logger
+  }
+
+  /// The answer to a peer whose link comes from an address; nil for a request that can't be understood.
+  func answer(_ body: [UInt8], from peer: NodeID, at source: PeerAddress?) async -> [UInt8]? {
+    guard let request = try? DialBackRequest(decoding: body) else { return nil }
+    guard let source, let address = PeerAddress(ip: source.ip, port: request.port), address.isUsable else {
+      return Self.answer("the link has no address that can be dialled").encoded
+    }
+    let mayWork = state.withLock { state in
+      guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: MonotonicClock.now()) else {
+        return false
+      }
+      state.underWay += 1
+      return true
+    }
+    guard mayWork else { return Self.answer("asked too often").encoded }
+    defer { state.withLock { $0.underWay -= 1 } }
+    return await reach(peer, at: address).encoded
+  }
+
+  /// Dials under an identity made for it: with its own, this node has a link with the asker already and gets no other.
+  private func reach(_ peer: NodeID, at address: PeerAddress) async -> DialBackAnswer {
+    let (outcomes, continuation) = AsyncStream<DialBackAnswer>.makeStream(bufferingPolicy: .bufferingOldest(1))
+    let endpoint: LinkEndpoint
+    do {
+      endpoint = try LinkEndpoint(
+        identity: try SigningKey.generate(), networkID: networkID, group: group, logger: logger
+      ) { event in
+        switch event {
+        case .up: continuation.yield(DialBackAnswer(isReached: true, reason: ""))
+        case .dialFailed(_, _, let error): continuation.yield(Self.answer("\(error.code.rawValue): \(error.message)"))
+        case .down, .received: break
+        }
+      }
+      try await endpoint.start(listen: [])
+    } catch {
+      return Self.answer("the one who was asked can't dial now")
+    }
+    endpoint.dial(address, expecting: peer)
+    let timer = Task {
+      try await Task.sleep(for: .seconds(DialBackService.waitSeconds))
+      continuation.yield(Self.answer("no answer in \(DialBackService.waitSeconds) s"))
+    }
+    let outcome = await outcomes.first { _ in true }
+    timer.cancel()
+    await endpoint.shutdown()
+    return outcome ?? Self.answer("the one who was asked is stopping")
+  }
+
+  private static func answer(_ reason: String) -> DialBackAnswer {
+    DialBackAnswer(
+      isReached: false, reason: LeaseRunner.bounded(reason, bytes: DialBackAnswer.maximumReasonBytes))
+  }
+}
+
+extension RunningNode {
+  /// Asks a linked node whether it can dial this one.
+  func dialBack(by peer: NodeID) async throws -> DialBackAnswer {
+    guard let port = discovery.value?.listening.first?.port, port != 0 else {
+      return DialBackAnswer(isReached: false, reason: "this node listens on no port")
+    }
+    let body = try await hub.ask(
+      .dialBack, DialBackRequest(port: port).encoded, of: peer, timeoutSeconds: DialBackService.askerWaitsSeconds)
+    return try DialBackAnswer(decoding: body)
+  }
+}
