@@ -4,7 +4,7 @@ SCRATCH ?= .build
 LINNET  := $(SCRATCH)/release/linnet
 PREFIX  ?= /usr/local
 
-.PHONY: help demo test build release check fmt seeds acceptance mutants fuzz bench install dependencies clean bench-consensus bench-network interop asan tsan equivocator
+.PHONY: help demo test build release check fmt seeds acceptance network mutants fuzz bench install dependencies clean bench-consensus bench-network interop asan tsan equivocator
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -38,6 +38,9 @@ equivocator: release ## the daemon that contradicts itself, for the acceptance t
 
 acceptance: release equivocator ## acceptance tests with real processes and hosts
 	@scripts/acceptance
+
+network: release equivocator ## the acceptance tests of the network alone, with splits and losses of minutes
+	@LINNET_NETWORK_LONG=1 scripts/acceptance 'AcceptanceTests.*Net'
 
 mutants: dependencies ## plant faults in a copy of the core; the seeds must find each
 	@/usr/bin/python3 scripts/mutants.py

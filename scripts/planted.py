@@ -295,6 +295,18 @@ FAULTS = [
         "leases-never-time-out", "ledger", "a lease whose provider says nothing more stays",
         ("Ledger/Leases.swift", "    guard let found = state.lease(id), found", "    guard !PLANTED, let found = state.lease(id), found")),
 
+    # Conduct (docs/broadcast.md): the honest never close each other
+    Fault(
+        "points-never-fade", "conduct", "what misconduct costs stays for ever",
+        ("Broadcast/ConductBook.swift", "      let count = max(0, (now - fadedAt).count / step)",
+         "      let count = PLANTED ? 0 : max(0, (now - fadedAt).count / step)")),
+    Fault(
+        "unknown-epoch-charged", "conduct", "whoever speaks in an epoch that is not known here is charged for it",
+        ("Core/Inbound.swift", "        received.refused.append(\"consensus.unknownEpoch\")\n",
+         """        received.refused.append("consensus.unknownEpoch")
+        if PLANTED { refuse("planted", .invalidMessage, peer, &received) }
+""")),
+
     # Snapshots
     Fault(
         "snapshots-unproven", "snapshots", "chunks lack the accounts, and are taken without their proof",

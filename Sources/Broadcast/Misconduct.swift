@@ -17,9 +17,9 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
   case badRecord = 7
   /// It accuses nodes that refute it again and again.
   case falseAccusation = 8
-  /// It asked for members, blocks or states more often than is answered.
+  /// It asked for blocks, certificates, states or relays several times as often as is answered.
   case requestFlood = 9
-  /// It asked services more often than they answer.
+  /// It asked services several times as much as they answer at once.
   case serviceFlood = 10
 
   /// What one case of it costs, in points.

@@ -1,4 +1,5 @@
 import Broadcast
+import Membership
 import Primitives
 import Wire
 
@@ -29,6 +30,16 @@ extension NodeCore {
       effects.append(.close(peer, reason: "it is a validator now", banSeconds: 0))
     }
     step(broadcast: .keep(all), now: now, into: &effects)
+  }
+
+  /// Somebody may be found at an address: a node that is not linked, and is either no live member or one of the first few
+  /// links.
+  mutating func contact(_ address: PeerAddress, _ peer: NodeID?, now: Instant, into effects: inout [CoreEffect]) {
+    guard let peer else { return counters.add("contactWithoutID") }
+    guard peer != id, !links.contains(peer) else { return }
+    let isLive = membership.member(peer).map { $0.state < .down } ?? false
+    guard !isLive || links.count < settings.broadcast.minimumDegree else { return }
+    dial(address, peer, now: now, into: &effects)
   }
 
   /// Wants a link, but for those that are not let in.

@@ -29,11 +29,8 @@ struct FalseAccusations: Sendable {
 }
 
 extension NodeCore {
-  /// A node, or this one, refuted these accusers by a record of a new incarnation.
-  mutating func refuted(
-    _ accused: NodeID, incarnation: UInt64, accusers: [NodeID], now: Instant, into effects: inout [CoreEffect]
-  ) {
-    effects.append(.network(.refuted(accused, incarnation: incarnation, accusers: accusers)))
+  /// A suspect, or this node, has refuted these accusers.
+  mutating func charge(accusers: [NodeID], now: Instant, into effects: inout [CoreEffect]) {
     for accuser in accusers where accuser != id && falseAccusations.note(accuser, now: now) {
       charge(accuser, .falseAccusation, now: now, into: &effects)
     }

@@ -41,7 +41,12 @@ public struct Inbound: Sendable {
     }
     var rumours: [Verified<Message>] = []
     for rumour in carried {
-      do { rumours.append(try verifier.verify(rumour)) } catch { received.refused.append("rumour.\(error.counter)") }
+      // Who is honest carries only what it has verified: one that is not costs its carrier the whole datagram, and this
+      // node no further verification.
+      do { rumours.append(try verifier.verify(rumour)) } catch {
+        received.refused.append("rumour.\(error.counter)")
+        return received
+      }
     }
     received.inputs.append(.datagram(message, rumours: rumours, from: source))
     return received

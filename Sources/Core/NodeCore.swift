@@ -181,8 +181,8 @@ public struct NodeCore: Sendable {
     case .memberRequest(let request, let peer):
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
     case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
-    case .contact, .dialFailed:
-      counters.add("inputNotHandled")
+    case .contact(let address, let peer): contact(address, peer, now: now, into: &effects)
+    case .dialFailed: counters.add("dialFailed")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
     case .submit(let action, let request):
@@ -258,18 +258,24 @@ public struct NodeCore: Sendable {
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
         noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
-        // What kept it away may be over for the validators that can't be linked, too.
-        if before == .down { validatorLinks = ValidatorLinks() }
+        if before == .down, validators.index(of: member) != nil || nextValidators.index(of: member) != nil {
+          validatorLinks.hurry(at: now)
+        }
       case .learned: break
       case .pinged(let request, let outcome): effects.append(.pinged(request: request, outcome))
       case .met(let member, let addresses): effects.append(.met(member, addresses))
       case .accused(let member, let accuser, let incarnation):
         effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))
       case .refuted(let member, let incarnation, let accusers):
+        let wasSuspect = results.contains { if case .changed(member, from: .suspect, _) = $0 { true } else { false } }
         effects.append(.network(.refuted(member, incarnation: incarnation, accusers: accusers)))
+        // Who was down has come back, and was accused rightly.
+        if wasSuspect || member == id { charge(accusers: accusers, now: now, into: &effects) }
       case .addressLearned(let address, let reporters):
         effects.append(.network(.addressLearned(address, reporters: reporters)))
       case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))
+      case .split(let members): effects.append(.network(.split(members: members)))
+      case .healed(let members): effects.append(.network(.healed(members: members)))
       case .nat(let isBehind, let via): effects.append(.network(.nat(isBehind: isBehind, via: via)))
       }
     }

@@ -12,12 +12,28 @@ struct ValidatorLinks: Sendable {
   /// The longest pause.
   static let longestPause = Microseconds.seconds(30)
 
+  /// The least time between two hurries: who comes and goes at will must not decide how often validators are dialled.
+  static let hurryInterval = Microseconds.seconds(10)
+
   struct Attempt: Sendable {
     var nextAt: Instant
     var pause: Microseconds
   }
 
+  private var lastHurry: Instant?
   var attempts = BoundedMap<NodeID, Attempt>(capacity: 2 * ValidatorSet.maximumCount)
+
+  /// A validator is back from where it was down: what kept the others away may be over, too. None waits longer for it.
+  mutating func hurry(at now: Instant) {
+    guard lastHurry.map({ now - $0 >= ValidatorLinks.hurryInterval }) ?? true else { return }
+    lastHurry = now
+    for id in attempts.entries.map(\.key) {
+      _ = attempts.modify(id) { attempt in
+        attempt.nextAt = min(attempt.nextAt, now + ValidatorLinks.firstPause)
+        attempt.pause = ValidatorLinks.firstPause
+      }
+    }
+  }
 
   /// Whether a validator is to be dialled now; notes that it was.
   mutating func isDue(_ id: NodeID, at now: Instant) -> Bool {

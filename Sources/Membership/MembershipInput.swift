@@ -22,7 +22,7 @@ public enum MembershipInput: Sendable {
   case linkDown(NodeID)
   /// The height of this node's last finalized block.
   case height(UInt64)
-  /// The addresses of the host's interfaces that are up, with the port that this node listens on.
+  /// The addresses that this node listens on now: where it listens on all, those of the host's interfaces that are up.
   case interfaces([PeerAddress])
   /// This node's own record has changed.
   case updateRecord(NodeRecord)
@@ -60,6 +60,10 @@ public enum MembershipEffect: Sendable {
   case addressLearned(PeerAddress, reporters: Int)
   /// The addresses of the own record are others now.
   case addressChanged(from: [PeerAddress], to: [PeerAddress])
+  /// So many members, as many as are left or more, went down within 30 seconds.
+  case split(members: Int)
+  /// So many of those are back, half or more.
+  case healed(members: Int)
   /// This node is behind a NAT now, reached through these members, or it is not any more.
   case nat(isBehind: Bool, via: [NodeID])
 }

@@ -75,14 +75,14 @@ public struct MembershipMachine: Sendable {
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
   var unseen = UnseenTally()
+  var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)
 
   /// A machine with a first record signed by `identity`; its expiry is set by the settings. Nothing happens before
-  /// `.start`. It begins with the members whose records are `known`, alive until they do not answer.
+  /// `.start`.
   public init(
-    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64,
-    known: [Verified<Message>] = []
+    settings: MembershipSettings, ownRecord: NodeRecord, identity: inout Identity, now: Instant, seed: UInt64
   ) {
     self.settings = settings
     id = identity.id
@@ -91,7 +91,6 @@ public struct MembershipMachine: Sendable {
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)
-    for record in known { preload(record, now) }
   }
 
   /// Feeds one input and appends what is to be done.
@@ -189,7 +188,9 @@ public struct MembershipMachine: Sendable {
     let farewell = identity.seal(.leave, now: now)
     sendNews(farewell, except: id, &effects)
     addRumour(farewell, about: id, by: id)
-    for peer in sampleRing(Rumours.maximumCount, where: { $1.isActive }) { startProbe(peer, .errand, now, &identity, &effects) }
+    for peer in sampleRing(Rumours.maximumCount, where: { $1.isActive }) {
+      startProbe(peer, .errand, now, &identity, &effects)
+    }
     isRunning = false
     deadlines.removeAll()
     probes.removeAll()
@@ -244,6 +245,14 @@ public struct MembershipMachine: Sendable {
     counters.add(
       "became\(state == .alive ? "Alive" : state == .suspect ? "Suspect" : state == .down ? "Down" : "Left")")
     effects.append(.changed(id, from: old, to: state))
+    let change =
+      state == .down
+      ? splitWatch.wentDown(id, active: activeCount, now) : old == .down ? splitWatch.cameBack(id) : nil
+    switch change {
+    case .split(let members): effects.append(.split(members: members))
+    case .healed(let members): effects.append(.healed(members: members))
+    case nil: break
+    }
   }
 
   /// The most members held.

@@ -25,6 +25,7 @@ extension MembershipMachine {
       Occupancy(name: "rumours", count: rumours.count, limit: RumourQueue.capacity),
       Occupancy(name: "ring", count: ring.count, limit: MembershipMachine.ringFactor * members),
       Occupancy(name: "unseen", count: unseen.count, limit: settings.maximumUnseen),
+      Occupancy(name: "wentDown", count: splitWatch.count, limit: MembershipSettings.memberBound),
       Occupancy(name: "ownAccusers", count: ownAccusers.count, limit: MemberEntry.maximumAccusers),
       Occupancy(name: "observedBy", count: observed.count, limit: ObservedAddresses.maximumReporters),
     ]

@@ -79,14 +79,6 @@ extension MembershipMachine {
     counters.add("becameAlive")
   }
 
-  /// Takes a record that this node begins with. Whoever gives it answers for it, so it does not count as unseen.
-  mutating func preload(_ record: Verified<Message>, _ now: Instant) {
-    guard case .nodeRecord(let body) = record.value.body, record.author != id, !entries.contains(record.author),
-      entries.count < memberLimit
-    else { return counters.add("knownRefused") }
-    admit(record, body, isUnseen: false, now)
-  }
-
   private mutating func apply(
     farewell: Verified<Message>, _ now: Instant, _ effects: inout [MembershipEffect]
   ) {

@@ -9,10 +9,11 @@ import Wire
 
 /// Runs `Inbound` off the core's loop: nothing unverified reaches the core, and verifying never holds it up.
 ///
-/// 1. What one peer sends on one channel goes through one lane, and so keeps its order.
+/// 1. What one peer sends of one sort goes through one lane, and so keeps its order.
 /// 2. The votes and the blocks of validators have lanes of their own each, so that no stranger is ahead of them, and so
 ///    have datagrams, by which nodes know of each other: those of members apart from those of strangers. Gossip is verified
-///    on threads that yield their processor to every other: a transaction can wait, and agreement cannot.
+///    on threads that yield their processor to every other: a transaction can wait, and agreement cannot. What tables of
+///    members say comes by the same channel as gossip, and does not wait with it: who cannot refute in time is down.
 /// 3. What a peer sends counts as waiting until the core has handled it, by its bytes and `overheadBytes`. Until then its
 ///    link is told of none of it, and so the peer sends no more on a channel than its window: it is not read, rather than
 ///    dropped. Its share is more than its windows together; what is beyond that all the same, or beyond the share of all
@@ -25,6 +26,8 @@ final class InboundPipeline: Sendable {
   static let maximumStrangers = 256
   /// The most datagrams that wait until further ones need a cookie: about as many as are verified in 10 ms.
   static let loadedDatagrams = 128
+  /// Bytes of what a peer's table of members says that may wait: what it answers to a digest, and again.
+  static let maximumMembersBytes = 8 * 1_024 * 1_024
   /// Bytes of a validator's votes that may wait.
   static let maximumVoteBytes = 6 * 1_024 * 1_024
   /// Bytes of a validator's blocks, or of all else of any peer, that may wait.
@@ -54,14 +57,14 @@ final class InboundPipeline: Sendable {
 
   /// Rule 2. The channel says what a frame may hold; who sent it, whether that can wait.
   private enum Sort: Int {
-    case votes, blocks, datagrams, strangers, other, gossip
+    case votes, blocks, datagrams, strangers, members, other, gossip
 
-    init(_ channel: LinkChannel, isValidator: Bool) {
+    init(_ channel: LinkChannel, _ bytes: [UInt8], isValidator: Bool) {
       switch channel {
       case .consensus: self = isValidator ? .votes : .other
       case .sync: self = isValidator ? .blocks : .other
       case .services: self = .other
-      case .broadcast: self = .gossip
+      case .broadcast: self = LinkMessage.isOfMembers(bytes) ? .members : .gossip
       }
     }
 
@@ -72,7 +75,7 @@ final class InboundPipeline: Sendable {
       switch self {
       case .votes, .blocks: .max
       case .strangers: InboundPipeline.maximumStrangers
-      case .datagrams, .other, .gossip: InboundPipeline.maximumWaiting
+      case .datagrams, .members, .other, .gossip: InboundPipeline.maximumWaiting
       }
     }
   }
@@ -86,12 +89,14 @@ final class InboundPipeline: Sendable {
     }
     private var votes = Share(maximumPeerBytes: InboundPipeline.maximumVoteBytes)
     private var blocks = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
+    private var members = Share(maximumPeerBytes: InboundPipeline.maximumMembersBytes)
     private var rest = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
 
     private static func share(of sort: Sort) -> WritableKeyPath<Waiting, Share> {
       switch sort {
       case .votes: \.votes
       case .blocks: \.blocks
+      case .members: \.members
       case .datagrams, .strangers, .other, .gossip: \.rest
       }
     }
@@ -155,7 +160,10 @@ final class InboundPipeline: Sendable {
     self.consumed = consumed
     self.isValidator = isValidator
     let workers = max(1, workers)
-    let sorts = [("votes", workers), ("blocks", workers), ("datagrams", workers), ("strangers", 1), ("other", workers)]
+    let sorts = [
+      ("votes", workers), ("blocks", workers), ("datagrams", workers), ("strangers", 1), ("members", workers),
+      ("other", workers),
+    ]
     let queues = sorts.map { name, count in
       (0..<count).map { Lane(.queue(DispatchQueue(label: "linnet.\(name).\($0)"))) }
     }
@@ -206,7 +214,7 @@ final class InboundPipeline: Sendable {
 
   /// Takes a frame of a link.
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
-    let sort = Sort(channel, isValidator: isValidator(peer))
+    let sort = Sort(channel, bytes, isValidator: isValidator(peer))
     let cost = bytes.count + InboundPipeline.overheadBytes
     guard waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
       counted.withLock { $0.add("verifyPeerTooFast") }

@@ -244,11 +244,14 @@ package struct NodeDaemon: Sendable {
   }
 
   private func membershipSettings() -> MembershipSettings {
-    switch configuration.network.profile {
-    case .lan: .lan
-    case .wan: .wan
-    case .loopback: .loopback
-    }
+    var settings: MembershipSettings =
+      switch configuration.network.profile {
+      case .lan: .lan
+      case .wan: .wan
+      case .loopback: .loopback
+      }
+    settings.hasFixedAddresses = !configuration.network.advertise.isEmpty
+    return settings
   }
 
   private func hardwareBytes(_ report: HardwareReport) -> [UInt8] {

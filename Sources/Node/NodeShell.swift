@@ -119,7 +119,8 @@ final class NodeShell: CoreShell {
     case .datagram, .send, .persist: preconditionFailure("the driver performs these itself")
     case .dial(let address, let peer): endpoint.value?.dial(address, expecting: peer)
     case .close(let peer, let reason, let banSeconds):
-      if banSeconds > 0 { endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds))) }
+      // With 0 seconds a ban of before ends.
+      endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds)))
       endpoint.value?.close(peer, reason: reason, notice: banSeconds > 0 ? .misbehaviour : .normal)
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))

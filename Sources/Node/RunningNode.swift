@@ -97,7 +97,7 @@ final class RunningNode: Sendable {
           let source = shell.endpoint.value?.links.first { $0.id == peer }?.address
           return await dialBack.value?.answer(body, from: peer, at: source)
         }
-      })
+      }, flooded: { driver.post(.misconduct($0, .serviceFlood)) })
     keeper = BlobKeeper(store: store, logger: logger)
     lateHub.bind(hub)
     let reacher = Reacher(hub: hub, driver: driver, links: shell.endpoint)

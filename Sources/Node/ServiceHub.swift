@@ -41,6 +41,9 @@ final class ServiceHub: Sendable {
 
   /// The most of one peer, so that none takes all: several fetches, each with a few questions.
   static let maximumWorkOfPeer = 128
+  /// A peer that has as many at work and asks so often beyond them floods. An honest one that has all its `maximumQuestions`
+  /// under way here gets there at once, and not again before they have timed out.
+  static let refusedOfFlood = 384
 
   private struct Question {
     var peer: NodeID
@@ -54,22 +57,28 @@ final class ServiceHub: Sendable {
     var waiting: [UInt64: Question] = [:]
     var work = 0
     var workOf: [NodeID: Int] = [:]
+    /// What was refused to those that have too much at work, since they were charged for it or had less.
+    var refusedOf: [NodeID: Int] = [:]
     var counters = Counters()
   }
 
   private let state = Mutex(State())
   private let send: @Sendable (ServiceMessage, NodeID) -> Bool
   private let answer: @Sendable (PeerService, [UInt8], NodeID) async -> [UInt8]?
+  private let flooded: @Sendable (NodeID) -> Void
 
   /// - Parameters:
   ///   - send: puts a message on the services channel of a link; false without a link.
   ///   - answer: answers a peer's question; nil for one that can't be understood.
+  ///   - flooded: a peer asks far more than is answered.
   init(
     send: @escaping @Sendable (ServiceMessage, NodeID) -> Bool,
-    answer: @escaping @Sendable (PeerService, [UInt8], NodeID) async -> [UInt8]?
+    answer: @escaping @Sendable (PeerService, [UInt8], NodeID) async -> [UInt8]?,
+    flooded: @escaping @Sendable (NodeID) -> Void = { _ in }
   ) {
     self.send = send
     self.answer = answer
+    self.flooded = flooded
   }
 
   /// What was refused.
@@ -126,7 +135,7 @@ final class ServiceHub: Sendable {
       state.workOf[peer] = ofPeer + 1
       return true
     }
-    guard mayWork else { return count("service.busy") }
+    guard mayWork else { return refuse(peer) }
     Task {
       if let body = await answer(service, message.body, peer) {
         _ = send(
@@ -138,8 +147,20 @@ final class ServiceHub: Sendable {
         state.work -= 1
         let left = state.workOf[peer, default: 1] - 1
         state.workOf[peer] = left > 0 ? left : nil
+        if left <= ServiceHub.maximumWorkOfPeer / 2 { state.refusedOf[peer] = nil }
       }
     }
+  }
+
+  private func refuse(_ peer: NodeID) {
+    let isFlood = state.withLock { state in
+      state.counters.add("service.busy")
+      guard state.workOf[peer, default: 0] >= ServiceHub.maximumWorkOfPeer else { return false }
+      let refused = state.refusedOf[peer, default: 0] + 1
+      state.refusedOf[peer] = refused % ServiceHub.refusedOfFlood
+      return refused == ServiceHub.refusedOfFlood
+    }
+    if isFlood { flooded(peer) }
   }
 
   /// Ends all questions to a peer whose link is gone.

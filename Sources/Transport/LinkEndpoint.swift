@@ -129,8 +129,8 @@ package final class LinkEndpoint: Sendable {
     }
   }
 
-  /// A frame that was received has been dealt with, or dropped. Callable from any thread; to be called once for each, and
-  /// for those of one node and channel in their order.
+  /// A frame that was received has been dealt with, or dropped. Callable from any thread; to be called once for each, in
+  /// any order.
   ///
   /// - Parameter byteCount: the frame's bytes.
   package func consumed(_ byteCount: Int, channel: LinkChannel, from id: NodeID) {

@@ -37,6 +37,14 @@ public enum LinkMessage: Hashable, Sendable, WireCodable {
     }
   }
 
+  /// True when bytes can only be what a table of members says, by their tag alone: told apart before anything is decoded.
+  public static func isOfMembers(_ bytes: [UInt8]) -> Bool {
+    switch bytes.first {
+    case 3, 5, 6: true
+    default: false
+    }
+  }
+
   /// Reads the canonical bytes; throws for all others.
   public init(from reader: inout WireReader) throws(WireError) {
     switch try reader.uint8() {

@@ -84,7 +84,7 @@ extension Acceptance {
         // 200 kB in and out of a job, wherever it runs, and from this host.
         let outcome = try lab.net.linnet(3, "run", "--", "/bin/bash", "-c", "head -c 200000 /dev/zero | tr '\\0' x")
         #expect(outcome.code == 0 && outcome.stdout.utf8.count == 200_000, "\(outcome.code) \(outcome.stderr)")
-        #expect(try lab.watch(seconds: 15) == [])
+        #expect(try lab.watch(seconds: 5) == [])
         let counters = try lab.on(3, "nft", "list", "table", "ip", "path").stdout
         let counted = counters.components(separatedBy: "counter packets ").dropFirst().map { $0.prefix { $0.isNumber } }
         #expect(counted.count == 2 && counted.allSatisfy { $0 == "0" }, "\(counters)")
@@ -106,13 +106,13 @@ extension Acceptance {
         try lab.tell("delay", "100ms", "--pair", "3,4")
       }
       try NetLab.with(hosts: 4, prepare: sameNames) { lab in
-        for round in 1...3 {
+        for round in 1...2 {
           if round > 1 {
             try lab.tell("kill", "3,4")
             try lab.tell("start", "3,4")
             try lab.together(within: 60)
           }
-          usleep(3_000_000)
+          usleep(1_000_000)
           var kept: [[PeerDetailJSON.Link]] = []
           for _ in 0..<2 {
             for (host, other) in [(3, 4), (4, 3)] {
@@ -191,7 +191,7 @@ extension Acceptance {
           return inside.stderr.contains(behind)
         }
         #expect(inside.stdout.utf8.count == 100_000, "the output comes back through the router")
-        #expect(try lab.watch(seconds: 30) == [])
+        #expect(try lab.watch(seconds: 10) == [])
       }
     }
   }

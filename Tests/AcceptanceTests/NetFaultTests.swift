@@ -82,7 +82,7 @@ extension Acceptance {
         measured("a deaf node is down at all the others after", text(down), bound: "40 s")
         #expect(down < 40)
         // It hears of nobody and says so to all, who don't believe it.
-        let seen = try lab.watch(seconds: 20, of: others, at: others)
+        let seen = try lab.watch(seconds: 10, of: others, at: others)
         #expect(seen == [])
         try lab.chainGoesOn(at: [1], everywhere: others, within: 30)
         try lab.tell("heal")
@@ -96,7 +96,7 @@ extension Acceptance {
       try NetLab.inShared { lab in
         try lab.tell("loss", "20%")
         var times: [Double] = []
-        let seen = try lab.watch(seconds: NetFaults.isLong ? 180 : 45) {
+        let seen = try lab.watch(seconds: NetFaults.isLong ? 180 : 30) {
           times.append(try lab.transfer(times.count % 12 + 1, within: 60))
         }
         #expect(seen == [])
@@ -143,7 +143,7 @@ extension Acceptance {
         let before = try lab.finality(at: 5)
         try lab.tell("rate", "64kbit", "--host", "8")
         let during = try lab.finality(at: 5)
-        let seen = try lab.watch(seconds: 15, of: others) {
+        let seen = try lab.watch(seconds: 8, of: others) {
           for host in [1, 6, 12] { try lab.transfer(host, within: 20) }
         }
         #expect(seen == [])
@@ -157,23 +157,23 @@ extension Acceptance {
         let pid = try lab.net.pid(of: 10)
         defer { kill(pid, SIGCONT) }
         var seen: Set<String> = []
-        for _ in 0..<4 {
+        for _ in 0..<3 {
           kill(pid, SIGSTOP)
           usleep(3_000_000)
           kill(pid, SIGCONT)
           seen.formUnion(try lab.watch(seconds: 1))
         }
-        #expect(seen == [], "stopped for 3 s, four times")
+        #expect(seen == [], "stopped for 3 s, three times")
         // A twentieth of one processor.
         let started = ContinuousClock.now
-        while started.secondsAgo < 20 {
+        while started.secondsAgo < 10 {
           kill(pid, SIGSTOP)
           usleep(190_000)
           kill(pid, SIGCONT)
           usleep(10_000)
         }
-        seen.formUnion(try lab.watch(seconds: 5))
-        #expect(seen == [], "a twentieth of a processor for 20 s")
+        seen.formUnion(try lab.watch(seconds: 3))
+        #expect(seen == [], "a twentieth of a processor for 10 s")
       }
     }
   }

@@ -35,7 +35,7 @@ final class NetLab: @unchecked Sendable {
       if let prepare {
         try must(words + ["--no-wait"])
         try readPlan()
-        for number in numbers { try net.crashAndWait(number) }
+        for number in numbers { try stop(number) }
         try prepare(self)
         upSeconds = try must([Requirement.binary, "testnet", "up", "--dir", net.directory], within: 120).seconds
       } else {
@@ -125,7 +125,10 @@ final class NetLab: @unchecked Sendable {
   }
 
   func stop(_ host: Int) throws {
-    if (try? net.pid(of: host)) != nil { try net.crashAndWait(host) }
+    if (try? net.pid(of: host)) != nil {
+      try net.crashAndWait(host)
+      try FileManager.default.removeItem(atPath: net.file(host, "pid"))
+    }
     daemons[host] = nil
     connections[host] = nil
   }

@@ -23,7 +23,10 @@ enum Requirement {
   static let malicious = environment["LINNET_MALICIOUS"] ?? packageRoot + "/.build/release/linnet-malicious"
 
   /// Gives a program another clock when it is loaded before all else.
-  static let faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+  static let faketime: String = {
+    let paths = ["x86_64", "aarch64"].map { (name: String) in "/usr/lib/\(name)-linux-gnu/faketime/libfaketimeMT.so.1" }
+    return paths.first { (path: String) in access(path, R_OK) == 0 } ?? "libfaketimeMT.so.1"
+  }()
 
   /// What is missing, each in a few words.
   static let missing: [String] = {

@@ -1,3 +1,4 @@
+import Foundation
 import Primitives
 import Testing
 import Wire
@@ -12,6 +13,17 @@ import Wire
     #expect(Misconduct.allCases.allSatisfy { $0.points > 0 })
     #expect(OrderedSet(Misconduct.allCases.map(\.description)).members.count == Misconduct.allCases.count)
     #expect(Misconduct.allCases.map(\.rawValue) == Array(1...10))
+  }
+
+  @Test func operatorsAreToldEveryPrice() throws {
+    let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(contentsOf: tests.appending(path: "../docs/operating.md"), encoding: .utf8)
+    let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { $0.split(separator: "|") }
+    for misconduct in Misconduct.allCases {
+      let once = misconduct.isOncePerHeartbeat ? ", once a heartbeat" : ""
+      let isThere = rows.contains { $0[0] == " `\(misconduct)` " && $0[1] == " \(misconduct.points)\(once) " }
+      #expect(isThere, "\(misconduct) costs \(misconduct.points)\(once)")
+    }
   }
 
   /// The worst that loss and load can make of an honest node, in every heartbeat for ten minutes, neither closes its link nor

@@ -153,7 +153,8 @@ import Wire
         func at(_ milliseconds: Int64) -> Instant { Instant.zero + .milliseconds(beat * 600 + milliseconds) }
         machine.step(.announced([message.value.id], from: promiser), now: at(0), into: &effects)
         machine.step(.tick, now: at(500), into: &effects)
-        machine.step(.received([message], from: isLate && beat % 8 == 7 ? promiser : honest), now: at(550), into: &effects)
+        let relayer = isLate && beat % 8 == 7 ? promiser : honest
+        machine.step(.received([message], from: relayer), now: at(550), into: &effects)
         let closed = effects.contains { if case .close = $0 { true } else { false } }
         #expect(!closed)
       }

@@ -120,12 +120,11 @@ import Wire
   /// stops is cut.
   @Test func aBurstOfRefutedAccusationsIsFreeAndAStormIsNot() throws {
     var cluster = try cluster()
-    let (liar, accused) = (cluster.id(1), cluster.id(2))
+    let liar = cluster.id(1)
     var effects: [CoreEffect] = []
     func refute(_ count: Int) {
-      for number in 0..<count {
-        cluster.members[0].core.refuted(
-          accused, incarnation: UInt64(number), accusers: [cluster.id(0), liar], now: cluster.now, into: &effects)
+      for _ in 0..<count {
+        cluster.members[0].core.charge(accusers: [cluster.id(0), liar], now: cluster.now, into: &effects)
       }
     }
     refute(30)
@@ -177,5 +176,27 @@ import Wire
     // One of two that are known is half, and no split.
     var small = SplitWatch()
     #expect(small.note(ids[0], .down, known: 2, now: now) == nil)
+  }
+
+  @Test func aNewAddressOfOnesOwnIsTold() throws {
+    var cluster = try cluster()
+    guard case .nodeRecord(let record) = cluster.members[0].core.membership.ownRecord.value.body
+    else { return #expect(Bool(false)) }
+    let address = try #require(PeerAddress(text: "10.1.2.3:7447"))
+    cluster.step(0, .interfaces([address]))
+    #expect(cluster.members[0].events.contains(.addressChanged(from: record.addresses, to: [address])))
+  }
+
+  /// What a beacon or the address book tells is dialled where it is of use.
+  @Test func whoIsFoundIsDialledWhereThereIsNoLink() throws {
+    var cluster = try cluster()
+    let (stranger, linked) = (NodeID(Digest(hashing: [9]).value), cluster.id(1))
+    let address = try #require(PeerAddress(text: "10.1.2.3:7447"))
+    for peer in [stranger, linked, cluster.id(0), nil] { cluster.step(0, .contact(address, peer)) }
+    #expect(cluster.members[0].dials.map(\.to).filter { $0 != cluster.id(2) } == [stranger])
+    #expect(cluster.members[0].core.counters["contactWithoutID"] == 1)
+    for _ in 0..<2 { cluster.step(0, .misconduct(stranger, .badFrame)) }
+    cluster.step(0, .contact(address, stranger))
+    #expect(cluster.members[0].dials.count { $0.to == stranger } == 1)
   }
 }

@@ -12,7 +12,8 @@ import Testing
     let lost = cluster.now
     cluster.run(for: .seconds(300))
     let dials = cluster.members[0].dials.filter { $0.to == cluster.id(3) && $0.at > lost }
-    #expect(dials.count >= 8 && dials.count < 40)
+    // Those of the validators, and one of the membership in ten seconds.
+    #expect(dials.count >= 8 && dials.count < 60, "\(dials.count)")
     // Each pause is longer than the one before, up to the longest.
     #expect(dials.last.map { cluster.now - $0.at < .seconds(32) } ?? false)
     let pauses = zip(dials, dials.dropFirst()).map { $1.at - $0.at }
@@ -22,6 +23,28 @@ import Testing
     let back = cluster.now
     cluster.run(for: .seconds(60))
     #expect(!cluster.members[0].dials.contains { $0.to == cluster.id(3) && $0.at > back })
+  }
+
+  /// One that comes and goes at will neither stops the dials of others nor makes them many.
+  @Test func aValidatorThatIsBackHurriesTheDialsOfTheOthersAndPostponesNone() throws {
+    var links = ValidatorLinks()
+    let missing = try Cluster(4).id(1)
+    func dials(hurryEvery hurries: Int64?) -> [Int64] {
+      var times: [Int64] = []
+      for second in 0..<300 as Range<Int64> {
+        let now = Instant.zero + .seconds(second)
+        if let hurries, second % hurries == 0 { links.hurry(at: now) }
+        if links.isDue(missing, at: now) { times.append(second) }
+      }
+      links = ValidatorLinks()
+      return times
+    }
+    let patient = dials(hurryEvery: nil)
+    let hurried = dials(hurryEvery: 1)
+    #expect(hurried.count > 2 * patient.count)
+    // Three dials in ten seconds: after one, two and four.
+    #expect(hurried.count <= 4 * 30)
+    #expect(zip(hurried, hurried.dropFirst()).allSatisfy { $1 - $0 <= 10 })
   }
 
   /// Agreement needs the link, whatever else comes over it.

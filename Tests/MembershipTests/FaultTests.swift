@@ -16,17 +16,37 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   /// Just after all have been tried in vain, the next try would be a minute off: the worst time to be united again.
-  @Test(arguments: [90, 150, 210, 600] as [Int64], [1, 2] as [UInt64])
+  @Test(arguments: zip([90, 90, 150, 600] as [Int64], [1, 2, 1, 1] as [UInt64]))
   func aSplitInHalvesHealsWithinThirtySeconds(seconds: Int64, seed: UInt64) {
     var network = formed(12, seed: seed)
     network.split(from: 6)
     network.run(for: .seconds(seconds))
     for host in network.hosts { #expect(host.machine.count(of: .down) == 6) }
     #expect(network.changes(to: .down).allSatisfy { $0.observer / 6 != $0.target / 6 })
+    #expect(network.hosts.allSatisfy { $0.splits == [6] })
     network.unite()
     network.run(for: .seconds(30))
     let allSeeAll = network.allSeeAll
     #expect(allSeeAll)
+    #expect(network.hosts.allSatisfy { $0.splits == [6, -3] })
+  }
+
+  @Test func aSplitIsManyAtOnceAndNoLongRowOfSingleDeaths() {
+    var watch = SplitWatch()
+    let ids = (0..<10).map { StandIn.identity($0).id }
+    for number in 0..<8 {
+      let at = Instant.zero + .seconds(Int64(number) * 20)
+      let change = watch.wentDown(ids[number], active: 10 - number, at)
+      #expect(change == nil)
+    }
+    #expect(watch.count == 2)
+    let early = [watch.cameBack(ids[7]), watch.cameBack(ids[0])]
+    #expect(early == [nil, nil] && watch.count == 1)
+    let later = Instant.zero + .seconds(1_000)
+    let together = [1, 2, 3, 4].map { watch.wentDown(ids[$0], active: $0 == 1 ? 4 : 3, later) }
+    #expect(together == [nil, nil, .split(members: 3), nil])
+    let back = [4, 1, 2].map { watch.cameBack(ids[$0]) }
+    #expect(back == [nil, nil, .healed(members: 2)] && watch.count == 0)
   }
 
   /// Those who are left accused nobody themselves, and most of those that they look for are dead.

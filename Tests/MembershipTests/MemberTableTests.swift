@@ -19,6 +19,7 @@ import Wire
     guard case .nodeRecord(let body) = record.value.body else { preconditionFailure("it is a record") }
     var entry = MemberEntry(record: record, body: body, now: .zero, settings: settings)
     entry.address = body.addresses.first
+    entry.isUnseen = false
     entry.digestShare = MemberDigest.Bucket(member: record.author, sequence: record.sequence, hasLeft: false)
     return entry
   }
@@ -75,7 +76,7 @@ import Wire
     settings.detailedMembers = 1
     var table = MemberTable(settings: settings)
     var ids: [NodeID] = []
-    for number in 0..<8 {
+    for number in 0..<9 {
       var entry = MemberTableTests.entry(number, settings: settings)
       entry.round = table.round
       switch number {
@@ -85,6 +86,7 @@ import Wire
       case 3: entry.address = address(63)
       case 4: entry.nextDial = .zero + .seconds(2_000)
       case 5: _ = entry.window.admit(MemberTableTests.wall + 999_000_000)
+      case 8: entry.isUnseen = true
       default: _ = entry.window.admit(MemberTableTests.wall + 1)
       }
       ids.append(entry.record.author)
@@ -92,7 +94,7 @@ import Wire
     }
     let linked = ids[6]
     table.pack(now: .zero + .seconds(1_000), unixMicroseconds: MemberTableTests.wall + 1_000_000_000) { $0 == linked }
-    #expect(table.detailCount == 7)
+    #expect(table.detailCount == 8)
     // What a packed member said before is not taken again.
     let isTakenAgain = table.modify(ids[7]) { $0.window.admit(MemberTableTests.wall + 1) }
     #expect(isTakenAgain == false)

@@ -83,21 +83,6 @@ private func expectEveryone(
     #expect(network.hosts.allSatisfy { $0.links.count == 3 })
   }
 
-  @Test func aSplitHealsByItself() {
-    var network = VirtualNetwork(10, seed: 6)
-    network.joinAll()
-    network.run(for: .seconds(30))
-    expectAllSeeAll(network)
-    for number in 5..<10 { network.side[number] = 1 }
-    for one in 0..<5 { for other in 5..<10 { network.unlink(one, other) } }
-    network.run(for: .seconds(300))
-    #expect(network.state(of: 7, at: 1) == .down && network.state(of: 1, at: 7) == .down)
-    #expect(network.state(of: 2, at: 1) == .alive && network.state(of: 8, at: 7) == .alive)
-    for number in 5..<10 { network.side[number] = 0 }
-    network.run(for: .seconds(75))
-    expectAllSeeAll(network)
-  }
-
   @Test(arguments: [11] as [UInt64]) func lossAloneKillsNobody(seed: UInt64) {
     var network = VirtualNetwork(20, seed: seed)
     network.lossPartsPerMillion = 50_000

@@ -113,20 +113,6 @@ import Wire
     #expect(network.state(of: 4, at: 0) == .alive && network.state(of: 0, at: 4) == .alive)
   }
 
-  @Test(arguments: 1...2 as ClosedRange<UInt64>) func aLongSplitHealsWithinHalfAMinuteOfTheFirstWord(seed: UInt64) {
-    var network = VirtualNetwork(12, seed: seed)
-    network.joinAll()
-    network.run(for: .seconds(20))
-    for number in 6..<12 { network.side[number] = 1 }
-    for one in 0..<6 { for other in 6..<12 { network.unlink(one, other) } }
-    network.run(for: .seconds(600))
-    for host in network.hosts { #expect(host.machine.count(of: .down) == 6) }
-    for number in 6..<12 { network.side[number] = 0 }
-    network.run(for: .seconds(30))
-    let allSeeAll = network.allSeeAll
-    #expect(allSeeAll)
-  }
-
   @Test func whoNeverAnsweredIsForgottenAndWhoDidIsTriedForEver() {
     var bench = Bench(2)
     bench.others.append(StandIn.identity(9))

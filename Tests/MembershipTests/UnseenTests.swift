@@ -94,29 +94,6 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
       #expect(host.machine.count(of: .down) == 0 && host.machine.count(of: .alive) == 3)
     }
   }
-
-  @Test func whoIsKnownFromTheBeginningIsAMemberAtOnce() {
-    var identities = (1...20).map { StandIn.identity($0) }
-    var records = identities.indices.map { number in
-      var body = record(number + 1)
-      body.expiresUnixSeconds = .max
-      return identities[number].seal(.nodeRecord(body), now: .zero)
-    }
-    records.append(identities[0].seal(.leave, now: .zero + .seconds(1)))
-    records.append(records[3])
-    var own = StandIn.identity(0)
-    records.append(own.seal(.nodeRecord(record(0)), now: .zero))
-    let machine = MembershipMachine(
-      settings: .lan, ownRecord: record(0), identity: &own, now: .zero, seed: 5, known: records)
-    #expect(machine.activeCount == 21 && machine.count(of: .alive) == 20 && machine.counters["knownRefused"] == 3)
-    #expect(machine.members.allSatisfy { !$0.isUnseen && $0.address != nil } && machine.unseen.count == 0)
-    #expect(machine.ring.count == 20)
-    // What it makes of them is what it makes of those that it is told of.
-    var told = Bench(20)
-    _ = told.feed(.members(records.prefix(20) + [], from: told.others[0].id))
-    #expect(machine.digestBuckets.count == told.machine.digestBuckets.count)
-    #expect(machine.members.map(\.id) == told.machine.members.map(\.id))
-  }
 }
 
 /// What people are shown of a member.

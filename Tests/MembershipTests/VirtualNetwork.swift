@@ -44,6 +44,8 @@ struct VirtualNetwork {
     var wake: Instant?
     var changes: [(at: Instant, id: NodeID, to: MemberState)] = []
     var learned = 0
+    /// How many went at once, and (negative) came back.
+    var splits: [Int] = []
   }
 
   enum Event {
@@ -79,14 +81,17 @@ struct VirtualNetwork {
   var side: [Int] = []
   /// Hosts behind a NAT of their own: what they send comes from this public address, datagrams reach them only from where
   /// they sent to within the last 30 seconds, and nobody can dial them.
-  var nat = Table<Int, PeerAddress>()
+  var nat = Table<Int, PeerAddress>() { didSet { findHosts() } }
   private var holes = Table<Int, Table<PeerAddress, Instant>>()
   /// Hosts that send but receive nothing.
   private(set) var deaf = OrderedSet<Int>()
   /// Nothing passes from the first host to the second.
   private var blocked = OrderedSet<Int>()
   /// Hosts that are elsewhere by now.
-  private var moved = Table<Int, PeerAddress>()
+  private var moved = Table<Int, PeerAddress>() { didSet { findHosts() } }
+  /// Which host is whose, and which is where.
+  private var numbers = Table<NodeID, Int>()
+  private var places = Table<PeerAddress, Int>()
   /// How long a link that carries nothing one way stays up.
   static let silence = Microseconds.seconds(15)
   var datagrams = 0
@@ -112,12 +117,19 @@ struct VirtualNetwork {
       seed: generator.next())
     hosts.append(Host(identity: identity, machine: machine))
     side.append(0)
+    numbers[identity.id] = number
+    places[seenAt(number)] = number
     step(number, .start)
+  }
+
+  private mutating func findHosts() {
+    places.removeAll()
+    for number in hosts.indices { places[seenAt(number)] = number }
   }
 
   func id(_ number: Int) -> NodeID { hosts[number].identity.id }
 
-  func number(_ id: NodeID) -> Int? { hosts.firstIndex { $0.identity.id == id } }
+  func number(_ id: NodeID) -> Int? { numbers[id] }
 
   mutating func schedule(_ delay: Microseconds, _ event: Event) {
     order += 1
@@ -154,7 +166,7 @@ struct VirtualNetwork {
       }
       if nat[sender] != nil { holes[sender, default: Table()][to] = now }
       let source = seenAt(sender)
-      guard let target = hosts.indices.first(where: { seenAt($0) == to }), passes(sender, target),
+      guard let target = places[to], passes(sender, target),
         nat[target] == nil || holes[target]?[source].map({ now - $0 < .seconds(30) }) ?? false
       else { return }
       for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
@@ -174,12 +186,14 @@ struct VirtualNetwork {
       schedule(.milliseconds(3), .memberRequest(request, from: sender, to: target))
     case .dial(let to, let id):
       destinations.insert(to)
-      guard let target = hosts.indices.first(where: { seenAt($0) == to }), number(id) == target, hosts[target].isUp,
+      guard let target = places[to], number(id) == target, hosts[target].isUp,
         passes(sender, target), passes(target, sender), nat[target] == nil
       else { return }
       schedule(.milliseconds(4), .link(sender, target))
     case .changed(let id, _, let to): hosts[sender].changes.append((now, id, to))
     case .learned: hosts[sender].learned += 1
+    case .split(let members): hosts[sender].splits.append(members)
+    case .healed(let members): hosts[sender].splits.append(-members)
     case .met, .accused, .refuted, .addressLearned, .addressChanged, .nat, .pinged: break
     }
   }
@@ -187,7 +201,7 @@ struct VirtualNetwork {
   /// Where others see a host.
   func seenAt(_ number: Int) -> PeerAddress { nat[number] ?? moved[number] ?? place(number) }
 
-  func number(of address: PeerAddress) -> Int? { hosts.indices.first { seenAt($0) == address } }
+  func number(of address: PeerAddress) -> Int? { places[address] }
 
   func passes(_ sender: Int, _ target: Int) -> Bool {
     side[sender] == side[target] && !deaf.contains(target) && !blocked.contains(sender << 16 | target)

@@ -280,6 +280,7 @@ import Wire
     ].map(Int.init)
     #expect(windows[0] + overhead <= InboundPipeline.maximumVoteBytes)
     #expect(windows.reduce(0, +) + 4 * overhead <= InboundPipeline.maximumPeerBytes)
+    #expect(windows[1] + overhead <= InboundPipeline.maximumMembersBytes)
   }
 
   @Test func whatTheCoreHasNotHandledStillCounts() async throws {
@@ -322,7 +323,9 @@ import Wire
   private let message = LinkMessage.service(ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])).encoded
 
   private func pipeline(
-    isValidator: @escaping @Sendable (NodeID) -> Bool, service: @escaping @Sendable (NodeID) -> Void
+    isValidator: @escaping @Sendable (NodeID) -> Bool,
+    post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
+    service: @escaping @Sendable (NodeID) -> Void
   ) throws -> InboundPipeline {
     let genesis = try LoneValidator().genesis
     let inbound = Inbound(
@@ -330,7 +333,25 @@ import Wire
       validators: KnownValidators(genesis.validatorSet))
     return InboundPipeline(
       inbound, workers: 1, background: [MultiThreadedEventLoopGroup.singleton.next()], isValidator: isValidator,
-      post: { $1() }, service: { service($1) })
+      post: post, service: { service($1) })
+  }
+
+  /// Who cannot refute in time is down: what tables of members say does not wait with the gossip of the same channel.
+  @Test func whatATableOfMembersSaysDoesNotWaitBehindGossip() async throws {
+    let (told, continuation) = AsyncStream<Void>.makeStream()
+    let gate = Gate()
+    let pipeline = try pipeline(
+      isValidator: { _ in false },
+      post: { _, done in
+        continuation.yield()
+        done()
+      }, service: { _ in gate.wait() })
+    let peer = try nodeID(1)
+    for _ in 0..<3 { pipeline.frame(message, channel: .broadcast, from: peer) }
+    pipeline.frame(LinkMessage.members([]).encoded, channel: .broadcast, from: peer)
+    for await _ in told { break }
+    gate.open()
+    await pipeline.stop()
   }
 
   @Test(arguments: [LinkChannel.consensus, .sync])

@@ -116,4 +116,26 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
     #expect(answers.filter { $0.body == [2, 1] }.count == ServiceHub.maximumWorkOfPeer)
     #expect(answers.contains { $0.number == 5 && $0.body == [7] })
   }
+
+  @Test func whoAsksFarMoreThanIsAnsweredFloods() async throws {
+    let floods = Mutex<[NodeID]>([])
+    let (gate, open) = AsyncStream<Void>.makeStream()
+    let hub = ServiceHub(
+      send: { _, _ in true },
+      answer: { _, _, _ in
+        for await _ in gate { break }
+        return nil
+      },
+      flooded: { peer in floods.withLock { $0.append(peer) } })
+    func ask(_ count: Int, _ peer: NodeID) {
+      for number in 0..<count {
+        hub.receive(ServiceMessage(number: UInt64(number), isAnswer: false, service: 1, body: []), from: peer)
+      }
+    }
+    let (greedy, flooder) = (try nodeID(1), try nodeID(2))
+    ask(ServiceHub.maximumWorkOfPeer + ServiceHub.refusedOfFlood - 1, greedy)
+    ask(ServiceHub.maximumWorkOfPeer + 2 * ServiceHub.refusedOfFlood, flooder)
+    #expect(floods.withLock { $0 } == [flooder, flooder])
+    open.finish()
+  }
 }

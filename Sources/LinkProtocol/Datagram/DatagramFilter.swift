@@ -131,7 +131,7 @@ package struct DatagramFilter: Sendable {
 
   /// Told that an admitted datagram is not signed by whom it names, or makes no sense.
   package mutating func forged(from source: PeerAddress, isProven: Bool, now: Instant) {
-    if isProven { return allowances.emptyProven(source, now: now) }
+    if isProven { return allowances.silenceProven(source, now: now) }
     wary.removeValue(forKey: source)
     wary.insert(now, forKey: source)
   }

@@ -7,6 +7,7 @@ import Wire
 //    flood from one prefix is stopped by its prefix and leaves the shared bucket to others.
 // 3. What comes with a cookie, what comes without and what is answered with a cookie take from different buckets:
 //    whoever forges an address uses up nothing of who owns it, but room for replies.
+// 4. Who sent with a cookie what did not verify is not heard for a while: an empty bucket would be full again at once.
 
 /// The buckets of a `DatagramFilter`.
 struct SourceAllowances: Sendable {
@@ -22,6 +23,15 @@ struct SourceAllowances: Sendable {
     var plain: TokenBucket
     var proven: TokenBucket
     var cookies: TokenBucket
+    /// Rule 4.
+    var silentUntil: Instant?
+  }
+
+  /// A bucket for what an unknown source sends with cookies.
+  private struct Proven {
+    var bucket: TokenBucket
+    /// Rule 4.
+    var silentUntil: Instant?
   }
 
   private let limits: DatagramLimits
@@ -32,7 +42,7 @@ struct SourceAllowances: Sendable {
   private var unknown: TokenBucket
   private var exhausted: Instant?
 
-  private var proven = BoundedMap<PeerAddress, TokenBucket>(capacity: maximumProven)
+  private var proven = BoundedMap<PeerAddress, Proven>(capacity: maximumProven)
   private(set) var provenPrefixes: PrefixLimiter
   private var provenUnknown: TokenBucket
 
@@ -83,9 +93,18 @@ struct SourceAllowances: Sendable {
 
   /// True when a datagram with a cookie may pass.
   mutating func takeProven(_ source: PeerAddress, now: Instant) -> Bool {
-    if known[source] != nil { return known[source]?.proven.take(limits.knownProven, now: now) ?? false }
-    if !proven.contains(source) { proven.insert(TokenBucket(limits.proven, now: now), forKey: source) }
-    guard proven.modify(source, { [limits] in $0.take(limits.proven, now: now) }) == true else { return false }
+    if known[source] != nil {
+      if let until = known[source]?.silentUntil, now < until { return false }
+      return known[source]?.proven.take(limits.knownProven, now: now) ?? false
+    }
+    if !proven.contains(source) {
+      proven.insert(Proven(bucket: TokenBucket(limits.proven, now: now)), forKey: source)
+    }
+    let mayPass = proven.modify(source) { [limits] source in
+      if let until = source.silentUntil, now < until { return false }
+      return source.bucket.take(limits.proven, now: now)
+    }
+    guard mayPass == true else { return false }
     return provenPrefixes.take(source, now: now) && provenUnknown.take(limits.provenUnknown, now: now)
   }
 
@@ -101,12 +120,13 @@ struct SourceAllowances: Sendable {
   /// True when a beacon may pass.
   mutating func takeBeacon(now: Instant) -> Bool { beacons.take(limits.beacons, now: now) }
 
-  /// Takes all tokens of what a source sends with a cookie: it sent what did not verify, and nobody else did.
-  mutating func emptyProven(_ source: PeerAddress, now: Instant) {
+  /// Does not hear what a source sends with a cookie for a while: it sent what did not verify, and nobody else did.
+  mutating func silenceProven(_ source: PeerAddress, now: Instant) {
+    let until = now + limits.forgerSilence
     if known[source] != nil {
-      known[source]?.proven.empty(now: now)
+      known[source]?.silentUntil = until
     } else {
-      _ = proven.modify(source) { $0.empty(now: now) }
+      _ = proven.modify(source) { $0.silentUntil = until }
     }
   }
 }

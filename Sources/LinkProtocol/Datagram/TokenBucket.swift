@@ -36,12 +36,6 @@ package struct TokenBucket: Sendable {
     return true
   }
 
-  /// Takes all tokens.
-  package mutating func empty(now: Instant) {
-    level = 0
-    updated = now
-  }
-
   /// True when the bucket is as good as a new one.
   package mutating func isFull(_ allowance: Allowance, now: Instant) -> Bool {
     refill(allowance, now: now)

@@ -63,7 +63,7 @@ final class DialBackService: Sendable {
         switch event {
         case .up: continuation.yield(DialBackAnswer(isReached: true, reason: ""))
         case .dialFailed(_, _, let error): continuation.yield(Self.answer("\(error.code.rawValue): \(error.message)"))
-        case .down, .received: break
+        case .down, .received, .congested: break
         }
       }
       try await endpoint.start(listen: [])

@@ -27,6 +27,15 @@ package struct GenesisFetch: Sendable {
     case timeout(UInt64)
   }
 
+  /// What a link brought.
+  private enum Fetched {
+    case genesis(Genesis)
+    /// It ended before; why.
+    case lost(String)
+    /// It brought something else.
+    case refused(JoinError)
+  }
+
   private let invite: Invite
   private let logger: Logger
 
@@ -128,8 +137,9 @@ package struct GenesisFetch: Sendable {
       return "no answer in \(Self.dialSeconds) s"
     }
 
-    /// The genesis, or why the link did not bring it.
-    func fetch() async throws(JoinError) -> (Genesis?, reason: String) {
+    /// The genesis, or why the link did not bring it. An asynchronous function of this kind that throws makes the optimizer
+    /// of Swift 6.3.1 crash, so it returns what it would throw.
+    func fetch() async -> Fetched {
       var assembly = GenesisAssembly(networkID: invite.networkID)
       var question: UInt64 = 0
       while true {
@@ -137,21 +147,25 @@ package struct GenesisFetch: Sendable {
         let message = ServiceMessage(
           number: question, isAnswer: false, service: PeerService.genesis.rawValue, body: assembly.request.encoded)
         guard endpoint.send(LinkMessage.service(message).encoded, channel: .services, to: invite.node) else {
-          return (nil, "the link ended at once")
+          return .lost("the link ended at once")
         }
         var answer: ServiceMessage?
         while answer == nil {
           switch await next(within: Self.partSeconds) {
           case .message(let message) where message.number == question: answer = message
-          case .down(let reason): return (nil, reason)
+          case .down(let reason): return .lost(reason)
           case .up, .dialFailed, .frame, .message, .timeout: continue
-          case nil: return (nil, "it did not send its genesis in \(Self.partSeconds) s")
+          case nil: return .lost("it did not send its genesis in \(Self.partSeconds) s")
           }
         }
         guard let part = answer.flatMap({ try? GenesisAnswer(decoding: $0.body) }) else {
-          throw GenesisAssembly.differs("the answer can't be understood")
+          return .refused(GenesisAssembly.differs("the answer can't be understood"))
         }
-        if let genesis = try assembly.take(part) { return (genesis, "") }
+        do throws(JoinError) {
+          if let genesis = try assembly.take(part) { return .genesis(genesis) }
+        } catch {
+          return .refused(error)
+        }
       }
     }
 
@@ -160,9 +174,11 @@ package struct GenesisFetch: Sendable {
         reasons.append("\(address): \(reason)")
         continue
       }
-      let (genesis, reason) = try await fetch()
-      if let genesis { return genesis }
-      reasons.append("\(address): \(reason)")
+      switch await fetch() {
+      case .genesis(let genesis): return genesis
+      case .refused(let error): throw error
+      case .lost(let reason): reasons.append("\(address): \(reason)")
+      }
     }
     throw JoinError(
       .nobodyAnswers,
