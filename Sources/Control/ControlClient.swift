@@ -27,6 +27,27 @@ package struct ControlClient: Sendable {
   package func peers() async throws -> [PeerAnswer] { try await get("/v1/peers") }
   /// `GET /v1/peers/{id}`
   package func peer(id: String) async throws -> PeerDetailAnswer { try await get("/v1/peers/\(segment(id))") }
+  /// `POST /v1/peers/{id}/ping`: calls `each` for every answer as it comes.
+  package func ping(
+    id: String, _ request: PeerPingRequest = PeerPingRequest(), each: (PingAnswer) async throws -> Void
+  ) async throws {
+    try request.check()
+    try await lines(
+      .POST, "/v1/peers/\(segment(id))/ping", .json(try ControlJSON.encode(request)), of: PingAnswer.self, each: each)
+  }
+  /// `GET /v1/network`; with `dialBack` the node asks a few peers to dial it, which takes seconds.
+  package func network(dialBack: Bool = false) async throws -> NetworkAnswer {
+    try await get("/v1/network?dialBack=\(dialBack)")
+  }
+  /// `GET /v1/events`: calls `each` for every event as it comes.
+  package func events(
+    _ request: EventRequest = EventRequest(), each: (EventAnswer) async throws -> Void
+  ) async throws {
+    var query = "from=\(request.from)&follow=\(request.follow)"
+    let kinds = EventKind.allCases.filter(request.kinds.contains).map(\.rawValue)
+    if !kinds.isEmpty { query += "&kind=\(PercentCoding.encode(kinds.joined(separator: ",")))" }
+    try await lines(.GET, "/v1/events?\(query)", of: EventAnswer.self, each: each)
+  }
   /// `GET /v1/hardware`
   package func hardware() async throws -> RawJSON { RawJSON(bytes: try await bytes(.GET, "/v1/hardware")) }
   /// `GET /v1/configuration`
@@ -66,16 +87,7 @@ package struct ControlClient: Sendable {
   ) async throws {
     var query = "offset=\(request.offset)&follow=\(request.follow)"
     if let stream = request.stream { query += "&stream=\(stream.rawValue)" }
-    try await http.exchange(.GET, "/v1/jobs/\(segment(id))/logs?\(query)") { head, body in
-      try await Self.refuse(head, body)
-      var lines = LineSplitter()
-      for try await part in body {
-        for line in try lines.take(part) {
-          if let problem = try? ControlJSON.decode(StreamProblem.self, from: line) { throw problem.problem }
-          try await each(try ControlJSON.decode(JobLogChunk.self, from: line))
-        }
-      }
-    }
+    try await lines(.GET, "/v1/jobs/\(segment(id))/logs?\(query)", of: JobLogChunk.self, each: each)
   }
   /// `GET /v1/jobs/{id}/output`
   package func jobOutput(id: String) async throws -> DirectoryManifest {
@@ -183,6 +195,23 @@ package struct ControlClient: Sendable {
     try await http.exchange(.GET, path) { head, body in
       try await Self.refuse(head, body)
       for try await part in body { try await each(part) }
+    }
+  }
+
+  /// One JSON object a line, as they come.
+  private func lines<Element: Decodable>(
+    _ method: HTTPMethod, _ path: String, _ content: UnixHTTPClient.Content = .none, of type: Element.Type,
+    each: (Element) async throws -> Void
+  ) async throws {
+    try await http.exchange(method, path, content: content) { head, body in
+      try await Self.refuse(head, body)
+      var lines = LineSplitter()
+      for try await part in body {
+        for line in try lines.take(part) {
+          if let problem = try? ControlJSON.decode(StreamProblem.self, from: line) { throw problem.problem }
+          try await each(try ControlJSON.decode(type, from: line))
+        }
+      }
     }
   }
 

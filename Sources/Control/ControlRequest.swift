@@ -26,10 +26,11 @@ struct ControlRequest: Sendable {
     return value
   }
 
-  /// `true` or `false` in the query, false where absent.
-  func flag(_ name: String) throws -> Bool {
+  /// `true` or `false` in the query, `fallback` where absent.
+  func flag(_ name: String, default fallback: Bool = false) throws -> Bool {
     switch query[name] {
-    case nil, "false": false
+    case nil: fallback
+    case "false": false
     case "true": true
     case .some(let text): throw ControlError.invalid("'\(name)=\(text)' is neither true nor false")
     }

@@ -9,7 +9,7 @@ let maximumManifestBytes = 33_554_432
 
 extension ControlRoute {
   /// Every route. docs/control-api.md describes them; a test holds it against this table.
-  static let all: [ControlRoute] = nodeRoutes + jobRoutes + ledgerRoutes + validatorRoutes + blobRoutes
+  static let all: [ControlRoute] = nodeRoutes + networkRoutes + jobRoutes + ledgerRoutes + validatorRoutes + blobRoutes
 
   private static let nodeRoutes = [
     ControlRoute(.get, "/v1/status") { request in
@@ -17,14 +17,41 @@ extension ControlRoute {
       status.refused.merge(request.counters.all) { _, own in own }
       return try .json(status)
     },
-    ControlRoute(.get, "/v1/peers") { try .json(await $0.service.peers()) },
-    ControlRoute(.get, "/v1/peers/{id}") { try .json(await $0.service.peer(id: $0.parameter("id"))) },
     ControlRoute(.get, "/v1/hardware") { .json(bytes: try await $0.service.hardware().bytes) },
     ControlRoute(.get, "/v1/configuration") { try .json(await $0.service.configuration()) },
     ControlRoute(.post, "/v1/invites") { request in
       let wanted = try await request.body(InviteRequest.self, limitBytes: maximumBodyBytes)
       guard wanted.grantMicrocredits != 0 else { throw ControlError.invalid("the grant is 0") }
       return try .json(await request.service.invite(wanted), status: .created)
+    },
+  ]
+
+  private static let networkRoutes = [
+    ControlRoute(.get, "/v1/peers") { try .json(await $0.service.peers()) },
+    ControlRoute(.get, "/v1/peers/{id}") { try .json(await $0.service.peer(id: $0.parameter("id"))) },
+    ControlRoute(.post, "/v1/peers/{id}/ping") { request in
+      let wanted = try await request.body(PeerPingRequest.self, limitBytes: maximumBodyBytes)
+      try wanted.check()
+      return .lines(try await request.service.ping(id: request.parameter("id"), wanted), for: request.http)
+    },
+    ControlRoute(.get, "/v1/network") { request in
+      let dialBack = try request.flag("dialBack")
+      return try .json(await cancelWhenGracefulShutdown { try await request.service.network(dialBack: dialBack) })
+    },
+    ControlRoute(.get, "/v1/events") { request in
+      var kinds: Set<EventKind> = []
+      for name in request.query["kind", default: ""].split(separator: ",") {
+        guard let kind = EventKind(rawValue: String(name)) else {
+          throw ControlError.invalid(
+            "'kind' names '\(name)', which is no kind of event",
+            suggestion: "the kinds are " + EventKind.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        kinds.insert(kind)
+      }
+      let wanted = EventRequest(
+        from: try request.number("from", default: 0, in: 0...UInt64.max), kinds: kinds,
+        follow: try request.flag("follow", default: true))
+      return .lines(try await request.service.events(wanted), for: request.http)
     },
   ]
 

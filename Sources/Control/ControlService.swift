@@ -10,6 +10,13 @@ package protocol ControlService: Sendable {
   func peers() async throws -> [PeerAnswer]
   /// One peer with the evidence.
   func peer(id: String) async throws -> PeerDetailAnswer
+  /// Pings a peer, one answer for each path of each ping as it comes; `request` has passed `check()`.
+  func ping(id: String, _ request: PeerPingRequest) async throws -> PullStream<PingAnswer>
+  /// How the node stands in the network. With `dialBack` a few peers are asked to dial it, which takes seconds.
+  func network(dialBack: Bool) async throws -> NetworkAnswer
+  /// What happened in the network around the node. With `follow` the stream does not end by itself; cancelling the
+  /// consuming task must end the wait.
+  func events(_ request: EventRequest) async throws -> PullStream<EventAnswer>
   /// The hardware report as `Hardware` writes it.
   func hardware() async throws -> RawJSON
   /// Makes an invite to this node's network, and pays for the grant in it: waits a few seconds for that block.

@@ -66,6 +66,19 @@ package enum Quantity {
     return "\(microseconds / 1000).\(microseconds % 1000 / 100) ms"
   }
 
+  /// A span such as `830 µs`, `12.4 ms`, `1.5 s` or `2m 5s`.
+  package static func span(microseconds: UInt64) -> String {
+    guard microseconds >= 1_000_000 else { return roundTrip(microseconds: microseconds) }
+    let seconds = microseconds / 1_000_000
+    guard seconds < 60 else { return duration(seconds: seconds) }
+    return "\(seconds).\(microseconds / 100_000 % 10) s"
+  }
+
+  /// A difference of clocks such as `+12.4 ms`.
+  package static func offset(microseconds: Int64) -> String {
+    (microseconds < 0 ? "-" : "+") + span(microseconds: microseconds.magnitude)
+  }
+
   /// A decimal number with at most nine fractional digits, times the factor of its unit; `exact` refuses a result
   /// that is not whole, otherwise it is rounded up.
   private static func scaled(_ text: String, units: [(String, UInt64)], exact: Bool = false) -> UInt64? {

@@ -13,6 +13,11 @@ package struct TextTable: Sendable {
     self.columns = columns
   }
 
+  /// A table with these columns.
+  package init(_ columns: (title: String, alignment: Alignment)...) {
+    self.columns = columns
+  }
+
   /// A table with left-set columns.
   package init(_ titles: String...) {
     columns = titles.map { ($0, .left) }

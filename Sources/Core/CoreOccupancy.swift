@@ -20,7 +20,6 @@ extension NodeCore {
       Occupancy(name: "links", count: links.count, limit: NodeCore.maximumLinks),
       Occupancy(name: "validatorDials", count: validatorLinks.attempts.count, limit: validatorLinks.attempts.capacity),
       Occupancy(name: "accusers", count: falseAccusations.count, limit: FalseAccusations.maximumAccusers),
-      Occupancy(name: "splitMembers", count: splits.count, limit: SplitWatch.maximumMembers),
       Occupancy(name: "revealChains", count: reveals.count, limit: RevealChains.limit),
     ]
     all += sync.occupancy

@@ -22,15 +22,3 @@ public enum NetworkEvent: Hashable, Sendable {
   /// So many of the members that went down in a split are back.
   case healed(members: Int)
 }
-
-/// What came of a ping that a person asked for.
-public enum PingOutcome: Hashable, Sendable {
-  /// The member answered after this time, from this address.
-  case answered(roundTrip: Microseconds, from: PeerAddress)
-  /// Nothing came in time.
-  case timedOut
-  /// The member names no address that can be written to.
-  case noAddress
-  /// There is no member with this id.
-  case notAMember
-}

@@ -68,7 +68,6 @@ public struct NodeCore: Sendable {
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
-  var splits = SplitWatch()
   var falseAccusations = FalseAccusations()
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
@@ -183,7 +182,6 @@ public struct NodeCore: Sendable {
     case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
     case .contact(let address, let peer): contact(address, peer, now: now, into: &effects)
     case .dialFailed: counters.add("dialFailed")
-    case .ping: counters.add("inputNotHandled")
     case .persisted(let sequence):
       step(consensus: .persisted(upTo: sequence), now: now, into: &effects)
     case .submit(let action, let request):
@@ -203,6 +201,8 @@ public struct NodeCore: Sendable {
       leases.finish(outcome)
       needsHousekeeping = true
     case .voteSigners(let signers): voteSigners = signers
+    case .ping(let target, let request):
+      step(membership: .ping(target, request: request), now: now, into: &effects)
     case .leave:
       step(membership: .leave, now: now, into: &effects)
       step(broadcast: .leave, now: now, into: &effects)
@@ -255,12 +255,12 @@ public struct NodeCore: Sendable {
         let accusers = membership.member(member)?.accusations.map(\.accuser) ?? []
         effects.append(.memberChanged(member, from: before, to: state, accusers: accusers))
         step(broadcast: .nodes(membership.activeCount), now: now, into: &effects)
-        noteSplit(member, state, now: now, into: &effects)
         needsHousekeeping = true
         if before == .down, validators.index(of: member) != nil || nextValidators.index(of: member) != nil {
           validatorLinks.hurry(at: now)
         }
       case .learned: break
+      case .pinged(let request, let outcome): effects.append(.pinged(request: request, outcome))
       case .met(let member, let addresses): effects.append(.met(member, addresses))
       case .accused(let member, let accuser, let incarnation):
         effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))

@@ -26,6 +26,8 @@ public enum MembershipInput: Sendable {
   case interfaces([PeerAddress])
   /// This node's own record has changed.
   case updateRecord(NodeRecord)
+  /// Ping a member because a person asks; answered by one `.pinged` with the same number, unless this node leaves first.
+  case ping(NodeID, request: UInt64)
   /// Tell the others that this node goes, and stop.
   case leave
 }
@@ -46,6 +48,8 @@ public enum MembershipEffect: Sendable {
   case changed(NodeID, from: MemberState?, to: MemberState)
   /// A record or a farewell that is new to this node.
   case learned(Verified<Message>)
+  /// What came of a ping that a person asked for.
+  case pinged(request: UInt64, PingOutcome)
   /// This node has reached another at the first of these addresses: worth an entry in the address book.
   case met(NodeID, [PeerAddress])
   /// A member, or this node, is accused of not answering. The accuser may be this node.

@@ -114,6 +114,7 @@ public struct MembershipMachine: Sendable {
       if record.addresses != ownBody.addresses { isAddressLearned = false }
       ownBody = record
       renewOwnRecord(now, &identity, &effects)
+    case .ping(let target, let request): ping(target, request, now, &identity, &effects)
     case .leave: leave(now, &identity, &effects)
     }
     guard entries.detailCount > settings.detailedMembers else { return }

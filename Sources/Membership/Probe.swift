@@ -11,7 +11,10 @@ struct Probe: Sendable {
     case errand
     /// Another member has asked, by its number and from this address.
     case relay(NodeID, number: UInt64, source: PeerAddress)
+    /// A person has asked, by this number. It is counted for nobody, and goes on beside the member's probe.
+    case asked(request: UInt64)
 
+    var isAsked: Bool { if case .asked = self { true } else { false } }
     var isRelay: Bool { if case .relay = self { true } else { false } }
   }
 

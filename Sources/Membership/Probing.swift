@@ -66,7 +66,7 @@ extension MembershipMachine {
   }
 
   /// Not to be guessed by who has not seen the ping, and nine bytes long on the wire.
-  private mutating func probeNumber() -> UInt64 { generator.next() >> 2 | 1 << 60 }
+  mutating func probeNumber() -> UInt64 { generator.next() >> 2 | 1 << 60 }
 
   private func timeout(_ entry: MemberEntry, _ purpose: Probe.Purpose) -> Microseconds {
     if case .relay = purpose { return settings.relayTimeout }
@@ -80,7 +80,7 @@ extension MembershipMachine {
   }
 
   /// What a message to a member carries: that it is accused, who this node is, and the news.
-  private mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
+  mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
     var picked: [Envelope] = []
     var room = bytes
     func take(_ envelope: Envelope) {
@@ -154,6 +154,7 @@ extension MembershipMachine {
     _ effects: inout [MembershipEffect]
   ) {
     endProbe(number, probe)
+    if case .asked(let request) = probe.purpose { return effects.append(.pinged(request: request, .timedOut)) }
     if case .relay(let asker, let asked, let source) = probe.purpose {
       let nack = identity.seal(.nack(Nack(receiver: asker, number: asked)), now: now)
       effects.append(.send(nack, to: source, receiver: asker))
@@ -189,7 +190,7 @@ extension MembershipMachine {
   mutating func forgiveSilence(late: Microseconds, _ now: Instant) {
     counters.add("lateTick")
     setHealth(1)
-    for (number, probe) in probes { endProbe(number, probe) }
+    for (number, probe) in probes where !probe.purpose.isAsked { endProbe(number, probe) }
     for (member, entry) in entries where entry.state == .suspect {
       if let end = deadlines[.suspicion(member)] { deadlines.set(.suspicion(member), at: end + late) }
     }
@@ -263,6 +264,9 @@ extension MembershipMachine {
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
+      if case .asked(let request) = probe.purpose {
+        effects.append(.pinged(request: request, .answered(roundTrip: sample, from: source)))
+      }
       let ownClock = identity.wallClock.unixMicroseconds(at: now)
       if let newAddress, let entry = entries[author], entry.body.via.isEmpty,
         entry.roundTrip == nil || entry.address != newAddress
@@ -291,7 +295,7 @@ extension MembershipMachine {
     endProbe(number, probe)
     switch probe.purpose {
     case .verdict: setHealth(-1)
-    case .errand: break
+    case .errand, .asked: break
     case .relay(let asker, let number, let address):
       let answer = Ack(receiver: asker, number: number, height: ownHeight, observed: address, rumours: [])
       effects.append(.send(identity.seal(.ack(answer), now: now), to: address, receiver: asker))

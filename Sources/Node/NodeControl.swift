@@ -4,9 +4,7 @@ import Core
 import Executor
 import Foundation
 import Ledger
-import Membership
 import Primitives
-import Transport
 import Wire
 
 /// Answers the control API from the running node.
@@ -54,73 +52,15 @@ struct NodeControl: ControlService {
       refused: refused)
   }
 
-  func peers() async throws -> [PeerAnswer] {
-    let links = node.shell.endpoint.value?.links ?? []
-    return await node.driver.read { core, now in
-      core.membership.members.filter { $0.id != core.id }.map {
-        NodeControl.answer($0, core: core, now: now, links: links)
-      }
-    }
-  }
-
-  func peer(id: String) async throws -> PeerDetailAnswer {
-    let found = try await resolveMember(id)
-    let links = (node.shell.endpoint.value?.links ?? []).filter { $0.id == found }
-    let slashes = node.shell.slashes.slashes(of: found)
-    let detail = await node.driver.read { core, now -> PeerDetailAnswer? in
-      guard let member = core.membership.member(found) else { return nil }
-      return PeerDetailAnswer(
-        peer: NodeControl.answer(member, core: core, now: now, links: links),
-        incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
-        suspicions: member.accusations.map { SuspicionAnswer(accuser: "\($0.accuser)", at: Self.wall($0.since, core)) },
-        links: links.map {
-          LinkAnswer(
-            direction: $0.direction.rawValue, address: "\($0.address)",
-            since: WallTime(microsecondsSinceEpoch: Int64(clamping: $0.sinceUnixMicroseconds)),
-            receivedBytes: $0.bytesIn, sentBytes: $0.bytesOut)
-        }, validator: NodeControl.validator(found, state: core.finalState, core: core), slashes: slashes)
-    }
-    guard let detail else { throw ControlError.unknown("peer", id) }
-    return detail
-  }
-
   /// Counts of what is no refusal.
   private static let ordinary: Set<String> = [
     "broadcast.delivered", "broadcast.duplicate", "broadcast.published", "consensus.certificateOfFinalView",
     "consensus.olderEpoch", "consensus.relayed",
     "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
-    "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
+    "membership.pingAsked", "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
     // One's own beacons come back and are told by their receiver.
     "udp.beacon.bound", "udp.beacon.received", "udp.beacon.sent", "udp.beacon.wrongReceiver",
   ]
-
-  private func resolveMember(_ text: String) async throws -> NodeID {
-    let ids = await node.driver.read { core, _ in core.membership.members.map(\.id).filter { $0 != core.id } }
-    let found = try Abbreviation.resolve(text, among: ids.map(\.description), kind: "peer")
-    guard let id = NodeID(text: found) else { throw ControlError.unknown("peer", text) }
-    return id
-  }
-
-  private static func wall(_ instant: Instant, _ core: NodeCore) -> WallTime {
-    WallTime(microsecondsSinceEpoch: Int64(clamping: core.identity.wallClock.unixMicroseconds(at: instant)))
-  }
-
-  private static func answer(
-    _ member: MemberView, core: NodeCore, now: Instant, links: [LinkInfo]
-  ) -> PeerAnswer {
-    let link = links.first { $0.id == member.id }
-    let score = core.broadcast.peers.first { $0.id == member.id }?.score ?? 0
-    return PeerAnswer(
-      id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown",
-      state: peerState(member.state),
-      path: link.map { "tcp \($0.direction.rawValue)" } ?? "udp",
-      // The link is measured as soon as it stands, a member with its first probe.
-      rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) } ?? link?.roundTripMicroseconds,
-      roles: member.roles.names, height: member.height,
-      gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0, score: Int(score),
-      lastSeen: member.lastSeen.map { wall($0, core) },
-      jailed: core.finalState.validator(member.id)?.isJailed ?? false)
-  }
 
   func hardware() async throws -> RawJSON {
     let encoder = JSONEncoder()

@@ -20,6 +20,8 @@ final class NodeShell: CoreShell {
   let voteKeys: VoteKeys
   let slashes: SlashLog
   let submissions = Submissions()
+  let pings = AskedPings()
+  let network: NetworkLog
   let bell = CommitBell()
   let inclusions: Inclusions
   let logger: Logger
@@ -43,6 +45,7 @@ final class NodeShell: CoreShell {
     self.validators = validators
     self.voteKeys = voteKeys
     inclusions = Inclusions(of: voteKeys.own.id)
+    network = NetworkLog(own: voteKeys.own.id)
     self.slashes = slashes
     self.tap = tap
     self.logger = logger
@@ -136,9 +139,11 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
+    case .network(let event): network.note(event)
+    case .pinged(let request, let outcome): pings.answer(request, outcome)
     case .met(let peer, let addresses): book.value?.met(peer, addresses)
-    case .network, .pinged: break
-    case .memberChanged(let member, _, let state, _):
+    case .memberChanged(let member, let before, let state, let accusers):
+      network.changed(member, from: before, to: state, accusers: accusers)
       logger.info("\(member.short) is \(state)")
       if state == .down || state == .left { forgetSource(of: member) }
     case .halt(let reason):

@@ -17,6 +17,7 @@ import Wire
 final class RunningNode: Sendable {
   private static let sequenceCheckSeconds = 60.0
   private static let sourceCheckSeconds = 30.0
+  private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
   private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
@@ -152,6 +153,7 @@ final class RunningNode: Sendable {
   }
 
   private func handle(_ event: LinkEvent) {
+    shell.network.note(event)
     switch event {
     case .up(let peer, let address, let direction):
       logger.info("link with \(peer.short) at \(address) is up (\(direction.rawValue))")
@@ -177,6 +179,7 @@ final class RunningNode: Sendable {
       group.addTask { [self] in await keepSequenceMark() }
       group.addTask { [self] in await releaseBlobs() }
       group.addTask { [self] in await forgetSources() }
+      group.addTask { [self] in await watchDatagrams() }
       await group.waitForAll()
     }
   }
@@ -187,6 +190,14 @@ final class RunningNode: Sendable {
       try? await Task.sleep(for: .seconds(RunningNode.sourceCheckSeconds))
       let live = await driver.read { core, _ in core.membership.members.filter { $0.isLive }.map(\.id) }
       shell.keepSources(of: Set(live))
+    }
+  }
+
+  /// Sees to it that those who follow the events hear of lost sockets and of load.
+  private func watchDatagrams() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(RunningNode.datagramCheckSeconds))
+      shell.network.look(at: shell.datagrams.value?.counters ?? [])
     }
   }
 
@@ -229,6 +240,7 @@ final class RunningNode: Sendable {
     _ = await driver.read { _, _ in true }
     await driver.stop()
     shell.submissions.end()
+    shell.pings.end()
     shell.bell.ring()
     await shell.datagrams.value?.shutdown()
     await shell.endpoint.value?.shutdown()

@@ -26,7 +26,7 @@ struct ChainCommand: AsyncParsableCommand {
           + "\(chain.epochBlocks) to go)")
       fields.add("state root", chain.stateRoot)
       fields.add("finalized at", chain.finalizedAt?.description ?? "never")
-      fields.add("validators", chain.validators.map(Console.short).joined(separator: ", "))
+      fields.add("validators", chain.validators.map(PeerText.short).joined(separator: ", "))
       try Console.print(fields.rendered(style: Console.style))
     }
   }
@@ -56,7 +56,7 @@ struct ChainCommand: AsyncParsableCommand {
       fields.add("time", block.header.timestamp.description)
       fields.add("state root", block.header.stateRoot)
       if let certificate = block.certificate {
-        let signers = certificate.signers.map(Console.short).joined(separator: ", ")
+        let signers = certificate.signers.map(PeerText.short).joined(separator: ", ")
         fields.add("certificate", "\(certificate.kind) in view \(certificate.view), signed by \(signers)")
       }
       var text = fields.rendered(style: style)
@@ -66,7 +66,7 @@ struct ChainCommand: AsyncParsableCommand {
       ])
       for transaction in block.transactions {
         table.add([
-          Console.short(transaction.id), transaction.kind, Console.short(transaction.from), "\(transaction.nonce)",
+          PeerText.short(transaction.id), transaction.kind, PeerText.short(transaction.from), "\(transaction.nonce)",
           Quantity.credits(transaction.feeMicrocredits),
           transaction.summary + (transaction.refusal.map { " (refused: \($0))" } ?? ""),
         ])
@@ -97,7 +97,7 @@ struct ChainCommand: AsyncParsableCommand {
       ])
       for validator in answer.validators {
         table.add([
-          validator.id, validator.name ?? "-", Console.short(validator.key),
+          validator.id, validator.name ?? "-", PeerText.short(validator.key),
           Quantity.credits(validator.stakeMicrocredits), validator.sinceEpoch.map { "epoch \($0)" } ?? "-",
           validator.state.rawValue, validator.changesInEpoch.map { "epoch \($0)" } ?? "-",
           validator.stakeReturnsAfterEpoch.map { "after epoch \($0)" } ?? "-",

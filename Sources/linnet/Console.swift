@@ -47,6 +47,24 @@ enum Console {
     try write(try ControlJSON.encode(value, pretty: true) + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
   }
 
+  /// JSON on stdout, as one line of a stream.
+  static func print(line value: some Encodable) throws {
+    try write(try ControlJSON.encode(value) + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
+  }
+
+  /// What `ask` answers, as `render` puts it or as JSON; with `watch` again every two seconds, until the process is
+  /// interrupted: then JSON is one line each time.
+  static func show<Answer: Encodable>(
+    watch: Bool, json: Bool, _ ask: () async throws -> Answer, _ render: (Answer) -> String
+  ) async throws {
+    guard json else { return try await show(watch: watch) { render(try await ask()) } }
+    guard watch else { return try print(json: try await ask()) }
+    while true {
+      try print(line: try await ask())
+      try await Task.sleep(for: .seconds(2))
+    }
+  }
+
   /// Text on stderr; there is nobody left to tell when that fails.
   static func error(_ text: String) {
     try? write(Array(text.utf8), to: STDERR_FILENO)
@@ -71,7 +89,4 @@ enum Console {
       try await Task.sleep(for: .seconds(2))
     }
   }
-
-  /// The beginning of an id, long enough to tell ids apart and to be typed.
-  static func short(_ id: String) -> String { String(id.prefix(14)) }
 }

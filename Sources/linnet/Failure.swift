@@ -24,6 +24,9 @@ struct Failure: Error {
   /// No daemon answers: EX_UNAVAILABLE of sysexits.h.
   static let unavailableExitCode: Int32 = 69
 
+  /// The daemon answered, and what it says of the network is bad.
+  static let badNetworkExitCode: Int32 = 3
+
   /// What `error` is for a person; nil for errors that ArgumentParser words itself.
   init?(_ error: any Error) {
     switch error {

@@ -54,9 +54,9 @@ struct JobCommand: AsyncParsableCommand {
       ])
       for job in list.jobs {
         table.add([
-          Console.short(job.id), job.state.rawValue, job.exitCode.map(String.init) ?? "-",
-          job.leases.last.map { Console.short($0.provider) } ?? "-", Quantity.credits(job.priceMicrocredits),
-          job.submittedAt.map(PeersCommand.clock) ?? "-", String(job.command.joined(separator: " ").prefix(40)),
+          PeerText.short(job.id), job.state.rawValue, job.exitCode.map(String.init) ?? "-",
+          job.leases.last.map { PeerText.short($0.provider) } ?? "-", Quantity.credits(job.priceMicrocredits),
+          job.submittedAt.map(PeerText.clock) ?? "-", String(job.command.joined(separator: " ").prefix(40)),
         ])
       }
       return table.rendered(style: style) + (list.omitted > 0 ? "and \(list.omitted) older ones\n" : "")
@@ -97,7 +97,7 @@ struct JobCommand: AsyncParsableCommand {
       for lease in job.leases {
         table.add([
           "\(lease.attempt)", lease.provider, lease.state.rawValue, lease.exitCode.map(String.init) ?? "-",
-          lease.startedAt.map(PeersCommand.clock) ?? "-", lease.endedAt.map(PeersCommand.clock) ?? "-",
+          lease.startedAt.map(PeerText.clock) ?? "-", lease.endedAt.map(PeerText.clock) ?? "-",
           lease.reason ?? "-",
         ])
       }

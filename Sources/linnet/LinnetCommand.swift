@@ -14,7 +14,10 @@ struct LinnetCommand: AsyncParsableCommand {
       CommandGroup(name: "Jobs:", subcommands: [RunCommand.self, JobCommand.self, BlobCommand.self]),
       CommandGroup(
         name: "Node and network:",
-        subcommands: [StatusCommand.self, PeersCommand.self, PeerCommand.self, HardwareCommand.self]),
+        subcommands: [
+          StatusCommand.self, PeersCommand.self, PeerCommand.self, PingCommand.self, NetcheckCommand.self,
+          EventsCommand.self, HardwareCommand.self,
+        ]),
       CommandGroup(name: "Ledger:", subcommands: [AccountCommand.self, ChainCommand.self, ValidatorCommand.self]),
       CommandGroup(
         name: "Running a node:",

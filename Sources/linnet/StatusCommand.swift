@@ -8,12 +8,15 @@ struct StatusCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
   @OptionGroup var format: FormatOptions
-  @Flag(help: "Show it again every two seconds.") var watch = false
+  @OptionGroup var again: WatchOptions
 
   func run() async throws {
     let client = try connection.client()
-    if format.json { return try Console.print(json: try await client.status()) }
-    try await Console.show(watch: watch) { Self.render(try await client.status(), style: Console.style) }
+    try await Console.show(watch: again.watch, json: format.json) {
+      try await client.status()
+    } _: {
+      Self.render($0, style: Console.style)
+    }
   }
 
   static func render(_ status: StatusAnswer, style: TextStyle) -> String {

@@ -13,6 +13,8 @@ final class PaperNode: ControlService {
     var stakes: [StakeRequest] = []
     var invites: [InviteRequest] = []
     var logFollowersEnded = 0
+    var eventRequests: [EventRequest] = []
+    var eventFollowersEnded = 0
   }
 
   let contents = Mutex(Contents())
@@ -24,9 +26,74 @@ final class PaperNode: ControlService {
   }
 
   static let peer = PeerAnswer(
-    id: "peerB-222222", name: "b", address: "127.0.0.2:7001", state: .suspect, path: "out", rttMicroseconds: 830,
-    roles: ["provider"], height: 7, gpus: 2, score: -1, lastSeen: WallTime(microsecondsSinceEpoch: 1_000_001),
+    id: "peerB-222222", name: "b", address: "127.0.0.2:7001", state: .suspect,
+    since: WallTime(microsecondsSinceEpoch: 9), path: "tcp outbound", rttMicroseconds: 830, roles: ["provider"],
+    height: 7, gpus: 2, score: -1, lastSeen: WallTime(microsecondsSinceEpoch: 1_000_001), ageSeconds: 61,
+    clockOffsetMicroseconds: -12_430, via: ["peerC-333333"], isUnseen: true, isMesh: true, agent: "linnet/1",
     jailed: true)
+
+  static let detail = PeerDetailAnswer(
+    peer: peer, incarnation: 3, addresses: ["127.0.0.2:7001"],
+    recordExpires: WallTime(microsecondsSinceEpoch: 3_000_000), capabilities: "hash1",
+    suspicions: [
+      SuspicionAnswer(accuser: "peerC-333333", incarnation: 3, at: WallTime(microsecondsSinceEpoch: 2_000_000))
+    ],
+    refutations: [
+      RefutationAnswer(at: WallTime(microsecondsSinceEpoch: 1_000_000), incarnation: 3, accusers: ["peerD-444444"])
+    ],
+    seenAddresses: [ReportedAddressAnswer(address: "127.0.0.2:7001", reporters: ["peerA-111111"])],
+    reportedAddresses: [
+      ReportedAddressAnswer(
+        address: "198.51.100.1:7447", reporters: ["peerB-222222"], at: WallTime(microsecondsSinceEpoch: 4_000_000))
+    ],
+    conduct: ConductAnswer(
+      score: -7, firsts: 4, costs: [.init(reason: "badFrame", count: 2, points: 100)],
+      closings: [.init(at: WallTime(microsecondsSinceEpoch: 2_000_000), reason: "badFrame", banSeconds: 60)],
+      bannedUntil: WallTime(microsecondsSinceEpoch: 62_000_000)),
+    links: [
+      LinkAnswer(
+        direction: "outbound", address: "127.0.0.2:7001", since: WallTime(microsecondsSinceEpoch: 0),
+        receivedBytes: 1_536, sentBytes: 12, rttMicroseconds: 90, rekeys: 1, waitingBytes: 5,
+        streams: [
+          StreamAnswer(
+            id: 1, channel: "consensus", sentBytes: 7, receivedBytes: 8, queuedBytes: 9, sendWindowBytes: 10,
+            unconsumedBytes: 11)
+        ])
+    ], validator: validator,
+    slashes: [
+      SlashAnswer(
+        kind: "conflicting-notarize", epoch: 1, view: 5, inBlock: 8, reporter: "peerA-111111",
+        burntMicrocredits: 50, at: WallTime(microsecondsSinceEpoch: 5))
+    ])
+
+  static let network = NetworkAnswer(
+    profile: "wan",
+    listening: [
+      ListeningAnswer(transport: "udp", address: "0.0.0.0:7447"),
+      ListeningAnswer(transport: "tcp", address: "0.0.0.0:7447"),
+    ], recordAddresses: ["198.51.100.1:7447"], recordExpires: WallTime(microsecondsSinceEpoch: 4),
+    interfaces: [
+      InterfaceAnswer(
+        name: "eth0", addresses: ["10.0.0.5/24"], isUp: true, beaconIPv4: "joined", beaconIPv6: "unused")
+    ], observed: [ReportedAddressAnswer(address: "198.51.100.1:7447", reporters: ["peerB-222222"])],
+    isBehindNAT: true, via: ["peerB-222222"],
+    dialBacks: [DialBackReport(peer: "peerB-222222", isReached: false, reason: "no route")],
+    bootstrap: [
+      BootstrapAnswer(
+        entry: "seed:7447", addresses: ["192.0.2.1:7447"], isLinked: false, failure: "refused",
+        failedAt: WallTime(microsecondsSinceEpoch: 6_000_000))
+    ], names: [DirectoryNameAnswer(name: "nodes.example", nodes: 3)],
+    addressBook: AddressBookAnswer(tried: 2, new: 9),
+    members: MemberCountsAnswer(alive: 3, suspect: 1, down: 0, left: 2),
+    links: LinkCountsAnswer(inbound: 1, outbound: 2), answeringByDatagram: 2, localHealth: 1,
+    clockOffsetMicroseconds: 700_000,
+    bans: [BanAnswer(peer: "peerD-444444", until: WallTime(microsecondsSinceEpoch: 8))],
+    longestDatagramBytes: 1_200, counters: ["udp.datagram.sendFailed": 3, "udp.datagram.forged": 0], eventsMissed: 5,
+    verdict: [VerdictAnswer("nat", .caution, "nobody can dial this node")])
+
+  static let event = EventAnswer(
+    sequence: 8, at: WallTime(microsecondsSinceEpoch: 1_000_000), kind: .member, peer: "peerB-222222",
+    detail: .init(from: .alive, to: .suspect, accusers: ["peerC-333333"]))
 
   static let validator = ValidatorAnswer(
     id: "peerB-222222", name: "b", key: "key2", stakeMicrocredits: 100, sinceEpoch: 0, state: .jailed,
@@ -45,14 +112,38 @@ final class PaperNode: ControlService {
   func peers() async throws -> [PeerAnswer] { [Self.peer] }
   func peer(id: String) async throws -> PeerDetailAnswer {
     _ = try Abbreviation.resolve(id, among: [Self.peer.id], kind: "peer")
-    return PeerDetailAnswer(
-      peer: Self.peer, incarnation: 3, addresses: ["127.0.0.2:7001"], suspicions: [SuspicionAnswer(accuser: "peerC")],
-      links: [LinkAnswer(direction: "out", address: "127.0.0.2:7001")], validator: Self.validator,
-      slashes: [
-        SlashAnswer(
-          kind: "conflicting-notarize", epoch: 1, view: 5, inBlock: 8, reporter: "peerA-111111",
-          burntMicrocredits: 50, at: WallTime(microsecondsSinceEpoch: 5))
-      ])
+    return Self.detail
+  }
+  func ping(id: String, _ request: PeerPingRequest) async throws -> PullStream<PingAnswer> {
+    _ = try await peer(id: id)
+    return PullStream(
+      elements: (1...request.count).flatMap {
+        [
+          PingAnswer(sequence: $0, path: .udp, address: "127.0.0.2:7001", rttMicroseconds: 830),
+          PingAnswer(sequence: $0, path: .tcp, error: "noLink"),
+        ]
+      })
+  }
+  func network(dialBack: Bool) async throws -> NetworkAnswer {
+    var network = Self.network
+    if !dialBack { network.dialBacks = [] }
+    return network
+  }
+  func events(_ request: EventRequest) async throws -> PullStream<EventAnswer> {
+    contents.withLock { $0.eventRequests.append(request) }
+    guard request.follow else { return PullStream(elements: [Self.event]) }
+    let state = FollowState()
+    return PullStream { [self] in
+      if state.takeFirst() { return Self.event }
+      // Nothing more ever happens: only cancellation ends the wait.
+      do {
+        try await Task.sleep(for: .seconds(3600))
+      } catch {
+        contents.withLock { $0.eventFollowersEnded += 1 }
+        throw error
+      }
+      return nil
+    }
   }
   func invite(_ request: InviteRequest) async throws -> InviteAnswer {
     contents.withLock { $0.invites.append(request) }

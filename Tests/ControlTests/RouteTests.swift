@@ -12,12 +12,71 @@ import Testing
       #expect(status.refused["controlMalformed"] == 0)
       status.refused = ["datagramGarbage": 4]
       #expect(try await node.status() == status)
-      #expect(try await client.peers() == [PaperNode.peer])
-      #expect(try await client.peer(id: "peerB-222222") == node.peer(id: "peerB-222222"))
-      #expect(try await client.peer(id: "peer").peer.name == "b")
       #expect(try await client.hardware() == node.hardware())
       #expect(try await client.configuration() == node.configuration())
     }
+  }
+
+  @Test func everyNetworkRoute() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      #expect(try await client.peers() == [PaperNode.peer])
+      #expect(try await client.peer(id: "peerB-222222") == PaperNode.detail)
+      #expect(try await client.peer(id: "peer").peer.name == "b")
+      #expect(try await client.network(dialBack: true) == PaperNode.network)
+      #expect(try await client.network().dialBacks.isEmpty)
+
+      var answers: [PingAnswer] = []
+      try await client.ping(id: "peer", PeerPingRequest(count: 2, intervalMilliseconds: 100)) { answers.append($0) }
+      #expect(answers.map(\.sequence) == [1, 1, 2, 2] && answers.map(\.path) == [.udp, .tcp, .udp, .tcp])
+      #expect(answers[0].rttMicroseconds == 830 && answers[1].error == "noLink")
+      let unknown = await #expect(throws: ControlError.self) { try await client.ping(id: "zzzz") { _ in } }
+      #expect(unknown?.code == "peerUnknown")
+
+      var events: [EventAnswer] = []
+      try await client.events(EventRequest(from: 3, kinds: [.member, .linkUp], follow: false)) { events.append($0) }
+      try await client.events(EventRequest(follow: false)) { events.append($0) }
+      #expect(events == [PaperNode.event, PaperNode.event])
+      #expect(
+        node.contents.withLock { $0.eventRequests } == [
+          EventRequest(from: 3, kinds: [.member, .linkUp], follow: false), EventRequest(follow: false),
+        ])
+    }
+  }
+
+  /// Who follows the events and goes away ends the node's wait.
+  @Test func followingEventsEndsWithTheClient() async throws {
+    let node = PaperNode()
+    try await withServer(node) { (client, _, _) async throws in
+      struct Enough: Error {}
+      await #expect(throws: Enough.self) { try await client.events { _ in throw Enough() } }
+      while node.contents.withLock({ $0.eventFollowersEnded }) == 0 { await Task.yield() }
+      #expect(node.contents.withLock { $0.eventRequests } == [EventRequest()])
+    }
+  }
+
+  @Test(arguments: [
+    ("GET", "/v1/events?kind=member,nothing", ""), ("GET", "/v1/events?from=-1", ""),
+    ("GET", "/v1/events?follow=perhaps", ""), ("GET", "/v1/network?dialBack=2", ""),
+    ("POST", "/v1/peers/peer/ping", #"{"count":0}"#), ("POST", "/v1/peers/peer/ping", #"{"count":101}"#),
+    ("POST", "/v1/peers/peer/ping", #"{"intervalMilliseconds":99}"#),
+    ("POST", "/v1/peers/peer/ping", #"{"intervalMilliseconds":10001}"#), ("POST", "/v1/peers/peer/ping", "4"),
+  ])
+  func networkRequestsThatCanNeverBe(method: String, path: String, body: String) async throws {
+    try await withServer(PaperNode()) { (_, server, socket) async throws in
+      let head = "\(method) \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+      let request = head + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+      let answer = try await raw(socket, Array(request.utf8))
+      #expect(answer.hasPrefix("HTTP/1.1 400 "))
+      #expect(answer.contains("requestInvalid"))
+      #expect(server.counters[.controlMalformed] == 1)
+    }
+  }
+
+  /// What is absent from the body of a ping is four of them, one a second.
+  @Test func aPingMayBeAskedForByAnEmptyObject() throws {
+    let request = try ControlJSON.decode(PeerPingRequest.self, from: Array("{}".utf8))
+    #expect(request == PeerPingRequest(count: 4, intervalMilliseconds: 1_000))
   }
 
   @Test func anInviteWithAndWithoutAGrant() async throws {
@@ -145,5 +204,12 @@ import Testing
       return cells[0] + " " + cells[1].trimmingCharacters(in: ["`"]).split(separator: "?")[0]
     }
     #expect(documented.sorted() == ControlRoute.all.map { "\($0.method) \($0.pattern)" }.sorted())
+  }
+
+  /// The documentation explains every kind of event, and every line that a verdict may have.
+  @Test func documentationNamesEveryKindOfEvent() throws {
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../docs/control-api.md")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    for kind in EventKind.allCases { #expect(text.contains("| `\(kind.rawValue)` |"), "\(kind)") }
   }
 }

@@ -149,35 +149,6 @@ import Wire
     #expect(cluster.members[0].core.conduct(of: cluster.id(0)) == nil)
   }
 
-  @Test func aSplitIsHalfOfAllWithinHalfAMinute() {
-    let ids = (0..<12).map { number in NodeID(Digest(hashing: [UInt8(number)]).value) }
-    var watch = SplitWatch()
-    var now = Instant.zero
-    func note(_ number: Int, _ state: MemberState) -> NetworkEvent? {
-      watch.note(ids[number], state, known: 12, now: now)
-    }
-    // One by one, ten seconds apart, is none.
-    for number in 0..<12 {
-      let event = note(number, .down)
-      #expect(event == nil)
-      now = now + .seconds(10)
-    }
-    now = now + .seconds(30)
-    for number in 0..<12 {
-      let event = note(number, .alive)
-      #expect(event == nil)
-    }
-    var events = (0..<7).map { note($0, .down) }
-    #expect(events == [nil, nil, nil, nil, nil, .split(members: 6), nil])
-    now = now + .seconds(100)
-    events = (0..<7).map { note($0, .alive) }
-    #expect(events == [nil, nil, nil, .healed(members: 4), nil, nil, nil])
-    #expect(watch.count <= 12)
-    // One of two that are known is half, and no split.
-    var small = SplitWatch()
-    #expect(small.note(ids[0], .down, known: 2, now: now) == nil)
-  }
-
   @Test func aNewAddressOfOnesOwnIsTold() throws {
     var cluster = try cluster()
     guard case .nodeRecord(let record) = cluster.members[0].core.membership.ownRecord.value.body
