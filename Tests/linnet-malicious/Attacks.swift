@@ -11,13 +11,23 @@ import Wire
 
 extension MaliciousNode {
   private func random(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255) } }
-  private func randomDigests(_ count: Int) -> [Digest] { (0..<count).map { _ in Digest(hashing: random(8)) } }
+  /// Cheap ones: to make them must not cost more than to refuse them.
+  private func randomDigests(_ count: Int) -> [Digest] {
+    let first = UInt64.random(in: 0...UInt64.max)
+    return (0..<count).map { index in
+      withUnsafeBytes(of: first &+ UInt64(index)) { bytes in
+        Digest(bytes: Array(bytes) + [UInt8](repeating: 7, count: 24)) ?? Digest(hashing: Array(bytes))
+      }
+    }
+  }
 
   func perform(_ attack: Attack, _ round: Int) async throws {
     switch attack {
     case .accuse: accuse(round)
     case .replay: replay()
-    case .announce: toAll { _ in .gossip(.announce(randomDigests(GossipMessage.maximumIDs))) }
+    case .announce:
+      // As many as the protocol has room for: six times what is taken in a heartbeat of the smallest network.
+      for _ in 0..<16 { toAll { _ in .gossip(.announce(randomDigests(GossipMessage.maximumIDs))) } }
     case .request: request()
     case .graft:
       toAll { _ in .gossip(.graft) }
@@ -66,11 +76,11 @@ extension MaliciousNode {
 
   private func request() {
     let known = state.withLock { $0.gossip.map(\.id) }
-    toAll { _ in .gossip(.request(randomDigests(GossipMessage.maximumIDs))) }
+    for _ in 0..<16 { toAll { _ in .gossip(.request(randomDigests(GossipMessage.maximumIDs))) } }
     if !known.isEmpty {
       toAll { _ in .gossip(.request((0..<GossipMessage.maximumIDs).compactMap { _ in known.randomElement() })) }
     }
-    guard let everything = MemberRequest(count: 16, buckets: (0..<16).map { UInt8($0) }) else { return }
+    guard let everything = MaliciousNode.everything else { return }
     toAll { _ in .memberRequest(everything) }
   }
 

@@ -35,6 +35,8 @@ final class MaliciousNode: Sendable {
   let logger: Logger
 
   static let kept = 256
+  /// A request for all members.
+  static let everything = MemberRequest(count: 16, buckets: (0..<16).map { UInt8($0) })
 
   init(key: SigningKey, genesis: Genesis, listen: PeerAddress, targets: [Target]) async throws {
     self.key = key
@@ -63,6 +65,8 @@ final class MaliciousNode: Sendable {
     case .up(let id, _, _):
       state.withLock { _ = $0.up.insert(id) }
       send(.members([record().envelope]), on: .services, to: id)
+      // Whom there is to be accused, and in which incarnation.
+      if let everything = MaliciousNode.everything { send(.memberRequest(everything), on: .services, to: id) }
     case .down(let id, _):
       state.withLock {
         _ = $0.up.remove(id)
