@@ -4,7 +4,7 @@ import Testing
 
 extension Acceptance {
   /// Four validators, and a host whose node is ended when its place is needed for an attacker.
-  @Suite("network: packets and clocks", .serialized, .lab(hosts: 5, "--validators", "4")) struct NetPackets {
+  @Suite("network: packets and clocks", .serialized, .lab(hosts: 5, "--validators", "4", "--lan")) struct NetPackets {
     private static let python = "/usr/bin/python3"
 
     /// Sends datagrams that no Linnet sends: noise of every length, nothing at all, and whatever was heard, cut and bent.
