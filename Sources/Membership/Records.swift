@@ -159,6 +159,20 @@ extension MembershipMachine {
     sendNews(ownRecord, except: id, &effects)
   }
 
+  /// The clock that a record's expiry is taken from may be set at any time, most of all soon after the start of a machine
+  /// without one of its own. By the new time the record that stands may have run out for everybody, or be good for years.
+  mutating func renewIfClockWasSet(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    let fresh = MembershipMachine.expiry(settings, identity, now)
+    let slack = UInt64(max(0, settings.recordLifetime.count)) / 4_000_000
+    let expiry = ownBody.expiresUnixSeconds
+    // Half of the lifetime passes between two renewals, and a quarter more is left to those that are late.
+    guard expiry > fresh + slack || expiry + 3 * slack < fresh else { return }
+    counters.add("clockWasSet")
+    renewOwnRecord(now, &identity, &effects)
+  }
+
   /// Rule 4: refutes now, or as soon as the last refutation is old enough.
   mutating func scheduleRefutation(
     _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
