@@ -101,7 +101,11 @@ extension MembershipMachine {
   private mutating func blameAccusers(of entry: MemberEntry) {
     guard entry.state == .suspect else { return }
     counters.add("refuted")
-    for accuser in entry.accusations.keys where accuser != id {
+    blame(entry.accusations.keys)
+  }
+
+  private mutating func blame(_ accusers: [NodeID]) {
+    for accuser in accusers where accuser != id {
       _ = entries.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
     }
   }
@@ -151,6 +155,7 @@ extension MembershipMachine {
     guard isRunning else { return }
     if !ownAccusers.isEmpty {
       effects.append(.refuted(id, incarnation: ownRecord.sequence, accusers: ownAccusers.members))
+      blame(ownAccusers.members)
       ownAccusers.removeAll()
     }
     deadlines.set(.refutation, at: nil)

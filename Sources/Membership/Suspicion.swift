@@ -15,8 +15,12 @@ extension MembershipMachine {
         counters.add("accused")
         if ownAccusers.count < MemberEntry.maximumAccusers, ownAccusers.insert(accuser) {
           effects.append(.accused(id, by: accuser, incarnation: body.incarnation))
+          // Once for each incarnation: many that say the same at once say no more than one.
+          if isHeeded(accuser), healthBlamed < body.incarnation {
+            healthBlamed = body.incarnation
+            setHealth(1)
+          }
         }
-        setHealth(1)
         scheduleRefutation(now, &identity, &effects)
       } else {
         addRumour(ownRecord, about: id, by: id)
@@ -135,7 +139,11 @@ extension MembershipMachine {
     var weighty = entry.accusations.contains(id) ? [id] : []
     var idle: [NodeID] = []
     for accuser in entry.accusations.keys where accuser != id {
-      if isHeeded(accuser), voices.add(entries[accuser]?.address) { weighty.append(accuser) } else { idle.append(accuser) }
+      if isHeeded(accuser), voices.add(entries[accuser]?.address) {
+        weighty.append(accuser)
+      } else {
+        idle.append(accuser)
+      }
     }
     return (weighty, idle)
   }

@@ -37,4 +37,31 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     let prefixes = OrderedSet(told.compactMap { AddressPrefix(bench.machine.entries[$0]?.address) })
     #expect(prefixes.count == 3)
   }
+
+  @Test func whoAccusesThisNodeHoldsItsHealthDownNoLonger() {
+    var bench = Bench(4, settings: quiet)
+    func accuse(by number: Int) {
+      let word = Accusation(accused: bench.identity.id, incarnation: bench.machine.ownRecord.sequence)
+      _ = bench.feed(.members([bench.seal(number, .accusation(word))], from: bench.others[number - 1].id))
+    }
+    // Refuted at once; then, within the second, the same incarnation is accused by all.
+    bench.now = bench.now + .seconds(2)
+    accuse(by: 1)
+    #expect(bench.machine.healthScore == 1)
+    for _ in 0..<5 { for number in 1...4 { accuse(by: number) } }
+    #expect(bench.machine.healthScore == 2)
+    // Who accuses and is refuted again and again is believed no longer.
+    for _ in 0..<40 {
+      bench.now = bench.now + .seconds(2)
+      _ = bench.feed(.tick)
+      bench.machine.healthScore = 0
+      accuse(by: 1)
+    }
+    #expect(bench.machine.healthScore == 0)
+    // Nor is a stranger.
+    bench.others.append(StandIn.identity(9))
+    bench.now = bench.now + .seconds(2)
+    accuse(by: 5)
+    #expect(bench.machine.healthScore == 0)
+  }
 }
