@@ -277,7 +277,7 @@ extension MembershipMachine {
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
-        entry.account.clockOffset = MemberAccount.offset(of: sequence, from: ownClock, roundTrip: sample)
+        entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
       consider(ack.observed, by: author, now)

@@ -10,7 +10,7 @@ extension MembershipMachine {
     switch message.value.body {
     case .nodeRecord(let body): apply(record: message, body, now, &identity, &effects)
     case .accusation(let body): apply(accusation: message, body, now, &identity, &effects)
-    case .leave: apply(farewell: message, now, &effects)
+    case .leave: apply(farewell: message, now, &identity, &effects)
     default: counters.add("notARumour")
     }
   }
@@ -21,7 +21,10 @@ extension MembershipMachine {
   ) {
     let author = record.author
     guard author != id else { return outbid(record, now, &identity, &effects) }
-    if let known = entries[author], record.sequence <= known.latestSequence { return }
+    if let known = entries[author], record.sequence <= known.latestSequence {
+      if record.sequence < known.latestSequence, speaker == author { tellOutdated(author, known, now, &effects) }
+      return
+    }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
     guard !body.via.contains(author) else { return counters.add("recordViaItself") }
     if var entry = entries[author] {
@@ -80,10 +83,10 @@ extension MembershipMachine {
   }
 
   private mutating func apply(
-    farewell: Verified<Message>, _ now: Instant, _ effects: inout [MembershipEffect]
+    farewell: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     let author = farewell.author
-    guard author != id else { return }
+    guard author != id else { return outbid(farewell, now, &identity, &effects) }
     guard var entry = entries[author] else { return counters.add("farewellOfStranger") }
     guard farewell.sequence > entry.latestSequence else { return }
     entry.farewell = farewell
@@ -133,8 +136,21 @@ extension MembershipMachine {
     body.expiresUnixSeconds <= identity.wallClock.unixMicroseconds(at: now) / 1_000_000
   }
 
-  /// A record under this node's own key that this node did not sign last: from before a restart, or from another
-  /// process with the same key. The next own record must be above it.
+  /// A linked member says an older record of itself than one that it has signed before: its key may be on a new disk, which
+  /// does not know what was used. It can outbid that only if it hears of it.
+  private mutating func tellOutdated(
+    _ member: NodeID, _ known: MemberEntry, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) {
+    guard let link = links[member],
+      link.outdatedTold.map({ now - $0 >= settings.refutationInterval }) ?? true
+    else { return }
+    _ = links.modify(member) { $0.outdatedTold = now }
+    counters.add("outdatedTold")
+    effects.append(.exchange([(known.farewell ?? known.record).envelope], to: member))
+  }
+
+  /// A record or farewell under this node's own key that this node did not sign last: from before a restart, or from
+  /// another process with the same key. The next own record must be above it.
   private mutating func outbid(
     _ record: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
