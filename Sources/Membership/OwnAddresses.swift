@@ -114,6 +114,20 @@ extension MembershipMachine {
     return (kept + others).prefix(NodeRecord.maximumVia).map(\.key).sorted()
   }
 
+  /// True when no interface has an address of this one's family, so that nothing can be written to it. Loopback, which every
+  /// host has of both, does not count.
+  func lacksFamily(of address: PeerAddress) -> Bool {
+    guard let interfaces, !address.isLoopback else { return false }
+    let outward = interfaces.filter { !$0.isLoopback }
+    return !outward.isEmpty && !outward.contains { $0.isIPv4 == address.isIPv4 }
+  }
+
+  /// True for a member that is only where this node cannot write to for want of an address of that family. Others can.
+  func isOfAnotherFamily(_ body: NodeRecord) -> Bool {
+    let usable = body.addresses.filter(\.isUsable)
+    return !usable.isEmpty && usable.allSatisfy(lacksFamily)
+  }
+
   /// True when a ping to a member that can't be dialled has a chance: it spoke to this node from there just now.
   func isHeard(_ entry: MemberEntry, _ now: Instant) -> Bool {
     entry.heardAt.map { now - $0 < settings.heardSpan } ?? false

@@ -219,7 +219,7 @@ extension MembershipMachine {
   }
 
   func mayBeSentTo(_ address: PeerAddress) -> Bool {
-    guard address.isUsable, !ownBody.addresses.contains(address) else { return false }
+    guard address.isUsable, !ownBody.addresses.contains(address), !lacksFamily(of: address) else { return false }
     let own = ownBody.addresses.filter(\.isUsable)
     return !address.isLoopback || own.isEmpty || own.contains(where: \.isLoopback)
   }
