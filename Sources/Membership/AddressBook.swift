@@ -106,10 +106,6 @@ public struct AddressBook: Sendable, Equatable {
     // Who has shown itself keeps its place: those that wait for it go.
     waiting.removeAll { $1.incumbent == id }
     let entry = Entry(addresses: usable, source: [], metAt: unixSeconds, triedAt: unixSeconds, failures: 0)
-    if let known = entries[id], known.isTried, bucket(of: id, known) == bucket(of: id, entry) {
-      entries[id] = entry
-      return true
-    }
     let target = bucket(of: id, entry)
     guard let rival = rival(in: target, of: usable, except: id) else {
       remove(id)
@@ -251,7 +247,8 @@ extension AddressBook: WireCodable {
     }
   }
 
-  /// Reads the canonical bytes; throws for all others, and for a book that holds more than its bounds allow.
+  /// Reads the canonical bytes; throws for all others. A node that cannot be written to, or finds no room in its bucket, is
+  /// left out: one that is wrong must not cost all the others.
   public init(from reader: inout WireReader) throws(WireError) {
     guard try reader.uint8() == AddressBook.version else { throw .badValue(what: "address book version") }
     self.init(key: try reader.digest())
@@ -265,12 +262,9 @@ extension AddressBook: WireCodable {
       return (id: id, entry: entry)
     }
     for (id, entry) in read {
-      guard !entry.addresses.isEmpty, entry.addresses.allSatisfy(\.isUsable) else {
-        throw .badValue(what: "address of a book")
-      }
-      guard rival(in: bucket(of: id, entry), of: entry.addresses) == nil else {
-        throw .badValue(what: "bucket of an address book")
-      }
+      guard !entry.addresses.isEmpty, entry.addresses.allSatisfy(\.isUsable),
+        rival(in: bucket(of: id, entry), of: entry.addresses) == nil
+      else { continue }
       insert(id, entry)
     }
   }

@@ -37,8 +37,10 @@ struct Voices {
   private(set) var count = 0
   private var prefixes = OrderedSet<AddressPrefix>()
 
-  mutating func add(_ address: PeerAddress?) {
-    guard let prefix = AddressPrefix(address) else { return count += 1 }
-    if prefixes.insert(prefix) { count += 1 }
+  /// True when it is one voice more.
+  @discardableResult mutating func add(_ address: PeerAddress?) -> Bool {
+    if let prefix = AddressPrefix(address), !prefixes.insert(prefix) { return false }
+    count += 1
+    return true
   }
 }

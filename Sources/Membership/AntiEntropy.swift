@@ -127,7 +127,7 @@ extension MembershipMachine {
   private func words(about entry: MemberEntry, _ identity: Identity, _ now: Instant) -> [Envelope] {
     if let farewell = entry.farewell { return [farewell.envelope] }
     guard !isExpired(entry.body, identity, now) else { return [] }
-    let accusations = entry.accusations.values.prefix(settings.maximumAccusersNeeded).map(\.message.envelope)
+    let accusations = weightiest(entry, count: settings.maximumAccusersNeeded).map(\.envelope)
     return (entry.isActive ? [entry.record.envelope] : []) + accusations
   }
 

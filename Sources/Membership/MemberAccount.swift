@@ -9,8 +9,10 @@ struct MemberAccount: Sendable {
 
   /// When this node learned of it.
   var firstSeen: Instant
-  /// How far its clock is ahead of this node's, as its last answer showed.
-  var clockOffset: Microseconds?
+  /// How far its clock is ahead of this node's, as its last answers showed.
+  private(set) var clockOffset: Microseconds?
+  /// The sequence of an answer, and when it came: the next one shows whether sequences run with a clock.
+  private var answered: (sequence: UInt64, at: Instant)?
   /// Its latest refutations, the newest last.
   private(set) var refutations: [Refutation] = []
   /// Where its last datagram came from.
@@ -32,6 +34,22 @@ struct MemberAccount: Sendable {
   mutating func reported(_ address: PeerAddress, by member: NodeID, _ now: Instant) {
     seesThisNode = ReportedAddress(address: address, reporter: member, at: now)
   }
+
+  /// Its answer has come under this sequence. Sequences say what time it is there only while they run with its clock: for
+  /// minutes after a restart they are ahead of it, and go up one by one.
+  mutating func answered(_ sequence: UInt64, own unixMicroseconds: UInt64, roundTrip: Microseconds, _ now: Instant) {
+    guard let (before, at) = answered else { return answered = (sequence, now) }
+    let passed = now - at
+    // Over a shorter time what the network does would show, not the clock.
+    guard passed >= max(MemberAccount.shortestComparison, roundTrip * 4) else { return }
+    answered = (sequence, now)
+    let advance = sequence >= before ? Int64(clamping: sequence - before) : -1
+    clockOffset =
+      advance >= passed.count - passed.count / 2 && advance <= passed.count + passed.count / 2
+      ? MemberAccount.offset(of: sequence, from: unixMicroseconds, roundTrip: roundTrip) : nil
+  }
+
+  private static let shortestComparison = Microseconds.milliseconds(200)
 
   /// The clock of a member is ahead by this much, if its answer was written when half of the round trip had passed.
   static func offset(of sequence: UInt64, from own: UInt64, roundTrip: Microseconds) -> Microseconds {

@@ -88,6 +88,7 @@ extension MembershipMachine {
     _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     deadlines.set(.connect, at: now + settings.connectInterval)
+    renewIfClockWasSet(now, &identity, &effects)
     reviewOwnAddresses(now, &identity, &effects)
     var candidates: [NodeID]
     var wanted = MembershipMachine.maximumDialsPerRound

@@ -91,7 +91,7 @@ public struct MemberView: Sendable {
   /// Where this node saw it, and where it says that it sees this node.
   public var reportedAddresses: [ReportedAddress]
   /// How far its clock is ahead of this node's (behind when negative), give or take half of the round trip; nil before
-  /// its first answer.
+  /// its second answer, and while its sequences do not run with a clock.
   public var clockOffset: Microseconds?
   /// True when there is a link with it.
   public var isLinked: Bool

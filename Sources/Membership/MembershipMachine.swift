@@ -74,6 +74,8 @@ public struct MembershipMachine: Sendable {
   var newsSource: NodeID?
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
+  /// The newest own incarnation whose accusers have raised the health score.
+  var healthBlamed: UInt64 = 0
   var unseen = UnseenTally()
   var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.

@@ -14,8 +14,9 @@ extension MembershipMachine {
   ) {
     let usable = addresses.filter(\.isUsable).prefix(MembershipMachine.maximumInterfaces)
     guard interfaces != Array(usable) else { return }
-    if interfaces != nil {
-      // Where others saw this node, and that they could dial it, was about another place.
+    if let shown = interfaces.map(MembershipMachine.shown)?.first, !usable.contains(shown) {
+      // Where others saw this node, and that they could dial it, was about another place. An interface more or less, as
+      // a bridge of containers, is none.
       observed.removeAll()
       lastInbound = nil
     }
@@ -44,11 +45,13 @@ extension MembershipMachine {
     let wasBehindNAT = isBehindNAT
     isBehindNAT = false
     if let interfaces {
-      let wasReached = lastInbound.map { now - $0 < settings.inboundProof } ?? false
       let shown = MembershipMachine.shown(interfaces)
-      if let agreed, !interfaces.contains(where: { $0.ip == agreed.address.ip }), !wasReached || shown.isEmpty {
-        isBehindNAT = !wasReached
-        addresses = [agreed.address]
+      if let agreed, !interfaces.contains(where: { $0.ip == agreed.address.ip }) {
+        // It is reached there, where a NAT maps one to one or a port is forwarded, or nowhere. From its own network it is
+        // reached where it is.
+        isBehindNAT = !isReached(now)
+        let inside = shown.filter { !$0.isLoopback || agreed.address.isLoopback }
+        addresses = [agreed.address] + inside.prefix(NodeRecord.maximumAddresses - 1)
       } else if !shown.isEmpty {
         addresses = shown
       }
@@ -62,7 +65,7 @@ extension MembershipMachine {
     guard isMoved || via != ownBody.via else { return }
     lastAddressChange = now
     if isMoved {
-      if let agreed, addresses == [agreed.address] {
+      if let agreed, addresses.first == agreed.address {
         effects.append(.addressLearned(agreed.address, reporters: agreed.reporters))
       }
       effects.append(.addressChanged(from: ownBody.addresses, to: addresses))
@@ -76,6 +79,13 @@ extension MembershipMachine {
     for peer in sampleRing(Rumours.maximumCount, where: { $1.isActive }) {
       startProbe(peer, .errand, now, &identity, &effects)
     }
+  }
+
+  /// True when others can dial this node: one from outside of its own network has done so lately, and be it that the link
+  /// still stands.
+  private func isReached(_ now: Instant) -> Bool {
+    if let lastInbound, now - lastInbound < settings.inboundProof { return true }
+    return links.values.contains { !$0.isOutbound && !isNeighbour($0.address) }
   }
 
   /// True for who is on the same private network: that it can dial this node says nothing of others.
@@ -102,6 +112,20 @@ extension MembershipMachine {
       $0.value.since == $1.value.since ? $0.key < $1.key : $0.value.since < $1.value.since
     }
     return (kept + others).prefix(NodeRecord.maximumVia).map(\.key).sorted()
+  }
+
+  /// True when no interface has an address of this one's family, so that nothing can be written to it. Loopback, which every
+  /// host has of both, does not count.
+  func lacksFamily(of address: PeerAddress) -> Bool {
+    guard let interfaces, !address.isLoopback else { return false }
+    let outward = interfaces.filter { !$0.isLoopback }
+    return !outward.isEmpty && !outward.contains { $0.isIPv4 == address.isIPv4 }
+  }
+
+  /// True for a member that is only where this node cannot write to for want of an address of that family. Others can.
+  func isOfAnotherFamily(_ body: NodeRecord) -> Bool {
+    let usable = body.addresses.filter(\.isUsable)
+    return !usable.isEmpty && usable.allSatisfy(lacksFamily)
   }
 
   /// True when a ping to a member that can't be dialled has a chance: it spoke to this node from there just now.

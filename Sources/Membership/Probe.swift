@@ -50,6 +50,8 @@ struct MemberLink: Sendable {
   var requestAnswered: Instant?
   /// Where the next answer begins, when the last one had no room for all.
   var cursor: NodeID?
+  /// When the peer was last told that it has signed something newer than its record.
+  var outdatedTold: Instant?
   /// When the own record was last sent over it for an empty list.
   var recordSent: Instant?
 }

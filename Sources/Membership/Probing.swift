@@ -24,10 +24,13 @@ extension MembershipMachine {
     guard isRunning, var entry = entries[target] else { return }
     guard purpose.isRelay || entry.probe == nil else { return }
     guard probes.count < MembershipMachine.maximumProbes else { return counters.add("probeDropped") }
-    if !entry.body.via.isEmpty {
+    if let known = entry.address, lacksFamily(of: known) { entry.address = nil }
+    let isOfAnotherFamily = isOfAnotherFamily(entry.body)
+    if !entry.body.via.isEmpty || isOfAnotherFamily {
       if purpose.isRelay, links.contains(target) { return askOverLink(target, entry, purpose, now, &effects) }
-      // A ping would not pass its NAT, so silence would say nothing: others are asked from the start.
-      if case .verdict = purpose, !isHeard(entry, now) {
+      // A ping would not pass its NAT, or not leave this host, so silence would say nothing: others are asked from the
+      // start.
+      if case .verdict = purpose, isOfAnotherFamily ? hasHelper(for: target, entry) : !isHeard(entry, now) {
         let number = probeNumber()
         _ = entries.modify(target) { $0.probe = number }
         let probe = Probe(target: target, purpose: purpose, sentAt: now, incarnation: entry.incarnation, carried: 0)
@@ -114,9 +117,7 @@ extension MembershipMachine {
     var probe = asked
     probe.stage = .indirect
     let target = probe.target
-    func mayHelp(_ helper: NodeID, _ entry: MemberEntry) -> Bool {
-      helper != target && entry.state == .alive && entry.address != nil
-    }
+    let mayHelp = helperCondition(for: target, entry)
     // Who is linked with a member behind a NAT reaches it; others may not.
     let via = entry.body.via.filter { helper in entries[helper].map { mayHelp(helper, $0) } ?? false }
     let others = sampleRing(settings.indirectProbes, where: mayHelp)
@@ -132,6 +133,32 @@ extension MembershipMachine {
     let direct = directTimeout(entry)
     let whole = max(settings.probeInterval, direct * 3, direct + settings.relayTimeout * 3 / 2)
     deadlines.set(.probe(number), at: max(now + direct, probe.sentAt + whole * (1 + healthScore)))
+  }
+
+  /// Who may be asked to probe a member: who is alive, can be written to, and has an address of a family that it has.
+  private func helperCondition(for target: NodeID, _ entry: MemberEntry) -> (NodeID, MemberEntry) -> Bool {
+    let addresses = entry.body.addresses.filter(\.isUsable)
+    let (hasFour, hasSix) = (addresses.contains(where: \.isIPv4), addresses.contains { !$0.isIPv4 })
+    let own = interfaces
+    return { helper, entry in
+      guard helper != target, entry.state == .alive, let address = entry.address else { return false }
+      if let own, !own.contains(where: { $0.isIPv4 == address.isIPv4 }) { return false }
+      return addresses.isEmpty || entry.body.addresses.contains { $0.isIPv4 ? hasFour : hasSix }
+    }
+  }
+
+  private mutating func hasHelper(for target: NodeID, _ entry: MemberEntry) -> Bool {
+    !sampleRing(1, where: helperCondition(for: target, entry)).isEmpty
+  }
+
+  /// The next try goes to the next address that a member names.
+  private mutating func turnAddress(of target: NodeID) {
+    guard var entry = entries[target] else { return }
+    let candidates = usableAddresses(of: target, entry.body)
+    let place = candidates.firstIndex { $0 == entry.address }.map { $0 + 1 } ?? 0
+    entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
+    entry.heardAt = nil
+    entries[target] = entry
   }
 
   /// Up to `count` members of the round for which a condition holds. Of a large round a few are drawn and looked at: most
@@ -160,14 +187,7 @@ extension MembershipMachine {
       effects.append(.send(nack, to: source, receiver: asker))
       return
     }
-    if var entry = entries[probe.target] {
-      // The next try goes to the next address that it names.
-      let candidates = usableAddresses(of: probe.target, entry.body)
-      let place = candidates.firstIndex { $0 == entry.address }.map { $0 + 1 } ?? 0
-      entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
-      entry.heardAt = nil
-      entries[probe.target] = entry
-    }
+    turnAddress(of: probe.target)
     guard case .verdict = probe.purpose else { return }
     counters.add("probeFailed")
     setHealth(probe.helpers.isEmpty ? 1 : Int64(probe.helpers.count - probe.nacks.count))
@@ -277,13 +297,15 @@ extension MembershipMachine {
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
-        entry.account.clockOffset = MemberAccount.offset(of: sequence, from: ownClock, roundTrip: sample)
+        entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
       consider(ack.observed, by: author, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }
       counters.add("indirectAck")
+      // It is alive, and not where this node looked for it. Of a member behind a NAT nothing else was to be expected.
+      if entries[probe.target]?.body.via.isEmpty == true { turnAddress(of: probe.target) }
     }
     probeAnswered(ack.number, probe, now, &identity, &effects)
   }

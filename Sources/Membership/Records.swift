@@ -10,7 +10,7 @@ extension MembershipMachine {
     switch message.value.body {
     case .nodeRecord(let body): apply(record: message, body, now, &identity, &effects)
     case .accusation(let body): apply(accusation: message, body, now, &identity, &effects)
-    case .leave: apply(farewell: message, now, &effects)
+    case .leave: apply(farewell: message, now, &identity, &effects)
     default: counters.add("notARumour")
     }
   }
@@ -21,7 +21,10 @@ extension MembershipMachine {
   ) {
     let author = record.author
     guard author != id else { return outbid(record, now, &identity, &effects) }
-    if let known = entries[author], record.sequence <= known.latestSequence { return }
+    if let known = entries[author], record.sequence <= known.latestSequence {
+      if record.sequence < known.latestSequence, speaker == author { tellOutdated(author, known, now, &effects) }
+      return
+    }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
     guard !body.via.contains(author) else { return counters.add("recordViaItself") }
     if var entry = entries[author] {
@@ -80,10 +83,10 @@ extension MembershipMachine {
   }
 
   private mutating func apply(
-    farewell: Verified<Message>, _ now: Instant, _ effects: inout [MembershipEffect]
+    farewell: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     let author = farewell.author
-    guard author != id else { return }
+    guard author != id else { return outbid(farewell, now, &identity, &effects) }
     guard var entry = entries[author] else { return counters.add("farewellOfStranger") }
     guard farewell.sequence > entry.latestSequence else { return }
     entry.farewell = farewell
@@ -101,7 +104,11 @@ extension MembershipMachine {
   private mutating func blameAccusers(of entry: MemberEntry) {
     guard entry.state == .suspect else { return }
     counters.add("refuted")
-    for accuser in entry.accusations.keys where accuser != id {
+    blame(entry.accusations.keys)
+  }
+
+  private mutating func blame(_ accusers: [NodeID]) {
+    for accuser in accusers where accuser != id {
       _ = entries.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
     }
   }
@@ -129,8 +136,21 @@ extension MembershipMachine {
     body.expiresUnixSeconds <= identity.wallClock.unixMicroseconds(at: now) / 1_000_000
   }
 
-  /// A record under this node's own key that this node did not sign last: from before a restart, or from another
-  /// process with the same key. The next own record must be above it.
+  /// A linked member says an older record of itself than one that it has signed before: its key may be on a new disk, which
+  /// does not know what was used. It can outbid that only if it hears of it.
+  private mutating func tellOutdated(
+    _ member: NodeID, _ known: MemberEntry, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) {
+    guard let link = links[member],
+      link.outdatedTold.map({ now - $0 >= settings.refutationInterval }) ?? true
+    else { return }
+    _ = links.modify(member) { $0.outdatedTold = now }
+    counters.add("outdatedTold")
+    effects.append(.exchange([(known.farewell ?? known.record).envelope], to: member))
+  }
+
+  /// A record or farewell under this node's own key that this node did not sign last: from before a restart, or from
+  /// another process with the same key. The next own record must be above it.
   private mutating func outbid(
     _ record: Verified<Message>, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
@@ -151,12 +171,27 @@ extension MembershipMachine {
     guard isRunning else { return }
     if !ownAccusers.isEmpty {
       effects.append(.refuted(id, incarnation: ownRecord.sequence, accusers: ownAccusers.members))
+      blame(ownAccusers.members)
       ownAccusers.removeAll()
     }
     deadlines.set(.refutation, at: nil)
     deadlines.set(.renewal, at: now + settings.recordLifetime / 2)
     addRumour(ownRecord, about: id, by: id)
     sendNews(ownRecord, except: id, &effects)
+  }
+
+  /// The clock that a record's expiry is taken from may be set at any time, most of all soon after the start of a machine
+  /// without one of its own. By the new time the record that stands may have run out for everybody, or be good for years.
+  mutating func renewIfClockWasSet(
+    _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    let fresh = MembershipMachine.expiry(settings, identity, now)
+    let slack = UInt64(max(0, settings.recordLifetime.count)) / 4_000_000
+    let expiry = ownBody.expiresUnixSeconds
+    // Half of the lifetime passes between two renewals, and a quarter more is left to those that are late.
+    guard expiry > fresh + slack || expiry + 3 * slack < fresh else { return }
+    counters.add("clockWasSet")
+    renewOwnRecord(now, &identity, &effects)
   }
 
   /// Rule 4: refutes now, or as soon as the last refutation is old enough.
@@ -184,7 +219,7 @@ extension MembershipMachine {
   }
 
   func mayBeSentTo(_ address: PeerAddress) -> Bool {
-    guard address.isUsable, !ownBody.addresses.contains(address) else { return false }
+    guard address.isUsable, !ownBody.addresses.contains(address), !lacksFamily(of: address) else { return false }
     let own = ownBody.addresses.filter(\.isUsable)
     return !address.isLoopback || own.isEmpty || own.contains(where: \.isLoopback)
   }

@@ -15,8 +15,12 @@ extension MembershipMachine {
         counters.add("accused")
         if ownAccusers.count < MemberEntry.maximumAccusers, ownAccusers.insert(accuser) {
           effects.append(.accused(id, by: accuser, incarnation: body.incarnation))
+          // Once for each incarnation: many that say the same at once say no more than one.
+          if isHeeded(accuser), healthBlamed < body.incarnation {
+            healthBlamed = body.incarnation
+            setHealth(1)
+          }
         }
-        setHealth(1)
         scheduleRefutation(now, &identity, &effects)
       } else {
         addRumour(ownRecord, about: id, by: id)
@@ -35,7 +39,9 @@ extension MembershipMachine {
     let isFirst = entry.accusations.isEmpty
     guard add(message, of: body.accused, now, &effects) else { return }
     // More than are needed decide nothing: they go as rumours only.
-    if entry.accusations.count < settings.maximumAccusersNeeded { passOn(message, now, &effects) }
+    if entry.accusations.count < settings.maximumAccusersNeeded || isOneOfTheNeeded(accuser, against: body.accused) {
+      passOn(message, now, &effects)
+    }
     if isFirst, links.contains(body.accused) { effects.append(.exchange([message.envelope], to: body.accused)) }
     if isFirst, generator.next(below: UInt64(activeCount)) < settings.confirmers {
       startProbe(body.accused, .verdict, now, &identity, &effects)
@@ -61,11 +67,17 @@ extension MembershipMachine {
     _ message: Verified<Message>, of accused: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]
   ) -> Bool {
     guard var entry = entries[accused] else { return false }
-    guard entry.accusations.count < MemberEntry.maximumAccusers || message.author == id else {
-      counters.add("accusationDropped")
-      return false
-    }
     entry.accusations[message.author] = StandingAccusation(message: message, since: now)
+    if entry.accusations.count > MemberEntry.maximumAccusers, message.author != id {
+      // One that counts takes the place of one that does not: who has many identities must not shut out the others.
+      let (weighty, idle) = weighed(entry)
+      guard weighty.contains(message.author), let dropped = idle.last else {
+        counters.add("accusationDropped")
+        return false
+      }
+      entry.accusations.removeValue(forKey: dropped)
+      rumours.remove(RumourQueue.Subject(about: accused, by: dropped))
+    }
     if entry.state == .alive {
       setState(accused, &entry, to: .suspect, now, &effects)
       entry.suspectedAt = now
@@ -119,15 +131,37 @@ extension MembershipMachine {
 
   /// How many accusations of a member count: the accuser is active and not known for false accusations, and outside
   /// private ranges there is one for each address prefix. One's own always counts.
-  func standing(_ entry: MemberEntry) -> Int {
+  func standing(_ entry: MemberEntry) -> Int { weighed(entry).weighty.count }
+
+  /// The accusers whose word counts, this node first, and the others.
+  private func weighed(_ entry: MemberEntry) -> (weighty: [NodeID], idle: [NodeID]) {
     var voices = Voices()
+    var weighty = entry.accusations.contains(id) ? [id] : []
+    var idle: [NodeID] = []
     for accuser in entry.accusations.keys where accuser != id {
-      guard let member = entries[accuser], member.isActive, member.refuted < MemberEntry.maximumRefuted else {
-        continue
+      if isHeeded(accuser), voices.add(entries[accuser]?.address) {
+        weighty.append(accuser)
+      } else {
+        idle.append(accuser)
       }
-      voices.add(member.address)
     }
-    return voices.count + (entry.accusations.contains(id) ? 1 : 0)
+    return (weighty, idle)
+  }
+
+  private func isOneOfTheNeeded(_ accuser: NodeID, against accused: NodeID) -> Bool {
+    guard let weighty = entries[accused].map({ weighed($0).weighty }) else { return false }
+    return weighty.count <= settings.maximumAccusersNeeded && weighty.contains(accuser)
+  }
+
+  /// True for an active member that is not known for false accusations.
+  func isHeeded(_ accuser: NodeID) -> Bool {
+    entries[accuser].map { $0.isActive && $0.refuted < MemberEntry.maximumRefuted } ?? false
+  }
+
+  /// Up to `count` accusations of a member, those first that count.
+  func weightiest(_ entry: MemberEntry, count: Int) -> [Verified<Message>] {
+    let (weighty, idle) = weighed(entry)
+    return (weighty + idle).prefix(count).compactMap { entry.accusations[$0]?.message }
   }
 
   /// min(3, (N+2)/3), but never more than could stand against a node, as far as this one can tell: its own accusation and

@@ -25,13 +25,12 @@ extension MembershipMachine {
   }
 
   /// Sends a member over its link what it is accused of: of the same incarnation it comes back by a refutation alone, and
-  /// its accusers may be gone, or its datagrams filtered.
+  /// its accusers may be gone, or its datagrams filtered. The record that is accused goes first, in case it has forgotten
+  /// that it ever signed it.
   func tellAccusations(of member: NodeID, _ effects: inout [MembershipEffect]) {
-    guard links.contains(member), let accusations = entries[member]?.accusations.values, !accusations.isEmpty else {
-      return
-    }
-    let told = accusations.prefix(settings.maximumAccusersNeeded).map(\.message.envelope)
-    effects.append(.exchange(told, to: member))
+    guard links.contains(member), let entry = entries[member], !entry.accusations.isEmpty else { return }
+    let told = weightiest(entry, count: settings.maximumAccusersNeeded).map(\.envelope)
+    effects.append(.exchange([entry.record.envelope] + told, to: member))
   }
 
   /// True when one of the words accuses this node.

@@ -164,9 +164,29 @@ private func far(_ number: Int) -> PeerAddress {
       writer.uint64(0)
       writer.uint16(0)
     }
-    #expect(throws: WireError.badValue(what: "bucket of an address book")) {
-      try AddressBook(decoding: writer.bytes)
+    // What does not fit is left out; the rest is worth having.
+    let fitting = try AddressBook(decoding: writer.bytes)
+    #expect(fitting.counts.new == 2)
+    check(fitting)
+  }
+
+  @Test func whoMovesWithinItsBucketDoesNotOverfillIt() throws {
+    var book = AddressBook(key: key)
+    func number(of address: PeerAddress, _ id: NodeID) -> Int {
+      let entry = AddressBook.Entry(addresses: [address], source: [], metAt: 0, triedAt: 0, failures: 0)
+      return book.bucket(of: id, entry).number
     }
+    let (here, there) = (place("203.0.113.7:1"), place("198.51.100.7:1"))
+    let same = (0..<40_000).filter { number(of: here, node($0)) == 5 }
+    let residents = same.prefix(2).map { node($0) }
+    let mover = try #require(same.dropFirst(2).first { number(of: there, node($0)) == 5 })
+    book.met(residents[0], [here], at: 10)
+    book.met(residents[1], [here], at: 20)
+    book.met(node(mover), [there], at: 30)
+    let isMoved = book.met(node(mover), [here], at: 40)
+    #expect(!isMoved && book.entries[node(mover)]?.addresses == [there])
+    check(book)
+    #expect(try AddressBook(decoding: book.encoded).counts.tried == 3)
   }
 
   @Test func theSameCallsChooseTheSame() {

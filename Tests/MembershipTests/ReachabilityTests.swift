@@ -31,7 +31,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     let hidden = count - 1
     let machine = network.hosts[hidden].machine
     #expect(machine.isBehindNAT)
-    #expect(ownBody(machine)?.addresses == [mapped])
+    #expect(ownBody(machine)?.addresses == [mapped, network.place(hidden)])
     let via = ownBody(machine)?.via ?? []
     #expect(via.count == min(3, count - 1) && !via.contains(network.id(hidden)))
     // For five minutes nobody takes it for dead, though most can't reach it by a ping of their own.
@@ -215,15 +215,16 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     // With the truth forgotten after a while, what is seen lately counts.
     bench.now = bench.now + .seconds(700)
     report([lie, lie], to: &bench)
-    #expect(bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [lie])
+    #expect(bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [lie, here])
   }
 
   @Test func anotherPortForEachStillIsOneAddress() {
-    var bench = reached(5, interfaces: [place("192.168.1.2:7447")])
+    let inside = place("192.168.1.2:7447")
+    var bench = reached(5, interfaces: [inside])
     report((0..<5).map { place("203.0.113.5:\(1_000 + $0)") }, to: &bench)
-    #expect(bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [place("203.0.113.5:7447")])
+    #expect(bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [place("203.0.113.5:7447"), inside])
     report([1, 2, 9, 9, 9].map { place("203.0.113.5:\($0)") }, to: &bench)
-    #expect(ownBody(bench.machine)?.addresses == [place("203.0.113.5:9")])
+    #expect(ownBody(bench.machine)?.addresses == [place("203.0.113.5:9"), inside])
   }
 
   @Test func whoIsDialledIsNotBehindANAT() {
@@ -235,8 +236,36 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     #expect(bench.machine.isBehindNAT && ownBody(bench.machine)?.via == [bench.others[0].id])
     _ = bench.feed(.linkUp(bench.others[1].id, place("198.51.2.1:7447"), isOutbound: false))
     report(seen, to: &bench)
-    #expect(!bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [inside])
+    // It is reached where the others see it, by a NAT that maps one to one or a port that is forwarded, not where it is.
+    #expect(!bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [mapped, inside])
     #expect(ownBody(bench.machine)?.via == [])
+    // As long as the link stands, whenever it came up.
+    bench.now = bench.now + .seconds(2 * 3_600)
+    report(seen, to: &bench)
+    #expect(!bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [mapped, inside])
+    _ = bench.feed(.linkDown(bench.others[1].id))
+    bench.now = bench.now + .seconds(10)
+    report(seen, to: &bench)
+    #expect(bench.machine.isBehindNAT)
+  }
+
+  @Test func anotherInterfaceIsNoMove() {
+    let inside = place("172.31.0.2:7447")
+    var bench = reached(5, interfaces: [inside])
+    let seen = [PeerAddress](repeating: mapped, count: 5)
+    _ = bench.feed(.linkUp(bench.others[1].id, place("198.51.2.1:7447"), isOutbound: false))
+    report(seen, to: &bench)
+    _ = bench.feed(.linkDown(bench.others[1].id))
+    // A bridge of containers comes up and goes.
+    let bridge = place("172.17.0.1:7447")
+    _ = bench.feed(.interfaces([inside, bridge]))
+    #expect(!bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [mapped, inside, bridge])
+    _ = bench.feed(.interfaces([inside]))
+    #expect(!bench.machine.isBehindNAT && ownBody(bench.machine)?.addresses == [mapped, inside])
+    // Another network is.
+    let elsewhere = place("192.168.7.2:7447")
+    _ = bench.feed(.interfaces([elsewhere]))
+    #expect(ownBody(bench.machine)?.addresses == [elsewhere] && bench.machine.observations.isEmpty)
   }
 
   @Test func pingsSayToWhereTheyAreSent() {
