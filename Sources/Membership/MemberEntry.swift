@@ -93,6 +93,8 @@ struct MemberEntry: Sendable {
   var digestShare = MemberDigest.Bucket.empty
   /// When it was last told, on a ping for nothing else, what an ack had no room for.
   var toldAt: Instant?
+  /// When an answer to it last carried news.
+  var newsAnsweredAt: Instant?
   /// When a record or farewell of it was last passed on over links.
   var newsAt: Instant?
   /// Since when its accusations are counted that were passed on over links, and how many were.

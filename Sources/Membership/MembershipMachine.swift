@@ -24,6 +24,8 @@ public struct MembershipMachine: Sendable {
   public static let maximumProbes = 256
   /// The most probes at once for one node that asks for them by ping-request.
   public static let maximumRelaysPerMember = 4
+  /// The most of those at once in all: the own rounds must never lack room for theirs.
+  public static let maximumRelays = 64
   /// A round of probes has at most this many places times the most members: those that are gone keep theirs.
   static let ringFactor = 2
 

@@ -43,7 +43,7 @@ extension MembershipMachine {
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
-    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
+    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes, withNews: !purpose.isRelay)
     let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
     let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
     if !purpose.isRelay { entry.probe = number }
@@ -82,8 +82,10 @@ extension MembershipMachine {
     return min(settings.maximumProbeTimeout, max(settings.minimumProbeTimeout, estimate))
   }
 
-  /// What a message to a member carries: that it is accused, who this node is, and the news.
-  mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
+  /// What a message to a member carries: that it is accused, who this node is, and the news unless it shall not.
+  mutating func pickRumours(
+    for receiver: NodeID, _ entry: MemberEntry, bytes: Int, withNews: Bool = true
+  ) -> [Envelope] {
     var picked: [Envelope] = []
     var room = bytes
     func take(_ envelope: Envelope) {
@@ -93,6 +95,7 @@ extension MembershipMachine {
     }
     if let accusation = entry.accusations.first?.value.message.envelope { take(accusation) }
     if entry.knowsOwn < ownRecord.sequence { take(ownRecord.envelope) }
+    guard withNews else { return picked }
     let limit = settings.rumourFactor * Logarithm.digits(activeCount)
     let already = picked
     let news = rumours.take(
@@ -270,7 +273,11 @@ extension MembershipMachine {
       counters.add("ackTooLong")
       return []
     }
-    ack.rumours = pickRumours(for: message.author, entry, bytes: min(room, Rumours.maximumBytes))
+    // News rides on so many messages and no more: who asks without end must not use it up.
+    let isDue = entry.newsAnsweredAt.map { now - $0 >= settings.probeInterval } ?? true
+    let bytes = min(room, Rumours.maximumBytes)
+    ack.rumours = pickRumours(for: message.author, entry, bytes: bytes, withNews: isDue)
+    if isDue, !ack.rumours.isEmpty { _ = entries.modify(message.author) { $0.newsAnsweredAt = now } }
     effects.append(.send(identity.seal(.ack(ack), now: now), to: source, receiver: message.author))
     return ack.rumours
   }
@@ -342,7 +349,9 @@ extension MembershipMachine {
     guard request.target != asker, let target = entries[request.target], target.state != .left,
       target.address != nil || links.contains(request.target)
     else { return counters.add("relayTargetUnknown") }
-    guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember else {
+    guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember,
+      relays.reduce(0, { $0 + $1.value }) < MembershipMachine.maximumRelays
+    else {
       return counters.add("relayDropped")
     }
     let before = probes.count
