@@ -74,6 +74,8 @@ struct MemberEntry: Sendable {
   var state: MemberState
   var since: Instant
   var address: PeerAddress?
+  /// Where it is for sure: from there it has answered a ping of this node, or there a link with it ended.
+  var verified: PeerAddress?
   var lastSeen: Instant?
   /// When a datagram of it last came from `address`.
   var heardAt: Instant?

@@ -265,7 +265,7 @@ extension MembershipMachine {
       return []
     }
     _ = entries.modify(message.author) { $0.height = ping.height }
-    consider(ping.observed, by: message.author, now)
+    consider(ping.observed, by: message.author, from: source, now)
     guard let entry = entries[message.author] else { return [] }
     var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
     let room = message.envelope.payload.count - ack.encoded.count
@@ -304,10 +304,11 @@ extension MembershipMachine {
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
+        if source.isUsable { entry.verified = source }
         entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
-      consider(ack.observed, by: author, now)
+      consider(ack.observed, by: author, from: source, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }
       counters.add("indirectAck")

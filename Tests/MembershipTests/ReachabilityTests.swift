@@ -176,7 +176,9 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   private func report(_ places: [PeerAddress], to bench: inout Bench) {
     for (index, seen) in places.enumerated() {
       bench.now = bench.now + .milliseconds(1)
-      bench.machine.consider(seen, by: bench.others[index].id, bench.now)
+      let reporter = bench.others[index].id
+      guard let source = bench.machine.entries[reporter]?.verified else { continue }
+      bench.machine.consider(seen, by: reporter, from: source, bench.now)
     }
     _ = bench.run(until: bench.now + .seconds(6))
   }
