@@ -109,10 +109,12 @@ struct MemberEntry: Sendable {
   var nextDial: Instant
   /// How many of its accusations were refuted; halved with each exchange interval.
   var refuted = 0
-  /// True until something comes from itself: a datagram, or whatever is said over a link with it.
+  /// True until it answers a ping of this node or says something over a link.
   var isUnseen = true
   /// Where it is counted among those.
   var unseenPlace: AddressPrefix?
+  /// Where it is counted among the others.
+  var seenPlace: AddressPrefix?
   var account: MemberAccount
 
   init(record: Verified<Message>, body: NodeRecord, now: Instant, settings: MembershipSettings) {

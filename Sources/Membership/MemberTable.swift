@@ -196,6 +196,7 @@ struct MemberTable: Sendable {
     if slot.isVerified { entry.verified = entry.address }
     entry.round = round
     entry.isUnseen = false
+    entry.seenPlace = AddressPrefix(entry.address)
     entry.digestShare = MemberDigest.Bucket(member: record.author, sequence: record.sequence, hasLeft: false)
     return entry
   }
@@ -243,7 +244,8 @@ extension MemberTable {
     guard entry.state == .alive, entry.farewell == nil, !entry.isUnseen, entry.body.via.isEmpty,
       entry.accusations.isEmpty, entry.probe == nil,
       entry.refuted == 0,
-      entry.verified == nil || entry.verified == entry.address, entry.round == round, entry.nextDial <= now,
+      entry.verified == nil || entry.verified == entry.address, entry.seenPlace == AddressPrefix(entry.address),
+      entry.round == round, entry.nextDial <= now,
       isOver(entry.toldAt, .seconds(10)),
       isOver(entry.newsAt, .seconds(10)), isOver(entry.accusationsSince, .seconds(60)),
       entry.window.newest < .max, entry.window.newest &+ 5_000_000 < unixMicroseconds

@@ -72,13 +72,19 @@ public struct MembershipMachine: Sendable {
   var isRunning = false
   /// From whom the words come that are applied just now.
   var speaker: NodeID?
-  /// The same when they are news; nil for those of a table.
+  /// True when they come over a link, whose other end is the speaker for sure.
+  var isSpokenOverLink = false
+  /// The same as `speaker` when they are news; nil for those of a table.
   var newsSource: NodeID?
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
   /// The newest own incarnation whose accusers have raised the health score.
   var healthBlamed: UInt64 = 0
-  var unseen = UnseenTally()
+  var unseen = PrefixTally()
+  /// Those that were heard, by where.
+  var seen = PrefixTally()
+  /// When room was last sought for new members.
+  var lastRoomMade: Instant?
   var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)

@@ -241,7 +241,6 @@ extension MembershipMachine {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
-    noteHeard(author)
     noteSource(of: author, source, now)
     for word in words { apply(word, now, &identity, &effects) }
     var answered: [Envelope]?
@@ -308,6 +307,7 @@ extension MembershipMachine {
         entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
+      noteHeard(author, at: source)
       consider(ack.observed, by: author, from: source, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }

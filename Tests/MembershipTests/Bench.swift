@@ -30,7 +30,7 @@ struct Bench {
 
   /// A member says who it is. Unless it shall not be, it is where it says for sure.
   mutating func introduce(
-    _ number: Int, addresses: [PeerAddress]? = nil, expires: UInt64 = .max, isVerified: Bool = true
+    _ number: Int, addresses: [PeerAddress]? = nil, expires: UInt64 = lasting, isVerified: Bool = true
   ) -> [MembershipEffect] {
     var body = record(number, addresses: addresses)
     body.expiresUnixSeconds = expires

@@ -38,7 +38,7 @@ import Wire
     var probes = [0, 0, 0, 0]
     func join(_ number: Int) {
       var own = record(number + 1)
-      own.expiresUnixSeconds = .max
+      own.expiresUnixSeconds = lasting
       stage.say(.nodeRecord(own), by: &others[number])
     }
     for number in 0..<4 { join(number) }
