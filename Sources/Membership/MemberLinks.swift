@@ -28,6 +28,7 @@ extension MembershipMachine {
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
+      if entry.verified == nil { entry.verified = address }
     }
     compareTables(with: peer, now, &effects)
     tellAccusations(of: peer, &effects)

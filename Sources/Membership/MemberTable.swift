@@ -284,6 +284,12 @@ extension MemberTable: Sequence {
   /// Members that are down: each has a detail.
   var down: [NodeID] { OrderedSet(details.filter { $0.entry.state == .down }.map { id(at: $0.place) }).members }
 
+  /// Members that are suspect because of an accuser, among others.
+  func suspect(accusedBy accuser: NodeID) -> [NodeID] {
+    let found = details.filter { $0.entry.state == .suspect && $0.entry.accusations.contains(accuser) }
+    return OrderedSet(found.map { id(at: $0.place) }).members
+  }
+
   /// Members whose refuted accusations are remembered.
   var withRefuted: [NodeID] {
     OrderedSet(details.filter { $0.entry.refuted > 0 }.map { id(at: $0.place) }).members

@@ -26,6 +26,8 @@ public struct MembershipMachine: Sendable {
   public static let maximumRelaysPerMember = 4
   /// The most of those at once in all: the own rounds must never lack room for theirs.
   public static let maximumRelays = 64
+  /// The most accusers a second that are pinged so that they count.
+  static let maximumVerifications = 32
   /// A round of probes has at most this many places times the most members: those that are gone keep theirs.
   static let ringFactor = 2
 
@@ -78,6 +80,9 @@ public struct MembershipMachine: Sendable {
   var newsSource: NodeID?
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
+  /// Since when accusers are counted that were pinged so that they count, and how many were.
+  var verificationsSince: Instant?
+  var verifications = 0
   /// The newest own incarnation whose accusers have raised the health score.
   var healthBlamed: UInt64 = 0
   var unseen = PrefixTally()

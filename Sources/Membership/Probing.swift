@@ -290,6 +290,7 @@ extension MembershipMachine {
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
+      let wasVerified = entries[author]?.verified != nil
       if case .asked(let request) = probe.purpose {
         effects.append(.pinged(request: request, .answered(roundTrip: sample, from: source)))
       }
@@ -308,6 +309,7 @@ extension MembershipMachine {
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
       noteHeard(author, at: source)
+      if !wasVerified { accuserVerified(author, now, &effects) }
       consider(ack.observed, by: author, from: source, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }

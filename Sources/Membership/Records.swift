@@ -73,6 +73,7 @@ extension MembershipMachine {
     let author = record.author
     var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
     entry.address = usableAddresses(of: author, body).first
+    entry.verified = links[author]?.address
     entry.unseenPlace = AddressPrefix(body.addresses.first)
     unseen.add(at: entry.unseenPlace)
     // Both ends would dial at once: the higher id gives the lower one a head start.
