@@ -32,14 +32,25 @@ extension PeerAddress {
   }
 }
 
-/// Counts those who may speak against a member: one for each address prefix, where there is one.
+/// Counts those who may speak against a member, by where they are for sure: one for each address prefix. In private ranges
+/// each counts for a node that is there itself, and all together as one for others.
 struct Voices {
+  private let privateIsOne: Bool
+  private var hasPrivate = false
   private(set) var count = 0
   private var prefixes = OrderedSet<AddressPrefix>()
 
-  /// True when it is one voice more.
+  init(privateIsOne: Bool) { self.privateIsOne = privateIsOne }
+
+  /// True when it is one voice more. Who is nowhere for sure has none.
   @discardableResult mutating func add(_ address: PeerAddress?) -> Bool {
-    if let prefix = AddressPrefix(address), !prefixes.insert(prefix) { return false }
+    guard let address else { return false }
+    if let prefix = AddressPrefix(address) {
+      guard prefixes.insert(prefix) else { return false }
+    } else if privateIsOne {
+      guard !hasPrivate else { return false }
+      hasPrivate = true
+    }
     count += 1
     return true
   }

@@ -22,7 +22,8 @@ public struct KnownMembers: Sendable {
       let address = known.body.addresses.firstIndex { $0.isUsable } ?? known.body.addresses.count
       places.append(
         MemberTable.Place(
-          record: known.record, number: 0, sinceSeconds: MemberTable.seconds(now), addressIndex: UInt8(address)))
+          record: known.record, number: 0, sinceSeconds: MemberTable.seconds(now), addressIndex: UInt8(address),
+          isVerified: true))
       expiry = min(expiry, known.body.expiresUnixSeconds)
     }
     table = MemberTable(

@@ -74,6 +74,8 @@ struct MemberEntry: Sendable {
   var state: MemberState
   var since: Instant
   var address: PeerAddress?
+  /// Where it is for sure: from there it has answered a ping of this node, or there a link with it ended.
+  var verified: PeerAddress?
   var lastSeen: Instant?
   /// When a datagram of it last came from `address`.
   var heardAt: Instant?
@@ -93,6 +95,8 @@ struct MemberEntry: Sendable {
   var digestShare = MemberDigest.Bucket.empty
   /// When it was last told, on a ping for nothing else, what an ack had no room for.
   var toldAt: Instant?
+  /// When an answer to it last carried news.
+  var newsAnsweredAt: Instant?
   /// When a record or farewell of it was last passed on over links.
   var newsAt: Instant?
   /// Since when its accusations are counted that were passed on over links, and how many were.
@@ -105,10 +109,12 @@ struct MemberEntry: Sendable {
   var nextDial: Instant
   /// How many of its accusations were refuted; halved with each exchange interval.
   var refuted = 0
-  /// True until something comes from itself: a datagram, or whatever is said over a link with it.
+  /// True until it answers a ping of this node or says something over a link.
   var isUnseen = true
   /// Where it is counted among those.
   var unseenPlace: AddressPrefix?
+  /// Where it is counted among the others.
+  var seenPlace: AddressPrefix?
   var account: MemberAccount
 
   init(record: Verified<Message>, body: NodeRecord, now: Instant, settings: MembershipSettings) {

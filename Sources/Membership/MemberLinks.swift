@@ -24,10 +24,11 @@ extension MembershipMachine {
     } else if !isNeighbour(address) {
       lastInbound = now
     }
-    noteHeard(peer)
+    noteHeard(peer, at: address)
     _ = entries.modify(peer) { entry in
       entry.lastSeen = now
       entry.dialDelay = settings.minimumDialDelay
+      if entry.verified == nil { entry.verified = address }
     }
     compareTables(with: peer, now, &effects)
     tellAccusations(of: peer, &effects)
@@ -51,9 +52,11 @@ extension MembershipMachine {
     if messages.count > LinkMessage.maximumRecords { counters.add("exchangeTruncated") }
     let first = effects.count
     speaker = sender
+    isSpokenOverLink = true
     newsSource = messages.count == 1 ? sender : nil
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
     speaker = nil
+    isSpokenOverLink = false
     newsSource = nil
     let answers = effects[first...].contains { if case .exchange(_, sender) = $0 { true } else { false } }
     heard(from: sender, now, &identity, &effects)
@@ -70,7 +73,7 @@ extension MembershipMachine {
   mutating func heard(
     from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    noteHeard(sender)
+    noteHeard(sender, at: links[sender]?.address)
     _ = entries.modify(sender) { $0.lastSeen = now }
     if !relays.isEmpty {
       for (number, probe) in probes where probe.target == sender && probe.isOverLink {
@@ -123,7 +126,7 @@ extension MembershipMachine {
     _ peer: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard var entry = entries[peer], entry.state == .down else { return }
-    // A record that somebody passed on, of a node that was never heard: it may never have been.
+    // It may never have been.
     if entry.isUnseen, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)

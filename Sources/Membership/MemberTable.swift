@@ -45,6 +45,8 @@ struct MemberTable: Sendable {
     var roundTripMicroseconds: UInt32 = 0
     /// Which of the record's addresses is its own; the number of them when none is.
     var addressIndex: UInt8 = 0
+    /// True when it is there for sure.
+    var isVerified = false
   }
 
   /// The least time between two looks at what may be packed.
@@ -191,8 +193,10 @@ struct MemberTable: Sendable {
     entry.window = ReplayWindow(floor: slot.number)
     entry.address =
       body.addresses.indices.contains(Int(slot.addressIndex)) ? body.addresses[Int(slot.addressIndex)] : nil
+    if slot.isVerified { entry.verified = entry.address }
     entry.round = round
     entry.isUnseen = false
+    entry.seenPlace = AddressPrefix(entry.address)
     entry.digestShare = MemberDigest.Bucket(member: record.author, sequence: record.sequence, hasLeft: false)
     return entry
   }
@@ -239,7 +243,10 @@ extension MemberTable {
     func isOver(_ time: Instant?, _ span: Microseconds) -> Bool { time.map { now - $0 > span } ?? true }
     guard entry.state == .alive, entry.farewell == nil, !entry.isUnseen, entry.body.via.isEmpty,
       entry.accusations.isEmpty, entry.probe == nil,
-      entry.refuted == 0, entry.round == round, entry.nextDial <= now, isOver(entry.toldAt, .seconds(10)),
+      entry.refuted == 0,
+      entry.verified == nil || entry.verified == entry.address, entry.seenPlace == AddressPrefix(entry.address),
+      entry.round == round, entry.nextDial <= now,
+      isOver(entry.toldAt, .seconds(10)),
       isOver(entry.newsAt, .seconds(10)), isOver(entry.accusationsSince, .seconds(60)),
       entry.window.newest < .max, entry.window.newest &+ 5_000_000 < unixMicroseconds
     else { return nil }
@@ -248,7 +255,8 @@ extension MemberTable {
     return Place(
       record: entry.record, number: entry.window.newest, sinceSeconds: seconds(entry.since),
       lastSeenSeconds: entry.lastSeen.map { seconds($0) + 1 } ?? 0,
-      roundTripMicroseconds: UInt32(clamping: entry.roundTrip?.smoothed.count ?? 0), addressIndex: UInt8(place))
+      roundTripMicroseconds: UInt32(clamping: entry.roundTrip?.smoothed.count ?? 0), addressIndex: UInt8(place),
+      isVerified: entry.verified != nil)
   }
 }
 
@@ -275,6 +283,12 @@ extension MemberTable: Sequence {
 
   /// Members that are down: each has a detail.
   var down: [NodeID] { OrderedSet(details.filter { $0.entry.state == .down }.map { id(at: $0.place) }).members }
+
+  /// Members that are suspect because of an accuser, among others.
+  func suspect(accusedBy accuser: NodeID) -> [NodeID] {
+    let found = details.filter { $0.entry.state == .suspect && $0.entry.accusations.contains(accuser) }
+    return OrderedSet(found.map { id(at: $0.place) }).members
+  }
 
   /// Members whose refuted accusations are remembered.
   var withRefuted: [NodeID] {

@@ -80,7 +80,7 @@ public struct MemberView: Sendable {
   public var firstSeen: Instant
   /// When it last answered this node, by datagram or link; nil when it never did.
   public var lastSeen: Instant?
-  /// True when this node has only been told of it, and has heard nothing from it.
+  /// True when this node has only been told of it: it has neither answered a ping nor spoken over a link.
   public var isUnseen: Bool
   /// When it entered its state.
   public var since: Instant

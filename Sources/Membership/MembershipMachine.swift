@@ -24,6 +24,10 @@ public struct MembershipMachine: Sendable {
   public static let maximumProbes = 256
   /// The most probes at once for one node that asks for them by ping-request.
   public static let maximumRelaysPerMember = 4
+  /// The most of those at once in all: the own rounds must never lack room for theirs.
+  public static let maximumRelays = 64
+  /// The most accusers a second that are pinged so that they count.
+  static let maximumVerifications = 32
   /// A round of probes has at most this many places times the most members: those that are gone keep theirs.
   static let ringFactor = 2
 
@@ -70,13 +74,22 @@ public struct MembershipMachine: Sendable {
   var isRunning = false
   /// From whom the words come that are applied just now.
   var speaker: NodeID?
-  /// The same when they are news; nil for those of a table.
+  /// True when they come over a link, whose other end is the speaker for sure.
+  var isSpokenOverLink = false
+  /// The same as `speaker` when they are news; nil for those of a table.
   var newsSource: NodeID?
   /// Who accuses the own record that stands, up to a bound.
   var ownAccusers = OrderedSet<NodeID>()
+  /// Since when accusers are counted that were pinged so that they count, and how many were.
+  var verificationsSince: Instant?
+  var verifications = 0
   /// The newest own incarnation whose accusers have raised the health score.
   var healthBlamed: UInt64 = 0
-  var unseen = UnseenTally()
+  var unseen = PrefixTally()
+  /// Those that were heard, by where.
+  var seen = PrefixTally()
+  /// When room was last sought for new members.
+  var lastRoomMade: Instant?
   var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)

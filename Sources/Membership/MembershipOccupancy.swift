@@ -17,7 +17,7 @@ extension MembershipMachine {
       Occupancy(name: "sequencesOfOne", count: sequences, limit: ReplayWindow.capacity),
       Occupancy(name: "links", count: links.count, limit: MembershipMachine.maximumLinks),
       Occupancy(name: "probes", count: probes.count, limit: MembershipMachine.maximumProbes),
-      Occupancy(name: "relays", count: relays.count, limit: MembershipMachine.maximumProbes),
+      Occupancy(name: "relays", count: relays.count, limit: MembershipMachine.maximumRelays),
       // A member waits for the end of its suspicion or for a retry, never for both.
       Occupancy(
         name: "deadlines", count: deadlines.count,

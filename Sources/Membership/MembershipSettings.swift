@@ -46,10 +46,14 @@ public struct MembershipSettings: Sendable, Equatable {
   public var healInterval = Microseconds.seconds(10)
   /// The number of nodes from which on the interval grows.
   public var healCrowd = 16
-  /// The most members that this node was told of and never heard from; more are refused.
-  public var maximumUnseen = 8_192
+  /// The most members that this node was told of and that never answered it; more are refused. A newcomer to ten thousand
+  /// nodes, the most that a network is built for, is told of all of them within minutes and takes hours to probe them, so
+  /// that there must be room for all, and as much again for those that are gone. It is half of the table at the most.
+  public var maximumUnseen = 32_768
   /// The most of those whose first address is in one prefix (/24, /56), private ranges aside.
   public var maximumUnseenPerPrefix = 64
+  /// The most members that have answered from one prefix (/24, /56), private ranges aside; more are held as if they had not.
+  public var maximumSeenPerPrefix = 1_024
   /// How long a down member is tried again that was never heard; then it is forgotten.
   public var unseenRetry = Microseconds.seconds(600)
   /// True when the addresses of the own record were configured: neither interfaces nor what others see changes them.

@@ -1,7 +1,7 @@
 import Primitives
 import Wire
 
-/// What others say they see this node at. Reporters of one address prefix outside private ranges count as one.
+/// What others say they see this node at. Reporters that are in one address prefix outside private ranges count as one.
 struct ObservedAddresses: Sendable {
   /// The most reporters remembered; the oldest is forgotten.
   static let maximumReporters = 16
@@ -29,9 +29,11 @@ struct ObservedAddresses: Sendable {
   /// Who reports what, in no order that means anything.
   var all: [(reporter: NodeID, address: PeerAddress)] { reports.entries.map { ($0.value.reporter, $0.value.address) } }
 
-  /// Takes a report of one whose own address is known or not.
-  mutating func report(_ address: PeerAddress, by reporter: NodeID, at place: PeerAddress?, _ now: Instant) {
-    let bytes = AddressPrefix(place)?.bytes ?? reporter.bytes
+  /// Takes a report of one that is at `place` for sure. `privateIsOne` when all of private ranges count as one.
+  mutating func report(
+    _ address: PeerAddress, by reporter: NodeID, at place: PeerAddress, privateIsOne: Bool, _ now: Instant
+  ) {
+    let bytes = AddressPrefix(place)?.bytes ?? (privateIsOne ? [] : reporter.bytes)
     // Inserted anew, so that who reports all the time is not the oldest.
     reports.removeValue(forKey: Reporter(bytes: bytes))
     reports.insert(Report(address: address, reporter: reporter, at: now), forKey: Reporter(bytes: bytes))

@@ -25,12 +25,18 @@ extension MembershipMachine {
     reviewOwnAddresses(now, &identity, &effects)
   }
 
-  /// Somebody who was reached by this node, or who reached it, names the address that it did so at.
-  mutating func consider(_ address: PeerAddress, by reporter: NodeID, _ now: Instant) {
+  /// Somebody who was reached by this node, or who reached it, names the address that it did so at. It counts only if it
+  /// comes from where the reporter is for sure: identities and the sources of datagrams are free.
+  mutating func consider(_ address: PeerAddress, by reporter: NodeID, from source: PeerAddress, _ now: Instant) {
     guard address.isUsable else { return counters.add("observedUnusable") }
-    observed.report(address, by: reporter, at: entries[reporter]?.address, now)
     _ = entries.modify(reporter) { $0.account.reported(address, by: reporter, now) }
+    guard entries[reporter]?.verified == source else { return }
+    observed.report(address, by: reporter, at: source, privateIsOne: !isAmongPrivate, now)
   }
+
+  /// True when this node itself is in private ranges only, as in a lab. Elsewhere those who are there are on this node's own
+  /// network, all together as good as one.
+  var isAmongPrivate: Bool { ownBody.addresses.allSatisfy(\.isPrivate) }
 
   /// Makes a new record when this node is reached elsewhere than its record says, or through others. Configured addresses
   /// stay. At most once in a while: a record is told to everybody.

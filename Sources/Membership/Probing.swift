@@ -43,7 +43,7 @@ extension MembershipMachine {
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
-    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
+    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes, withNews: !purpose.isRelay)
     let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
     let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
     if !purpose.isRelay { entry.probe = number }
@@ -82,8 +82,10 @@ extension MembershipMachine {
     return min(settings.maximumProbeTimeout, max(settings.minimumProbeTimeout, estimate))
   }
 
-  /// What a message to a member carries: that it is accused, who this node is, and the news.
-  mutating func pickRumours(for receiver: NodeID, _ entry: MemberEntry, bytes: Int) -> [Envelope] {
+  /// What a message to a member carries: that it is accused, who this node is, and the news unless it shall not.
+  mutating func pickRumours(
+    for receiver: NodeID, _ entry: MemberEntry, bytes: Int, withNews: Bool = true
+  ) -> [Envelope] {
     var picked: [Envelope] = []
     var room = bytes
     func take(_ envelope: Envelope) {
@@ -93,6 +95,7 @@ extension MembershipMachine {
     }
     if let accusation = entry.accusations.first?.value.message.envelope { take(accusation) }
     if entry.knowsOwn < ownRecord.sequence { take(ownRecord.envelope) }
+    guard withNews else { return picked }
     let limit = settings.rumourFactor * Logarithm.digits(activeCount)
     let already = picked
     let news = rumours.take(
@@ -238,7 +241,6 @@ extension MembershipMachine {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
-    noteHeard(author)
     noteSource(of: author, source, now)
     for word in words { apply(word, now, &identity, &effects) }
     var answered: [Envelope]?
@@ -262,7 +264,7 @@ extension MembershipMachine {
       return []
     }
     _ = entries.modify(message.author) { $0.height = ping.height }
-    consider(ping.observed, by: message.author, now)
+    consider(ping.observed, by: message.author, from: source, now)
     guard let entry = entries[message.author] else { return [] }
     var ack = Ack(receiver: message.author, number: ping.number, height: ownHeight, observed: source, rumours: [])
     let room = message.envelope.payload.count - ack.encoded.count
@@ -270,7 +272,11 @@ extension MembershipMachine {
       counters.add("ackTooLong")
       return []
     }
-    ack.rumours = pickRumours(for: message.author, entry, bytes: min(room, Rumours.maximumBytes))
+    // News rides on so many messages and no more: who asks without end must not use it up.
+    let isDue = entry.newsAnsweredAt.map { now - $0 >= settings.probeInterval } ?? true
+    let bytes = min(room, Rumours.maximumBytes)
+    ack.rumours = pickRumours(for: message.author, entry, bytes: bytes, withNews: isDue)
+    if isDue, !ack.rumours.isEmpty { _ = entries.modify(message.author) { $0.newsAnsweredAt = now } }
     effects.append(.send(identity.seal(.ack(ack), now: now), to: source, receiver: message.author))
     return ack.rumours
   }
@@ -284,6 +290,7 @@ extension MembershipMachine {
     if author == probe.target {
       let sample = now - probe.sentAt
       let newAddress = mayBeSentTo(source) ? source : nil
+      let wasVerified = entries[author]?.verified != nil
       if case .asked(let request) = probe.purpose {
         effects.append(.pinged(request: request, .answered(roundTrip: sample, from: source)))
       }
@@ -297,10 +304,13 @@ extension MembershipMachine {
         entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
+        if source.isUsable { entry.verified = source }
         entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
-      consider(ack.observed, by: author, now)
+      noteHeard(author, at: source)
+      if !wasVerified { accuserVerified(author, now, &effects) }
+      consider(ack.observed, by: author, from: source, now)
     } else {
       guard probe.helpers.contains(author) else { return counters.add("ackOfStranger") }
       counters.add("indirectAck")
@@ -342,7 +352,9 @@ extension MembershipMachine {
     guard request.target != asker, let target = entries[request.target], target.state != .left,
       target.address != nil || links.contains(request.target)
     else { return counters.add("relayTargetUnknown") }
-    guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember else {
+    guard relays[asker, default: 0] < MembershipMachine.maximumRelaysPerMember,
+      relays.reduce(0, { $0 + $1.value }) < MembershipMachine.maximumRelays
+    else {
       return counters.add("relayDropped")
     }
     let before = probes.count

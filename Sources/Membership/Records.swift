@@ -26,6 +26,8 @@ extension MembershipMachine {
       return
     }
     guard !isExpired(body, identity, now) else { return counters.add("recordExpired") }
+    // What is good for years would be held as long, gone or not.
+    guard body.expiresUnixSeconds <= latestExpiry(identity, now) else { return counters.add("recordTooLasting") }
     guard !body.via.contains(author) else { return counters.add("recordViaItself") }
     if var entry = entries[author] {
       guard moveUnseen(&entry, to: body) else { return counters.add("unseenRefused") }
@@ -52,12 +54,13 @@ extension MembershipMachine {
       updateDigest(author, &entry)
       entries[author] = entry
     } else {
-      guard entries.count < memberLimit || makeRoom(identity, now)
+      guard entries.count < memberLimit || makeRoom(now)
       else { return counters.add("memberRefused") }
-      let isUnseen = speaker != author
-      guard !isUnseen || unseen.hasRoom(at: AddressPrefix(body.addresses.first), settings)
+      let comesItself = isSpokenOverLink && speaker == author
+      guard comesItself || hasRoomForUnseen(at: AddressPrefix(body.addresses.first))
       else { return counters.add("unseenRefused") }
-      admit(record, body, isUnseen: isUnseen, now)
+      admit(record, body, now)
+      if comesItself { noteHeard(author, at: links[author]?.address) }
       effects.append(.changed(author, from: nil, to: .alive))
     }
     rumours.removeAccusations(of: author)
@@ -66,13 +69,13 @@ extension MembershipMachine {
     effects.append(.learned(record))
   }
 
-  private mutating func admit(_ record: Verified<Message>, _ body: NodeRecord, isUnseen: Bool, _ now: Instant) {
+  private mutating func admit(_ record: Verified<Message>, _ body: NodeRecord, _ now: Instant) {
     let author = record.author
     var entry = MemberEntry(record: record, body: body, now: now, settings: settings)
     entry.address = usableAddresses(of: author, body).first
-    entry.isUnseen = isUnseen
+    entry.verified = links[author]?.address
     entry.unseenPlace = AddressPrefix(body.addresses.first)
-    if isUnseen { unseen.add(at: entry.unseenPlace) }
+    unseen.add(at: entry.unseenPlace)
     // Both ends would dial at once: the higher id gives the lower one a head start.
     if id > author { entry.nextDial = now + settings.minimumDialDelay }
     stateCounts[Int(MemberState.alive.rawValue)] += 1
@@ -113,20 +116,33 @@ extension MembershipMachine {
     }
   }
 
-  /// Forgets one member that is gone (left or down) and whose record means nothing any more, when there is one.
-  private mutating func makeRoom(_ identity: Identity, _ now: Instant) -> Bool {
-    guard count(of: .down) + count(of: .left) > 0 else { return false }
-    guard let gone = entries.first(where: { !$0.value.isActive && isExpired($0.value.body, identity, now) })?.key
-    else { return false }
-    forget(gone)
-    return true
+  /// No honest record is good for longer: twice the lifetime leaves room for clocks that are wrong.
+  private func latestExpiry(_ identity: Identity, _ now: Instant) -> UInt64 {
+    let lifetime = UInt64(max(0, settings.recordLifetime.count)) / 1_000_000
+    return identity.wallClock.unixMicroseconds(at: now) / 1_000_000 + 2 * lifetime
+  }
+
+  /// Forgets some of the members that are gone (left or down) and not linked: those first that were never heard, then those
+  /// that went longest ago. At most once a second, for it looks at all.
+  private mutating func makeRoom(_ now: Instant) -> Bool {
+    guard count(of: .down) + count(of: .left) > 0, lastRoomMade.map({ now - $0 >= .seconds(1) }) ?? true else {
+      return false
+    }
+    lastRoomMade = now
+    var gone: [(isHeard: Int, since: Instant, member: NodeID)] = []
+    for (member, entry) in entries where !entry.isActive && !links.contains(member) {
+      gone.append((entry.isUnseen ? 0 : 1, entry.since, member))
+    }
+    gone.sort { $0 < $1 }
+    for place in gone.prefix(max(1, memberLimit / 64)) { forget(place.member) }
+    return entries.count < memberLimit
   }
 
   mutating func forget(_ gone: NodeID) {
     guard let entry = entries.removeValue(forKey: gone) else { return }
     stateCounts[Int(entry.state.rawValue)] -= 1
     replaceShare(of: gone, entry.digestShare, by: .empty)
-    if entry.isUnseen { unseen.remove(at: entry.unseenPlace) }
+    if entry.isUnseen { unseen.remove(at: entry.unseenPlace) } else { seen.remove(at: entry.seenPlace) }
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)
     counters.add("memberForgotten")

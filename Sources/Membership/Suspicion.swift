@@ -38,6 +38,7 @@ extension MembershipMachine {
     guard !entry.accusations.contains(accuser) else { return }
     let isFirst = entry.accusations.isEmpty
     guard add(message, of: body.accused, now, &effects) else { return }
+    verify(accuser, now, &identity, &effects)
     // More than are needed decide nothing: they go as rumours only.
     if entry.accusations.count < settings.maximumAccusersNeeded || isOneOfTheNeeded(accuser, against: body.accused) {
       passOn(message, now, &effects)
@@ -117,6 +118,8 @@ extension MembershipMachine {
     // Accusers are missing. Fewer may be needed later, when others are found silent too; nobody says so then.
     deadlines.set(.suspicion(accused), at: now + settings.suspicionBase)
     goDownIfAccusedEnough(accused, now, &effects)
+    guard entries[accused]?.state == .suspect else { return }
+    for accuser in entry.accusations.keys { verify(accuser, now, &identity, &effects) }
   }
 
   private mutating func goDownIfAccusedEnough(
@@ -129,17 +132,17 @@ extension MembershipMachine {
     entries[accused] = entry
   }
 
-  /// How many accusations of a member count: the accuser is active and not known for false accusations, and outside
-  /// private ranges there is one for each address prefix. One's own always counts.
+  /// How many accusations of a member count: the accuser is active, has shown where it is by an answer or a link, and is not
+  /// known for false accusations, and there is one for each address prefix. One's own always counts.
   func standing(_ entry: MemberEntry) -> Int { weighed(entry).weighty.count }
 
   /// The accusers whose word counts, this node first, and the others.
   private func weighed(_ entry: MemberEntry) -> (weighty: [NodeID], idle: [NodeID]) {
-    var voices = Voices()
+    var voices = Voices(privateIsOne: !isAmongPrivate)
     var weighty = entry.accusations.contains(id) ? [id] : []
     var idle: [NodeID] = []
     for accuser in entry.accusations.keys where accuser != id {
-      if isHeeded(accuser), voices.add(entries[accuser]?.address) {
+      if isHeeded(accuser), voices.add(entries[accuser]?.verified) {
         weighty.append(accuser)
       } else {
         idle.append(accuser)
@@ -153,9 +156,31 @@ extension MembershipMachine {
     return weighty.count <= settings.maximumAccusersNeeded && weighty.contains(accuser)
   }
 
-  /// True for an active member that is not known for false accusations.
+  /// True for an active member that is somewhere for sure and not known for false accusations. Others cost their maker
+  /// nothing but a key.
   func isHeeded(_ accuser: NodeID) -> Bool {
-    entries[accuser].map { $0.isActive && $0.refuted < MemberEntry.maximumRefuted } ?? false
+    entries[accuser].map {
+      $0.isActive && $0.verified != nil && $0.refuted < MemberEntry.maximumRefuted
+    } ?? false
+  }
+
+  /// An accuser that was never pinged, as most are in a large network, is, so that it counts.
+  private mutating func verify(
+    _ accuser: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
+  ) {
+    guard accuser != id, entries[accuser]?.verified == nil, probes.count < MembershipMachine.maximumProbes / 2 else {
+      return
+    }
+    if verificationsSince.map({ now - $0 >= .seconds(1) }) ?? true { (verificationsSince, verifications) = (now, 0) }
+    guard verifications < MembershipMachine.maximumVerifications else { return counters.add("accuserUnverified") }
+    verifications += 1
+    startProbe(accuser, .errand, now, &identity, &effects)
+  }
+
+  /// An accuser has shown where it is: its word counts from now on.
+  mutating func accuserVerified(_ accuser: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) {
+    guard count(of: .suspect) > 0 else { return }
+    for accused in entries.suspect(accusedBy: accuser) { reviewSuspicion(of: accused, now, &effects) }
   }
 
   /// Up to `count` accusations of a member, those first that count.
@@ -165,17 +190,17 @@ extension MembershipMachine {
   }
 
   /// min(3, (N+2)/3), but never more than could stand against a node, as far as this one can tell: its own accusation and
-  /// one for each prefix among the active members, those left out that it accuses itself and so does not wait for. Else
+  /// one for each prefix in which active members are for sure, those left out that it accuses itself and so does not wait for. Else
   /// the last of four could never tell that the others are gone, nor the hosts of one public /24 that one of them is.
   ///
   /// Whom others accuse is not left out: a liar who accuses everybody would lower what it needs.
   func accusersNeeded(against accused: NodeID) -> Int {
     let needed = min(settings.maximumAccusersNeeded, (activeCount + 2) / 3)
     guard needed > 1 else { return needed }
-    var voices = Voices()
+    var voices = Voices(privateIsOne: !isAmongPrivate)
     for (member, entry) in entries where entry.isActive && member != accused {
       if entry.state == .suspect, entry.accusations.contains(id) { continue }
-      voices.add(entry.address)
+      voices.add(entry.verified)
       if voices.count + 1 >= needed { return needed }
     }
     return voices.count + 1

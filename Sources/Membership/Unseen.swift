@@ -1,15 +1,13 @@
 import Primitives
 import Wire
 
-/// How many members there are of whom others told and nothing was heard, in all and in each address prefix: signatures
-/// cost nothing, so whoever likes can make records of nodes that are not there.
-struct UnseenTally: Sendable {
+/// How many members of a kind there are, in all and in each address prefix.
+struct PrefixTally: Sendable {
   private(set) var count = 0
   private var places = Table<AddressPrefix, Int>()
 
-  func hasRoom(at place: AddressPrefix?, _ settings: MembershipSettings) -> Bool {
-    count < settings.maximumUnseen && (place.map { places[$0, default: 0] < settings.maximumUnseenPerPrefix } ?? true)
-  }
+  /// How many are in a prefix; 0 in private ranges, which are not counted by prefix.
+  func count(at place: AddressPrefix?) -> Int { place.map { places[$0, default: 0] } ?? 0 }
 
   mutating func add(at place: AddressPrefix?) {
     count += 1
@@ -23,15 +21,26 @@ struct UnseenTally: Sendable {
   }
 }
 
-// Rule 1: a record passed on by others is as good as its signature, but a node that was never heard takes up little.
+// Rule 1: a record passed on by others is as good as its signature, but a node that never answered takes up little:
+// signatures cost nothing, so whoever likes can make records of nodes that are not there. Nor does what such a node sends by
+// itself show more, for the source of a datagram can be made up.
 extension MembershipMachine {
-  /// Something came from the member itself.
-  mutating func noteHeard(_ member: NodeID) {
-    let wasUnseen = entries.modify(member) { entry in
-      defer { entry.isUnseen = false }
-      return entry.isUnseen
+  /// The member has answered a ping, which nobody does who did not get it, or spoken over a link with it.
+  mutating func noteHeard(_ member: NodeID, at address: PeerAddress?) {
+    guard let entry = entries[member], entry.isUnseen else { return }
+    let place = AddressPrefix(address)
+    guard seen.count(at: place) < settings.maximumSeenPerPrefix else { return }
+    unseen.remove(at: entry.unseenPlace)
+    seen.add(at: place)
+    _ = entries.modify(member) { entry in
+      entry.isUnseen = false
+      entry.seenPlace = place
     }
-    if wasUnseen == true { unseen.remove(at: entries[member]?.unseenPlace) }
+  }
+
+  /// True when one more may be held at a place of which others told.
+  func hasRoomForUnseen(at place: AddressPrefix?) -> Bool {
+    unseen.count < settings.maximumUnseen && unseen.count(at: place) < settings.maximumUnseenPerPrefix
   }
 
   /// A member that is unseen, and still is, names another address.
@@ -39,7 +48,7 @@ extension MembershipMachine {
     let place = AddressPrefix(body.addresses.first)
     guard entry.isUnseen, place != entry.unseenPlace else { return true }
     unseen.remove(at: entry.unseenPlace)
-    let hasRoom = unseen.hasRoom(at: place, settings)
+    let hasRoom = hasRoomForUnseen(at: place)
     unseen.add(at: hasRoom ? place : entry.unseenPlace)
     if hasRoom { entry.unseenPlace = place }
     return hasRoom

@@ -28,11 +28,15 @@ struct Bench {
     others[number - 1].seal(body, now: now)
   }
 
-  mutating func introduce(_ number: Int, addresses: [PeerAddress]? = nil, expires: UInt64 = .max) -> [MembershipEffect]
-  {
+  /// A member says who it is. Unless it shall not be, it is where it says for sure.
+  mutating func introduce(
+    _ number: Int, addresses: [PeerAddress]? = nil, expires: UInt64 = lasting, isVerified: Bool = true
+  ) -> [MembershipEffect] {
     var body = record(number, addresses: addresses)
     body.expiresUnixSeconds = expires
-    return feed(.members([seal(number, .nodeRecord(body))], from: others[number - 1].id))
+    let effects = feed(.members([seal(number, .nodeRecord(body))], from: others[number - 1].id))
+    if isVerified { _ = machine.entries.modify(others[number - 1].id) { $0.verified = body.addresses.first } }
+    return effects
   }
 
   mutating func datagram(_ number: Int, _ body: MessageBody, rumours: [Verified<Message>] = []) -> [MembershipEffect] {

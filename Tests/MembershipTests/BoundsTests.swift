@@ -38,7 +38,7 @@ import Wire
     var probes = [0, 0, 0, 0]
     func join(_ number: Int) {
       var own = record(number + 1)
-      own.expiresUnixSeconds = .max
+      own.expiresUnixSeconds = lasting
       stage.say(.nodeRecord(own), by: &others[number])
     }
     for number in 0..<4 { join(number) }
@@ -103,5 +103,59 @@ import Wire
       #expect((most[name] ?? 0) > 0, "\(name)")
     }
     #expect((most["ring"] ?? 0) > 8)
+  }
+
+  @Test func manyThatAskForProbesLeaveRoomForTheOwn() {
+    var settings = MembershipSettings.lan
+    settings.probeInterval = .seconds(1_000)
+    var bench = Bench(60, settings: settings)
+    for asker in 2...60 {
+      for number in 0..<4 {
+        let request = PingRequest(receiver: bench.identity.id, number: UInt64(number), target: bench.others[0].id)
+        _ = bench.datagram(asker, .pingRequest(request))
+      }
+    }
+    #expect(bench.machine.probes.count == MembershipMachine.maximumRelays)
+    #expect(bench.counted("relayDropped") == UInt64(59 * 4 - MembershipMachine.maximumRelays))
+    for place in bench.machine.occupancy { #expect(!place.isExceeded, "\(place)") }
+  }
+
+  /// A piece of news rides on so many messages and no more: whoever asks most must not have them all.
+  @Test func whoPingsWithoutEndDoesNotUseUpTheNews() throws {
+    var settings = MembershipSettings.lan
+    settings.probeInterval = .seconds(10)
+    settings.confirmers = 0
+    var bench = Bench(12, settings: settings)
+    // What came with the members is told by now.
+    while bench.machine.rumours.count > 0 {
+      _ = bench.machine.rumours.take(count: 8, bytes: 960, receiver: bench.identity.id, limit: 1)
+    }
+    let own = bench.machine.ownRecord.sequence
+    for number in 3...4 { _ = bench.machine.entries.modify(bench.others[number - 1].id) { $0.knowsOwn = own } }
+    _ = bench.accuse(1, by: 2)
+    func brings(_ effects: [MembershipEffect]) -> Bool {
+      sent(effects).contains { (message, _) in
+        guard case .ack(let ack) = message.body else { return false }
+        return ack.rumours.contains { $0.author == bench.others[1].id && $0.kind == .accusation }
+      }
+    }
+    var told = 0
+    for _ in 0..<50 {
+      bench.now = bench.now + .milliseconds(10)
+      if brings(bench.ping(3)) { told += 1 }
+    }
+    #expect(told == 1)
+    bench.now = bench.now + .milliseconds(10)
+    let fourth = bench.ping(4)
+    #expect(brings(fourth))
+    bench.now = bench.now + .seconds(10)
+    let later = bench.ping(3)
+    #expect(brings(later))
+    // Nor does who has others pinged.
+    let request = PingRequest(receiver: bench.identity.id, number: 7, target: bench.others[4].id)
+    let relayed = sent(bench.datagram(3, .pingRequest(request))).compactMap { (message, _) -> Ping? in
+      if case .ping(let ping) = message.body { ping } else { nil }
+    }
+    #expect(relayed.count == 1 && relayed[0].rumours.allSatisfy { $0.author == bench.identity.id })
   }
 }

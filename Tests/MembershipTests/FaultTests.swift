@@ -153,7 +153,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     var network = formed(6, seed: 11)
     var liar = StandIn.identity(40)
     var body = record(40)
-    body.expiresUnixSeconds = .max
+    body.expiresUnixSeconds = lasting
     // Two that do not exist, and a victim.
     body.via = [StandIn.identity(50).id, StandIn.identity(51).id, network.id(3)].sorted()
     let word = liar.seal(.nodeRecord(body), now: network.now)

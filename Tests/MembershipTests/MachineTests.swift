@@ -114,7 +114,7 @@ import Wire
     #expect(bench.machine.member(accused.id)?.accusations.map(\.accuser) == [bench.others[1].id])
     // Someone else's record says nothing about node 1, whatever it names.
     var copy = record(1)
-    copy.expiresUnixSeconds = .max
+    copy.expiresUnixSeconds = lasting
     _ = bench.feed(.members([bench.seal(2, .nodeRecord(copy))], from: bench.others[1].id))
     #expect(bench.state(1) == .suspect)
     // Its own expired record neither.
@@ -287,7 +287,7 @@ import Wire
     var others = (1...3).map { StandIn.identity($0) }
     for index in 0..<3 {
       var body = record(index + 1)
-      body.expiresUnixSeconds = .max
+      body.expiresUnixSeconds = lasting
       let message = others[index].seal(.nodeRecord(body), now: .zero)
       machine.step(.members([message], from: others[index].id), now: .zero, identity: &identity, into: &effects)
     }

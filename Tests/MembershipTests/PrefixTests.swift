@@ -54,7 +54,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: "\(text):7
     for observer in 0..<honest {
       let records = liars.indices.map { number in
         var own = record(number, addresses: [place("203.0.113.\(number + 1)")])
-        own.expiresUnixSeconds = .max
+        own.expiresUnixSeconds = lasting
         return liars[number].seal(.nodeRecord(own), now: network.now)
       }
       network.step(observer, .members(records, from: liars[0].id))

@@ -65,7 +65,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     var bench = Bench(2)
     bench.now = bench.now + .seconds(1)
     var body = record(1)
-    body.expiresUnixSeconds = .max
+    body.expiresUnixSeconds = lasting
     body.via = [bench.others[0].id]
     let before = bench.machine.member(bench.others[0].id)?.incarnation
     _ = bench.feed(.members([bench.seal(1, .nodeRecord(body))], from: bench.others[0].id))
@@ -82,7 +82,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     _ = bench.run(until: bench.now + .seconds(1))
     let hidden = bench.others[0].id
     var body = record(1)
-    body.expiresUnixSeconds = .max
+    body.expiresUnixSeconds = lasting
     body.via = [bench.others[1].id]
     _ = bench.feed(.members([bench.seal(1, .nodeRecord(body))], from: bench.others[2].id))
     func verdict(_ bench: inout Bench) -> [MembershipEffect] {
@@ -116,7 +116,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     _ = bench.run(until: bench.now + .seconds(1))
     let hidden = bench.others[0].id
     var body = record(1)
-    body.expiresUnixSeconds = .max
+    body.expiresUnixSeconds = lasting
     body.via = [bench.identity.id]
     let own = bench.seal(1, .nodeRecord(body))
     _ = bench.feed(.members([own], from: hidden))
@@ -176,7 +176,9 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   private func report(_ places: [PeerAddress], to bench: inout Bench) {
     for (index, seen) in places.enumerated() {
       bench.now = bench.now + .milliseconds(1)
-      bench.machine.consider(seen, by: bench.others[index].id, bench.now)
+      let reporter = bench.others[index].id
+      guard let source = bench.machine.entries[reporter]?.verified else { continue }
+      bench.machine.consider(seen, by: reporter, from: source, bench.now)
     }
     _ = bench.run(until: bench.now + .seconds(6))
   }

@@ -117,7 +117,7 @@ import Wire
     var bench = Bench(2)
     bench.others.append(StandIn.identity(9))
     var ghost = record(9)
-    ghost.expiresUnixSeconds = .max
+    ghost.expiresUnixSeconds = lasting
     _ = bench.feed(.members([bench.seal(3, .nodeRecord(ghost))], from: bench.others[0].id))
     _ = bench.run(until: bench.now + .seconds(200))
     #expect(bench.state(1) == .down && bench.state(3) == .down)
@@ -148,7 +148,7 @@ import Wire
     for number in 1...20 { _ = bench.feed(.linkUp(bench.others[number - 1].id, address(number), isOutbound: true)) }
     bench.now = bench.now + .seconds(2)
     var own = record(1)
-    own.expiresUnixSeconds = .max
+    own.expiresUnixSeconds = lasting
     let first = bench.seal(1, .nodeRecord(own))
     let told = exchanges(bench.feed(.members([first], from: bench.others[1].id)))
     #expect(told.count == MembershipSettings.lan.degree)

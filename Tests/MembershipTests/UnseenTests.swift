@@ -18,7 +18,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   private func ghost(_ number: Int, at address: PeerAddress, _ bench: inout Bench) {
     var identity = StandIn.identity(1_000 + number)
     var body = record(0, addresses: [address])
-    body.expiresUnixSeconds = .max
+    body.expiresUnixSeconds = lasting
     _ = bench.feed(.members([identity.seal(.nodeRecord(body), now: bench.now)], from: bench.others[0].id))
   }
 
@@ -41,6 +41,82 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     #expect(bench.state(3) == .alive && bench.machine.member(bench.others[2].id)?.isUnseen == false)
   }
 
+  private func answer(_ member: inout Identity, from source: PeerAddress, _ bench: inout Bench) {
+    bench.now = bench.now + .milliseconds(1)
+    var effects: [MembershipEffect] = []
+    bench.machine.startProbe(member.id, .errand, bench.now, &bench.identity, &effects)
+    for (message, _) in sent(effects) {
+      guard case .ping(let ping) = message.body else { continue }
+      let ack = Ack(receiver: bench.identity.id, number: ping.number, height: 0, observed: address(0), rumours: [])
+      _ = bench.feed(.datagram(member.seal(.ack(ack), now: bench.now), rumours: [], from: source))
+    }
+  }
+
+  @Test func strangersThatIntroduceThemselvesByDatagramAreGhostsToo() {
+    var bench = Bench(1, settings: quiet)
+    for number in 0..<200 {
+      var stranger = StandIn.identity(2_000 + number)
+      var body = record(0, addresses: [place("203.0.113.\(number + 1):7447")])
+      body.expiresUnixSeconds = lasting
+      let own = stranger.seal(.nodeRecord(body), now: bench.now)
+      let ping = Ping(
+        receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0), rumours: [own.envelope])
+      let source = place("192.0.\(number % 3).\(number + 1):7447")
+      _ = bench.feed(.datagram(stranger.seal(.ping(ping), now: bench.now), rumours: [own], from: source))
+    }
+    #expect(bench.machine.unseen.count == 64 && bench.machine.members.count == 65)
+    #expect(bench.counted("unseenRefused") == 136)
+  }
+
+  @Test func oneRealPrefixDoesNotFillTheTableEither() {
+    var settings = quiet
+    settings.maximumSeenPerPrefix = 10
+    var bench = Bench(1, settings: settings)
+    for number in 0..<40 {
+      var member = StandIn.identity(1_000 + number)
+      ghost(number, at: place("198.51.\(number).1:7447"), &bench)
+      answer(&member, from: place("203.0.113.\(number + 1):7447"), &bench)
+    }
+    #expect(bench.machine.unseen.count == 30)
+    // One that is gone leaves its place.
+    bench.machine.forget(StandIn.identity(1_000).id)
+    var last = StandIn.identity(1_039)
+    answer(&last, from: place("203.0.113.40:7447"), &bench)
+    #expect(bench.machine.unseen.count == 29 && bench.machine.member(last.id)?.isUnseen == false)
+  }
+
+  @Test func noRecordIsGoodForYears() {
+    var bench = Bench(0, settings: quiet)
+    _ = bench.introduce(1, expires: lasting + 1)
+    #expect(bench.state(1) == nil && bench.counted("recordTooLasting") == 1)
+    _ = bench.introduce(1, expires: lasting)
+    #expect(bench.state(1) == .alive)
+  }
+
+  @Test func aFullTableForgetsWhoIsGoneAndNotLinked() {
+    var settings = quiet
+    settings.maximumMembers = 4
+    var bench = Bench(4, settings: settings)
+    func leave(_ number: Int) {
+      bench.now = bench.now + .seconds(2)
+      _ = bench.feed(.members([bench.seal(number, .leave)], from: bench.others[number - 1].id))
+    }
+    _ = bench.feed(.linkUp(bench.others[0].id, address(1), isOutbound: true))
+    for number in [1, 3, 2] { leave(number) }
+    for number in 5...7 { bench.others.append(StandIn.identity(number)) }
+    _ = bench.introduce(5)
+    #expect(bench.state(5) == .alive && bench.state(3) == nil && bench.state(2) == .left && bench.state(1) == .left)
+    // Not with every newcomer: it costs a look at all.
+    _ = bench.introduce(6)
+    #expect(bench.state(6) == nil && bench.counted("memberRefused") == 1)
+    bench.now = bench.now + .seconds(2)
+    _ = bench.introduce(6)
+    #expect(bench.state(6) == .alive && bench.state(2) == nil)
+    bench.now = bench.now + .seconds(2)
+    _ = bench.introduce(7)
+    #expect(bench.state(7) == nil && bench.machine.members.count == 4)
+  }
+
   @Test func whoIsHeardMakesRoom() {
     var bench = Bench(1, settings: quiet)
     for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
@@ -49,9 +125,12 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     var first = StandIn.identity(1_000)
     #expect(bench.machine.member(first.id)?.isUnseen == true)
     bench.now = bench.now + .seconds(1)
+    // What it sends shows nothing: sources can be made up. That it answers does.
+    let here = place("203.0.113.1:7447")
     let ping = Ping(receiver: bench.identity.id, number: 1 << 60, height: 0, observed: address(0), rumours: [])
-    let word = first.seal(.ping(ping), now: bench.now)
-    _ = bench.feed(.datagram(word, rumours: [], from: place("203.0.113.1:7447")))
+    _ = bench.feed(.datagram(first.seal(.ping(ping), now: bench.now), rumours: [], from: here))
+    #expect(bench.machine.member(first.id)?.isUnseen == true && bench.machine.unseen.count == 64)
+    answer(&first, from: here, &bench)
     #expect(bench.machine.member(first.id)?.isUnseen == false && bench.machine.unseen.count == 63)
     ghost(64, at: place("203.0.113.100:7447"), &bench)
     #expect(bench.machine.unseen.count == 64)
@@ -82,7 +161,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     let records = (0..<10).map { number in
       var identity = StandIn.identity(1_000 + number)
       var body = record(0, addresses: [place("10.9.9.\(number + 1):7447")])
-      body.expiresUnixSeconds = .max
+      body.expiresUnixSeconds = lasting
       return identity.seal(.nodeRecord(body), now: network.now)
     }
     network.step(1, .members(records, from: network.id(2)))

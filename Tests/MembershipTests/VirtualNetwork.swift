@@ -24,6 +24,9 @@ enum StandIn {
   }
 }
 
+/// The latest expiry that a record may have at the beginning of a test.
+let lasting: UInt64 = 1_700_000_000 + 2 * 86_400
+
 private let addresses = (0..<64).map { PeerAddress(ip: [127, 0, 0, UInt8($0 + 1)], port: 7447)! }
 
 func address(_ number: Int) -> PeerAddress { addresses[number] }
