@@ -84,17 +84,15 @@ public struct AddressBook: Sendable, Equatable {
   public mutating func learned(_ id: NodeID, _ addresses: [PeerAddress], from source: PeerAddress) {
     let usable = AddressBook.usable(addresses)
     guard !usable.isEmpty else { return }
-    if let known = entries[id] {
-      guard !known.isTried, known.addresses != usable else { return }
-      remove(id)
-    }
+    if let known = entries[id], known.isTried || known.addresses == usable { return }
     let entry = Entry(addresses: usable, source: AddressBook.place(source), metAt: 0, triedAt: 0, failures: 0)
     let bucket = bucket(of: id, entry)
-    if let rival = rival(in: bucket, of: usable) {
+    if let rival = rival(in: bucket, of: usable, except: id) {
       // The newcomer takes the place of one that has failed already, never of one that may be good.
       guard let worst = entries[rival], worst.failures > 0 else { return }
       remove(rival)
     }
+    remove(id)
     insert(id, entry)
   }
 

@@ -20,7 +20,8 @@ extension MembershipMachine {
     }
     links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
     if isOutbound {
-      effects.append(.met(peer, [address]))
+      let others = entries[peer]?.body.addresses.filter { $0 != address } ?? []
+      effects.append(.met(peer, [address] + others))
     } else if !isNeighbour(address) {
       lastInbound = now
     }

@@ -10,6 +10,11 @@ enum HostAddresses {
     }
   }
 
+  /// True when an interface other than loopback is up and has an address.
+  static var hasNetwork: Bool {
+    [true, false].contains { isIPv4 in all(isIPv4: isIPv4, port: 1).contains { !$0.isLoopback } }
+  }
+
   /// The addresses of one family that others may reach, loopback only when there is nothing else.
   static func all(isIPv4: Bool, port: UInt16) -> [PeerAddress] {
     var list: UnsafeMutablePointer<ifaddrs>?

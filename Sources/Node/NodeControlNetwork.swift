@@ -100,16 +100,15 @@ extension NodeControl {
 
   private func bootstrap(_ links: [LinkInfo]) async -> [BootstrapAnswer] {
     var answers: [BootstrapAnswer] = []
-    let members = await node.driver.read { core, _ in
-      core.membership.members.map { ($0.id, $0.record.addresses) }
-    }
+    let seen = await node.discovery.value?.seenMembers() ?? []
     for entry in configurationInForce.network.bootstrap {
       let addresses = await Dialer.resolve(host: entry.address.host, port: entry.address.port)
       let expected = entry.identity.flatMap { NodeID(text: $0) }
       var answer = BootstrapAnswer(entry: "\(entry)", addresses: addresses.map { "\($0)" })
       answer.isLinked =
-        links.contains { $0.id == expected || addresses.contains($0.address) }
-        || addresses.contains { PeerDirectory.isLinked($0, links: links.map(\.id), members: members) }
+        expected.map { expected in links.contains { $0.id == expected } }
+        ?? (links.contains { addresses.contains($0.address) }
+          || addresses.contains { PeerDirectory.isLinked($0, links: links.map(\.id), members: seen) })
       let failures = addresses.compactMap { node.shell.network.failure(at: $0) }
       if expected == node.id {
         answer.failure = "it is this node"

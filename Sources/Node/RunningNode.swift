@@ -167,7 +167,7 @@ final class RunningNode: Sendable {
       if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
     case .dialFailed(let address, let peer, let error):
       logger.debug("no link with \(address): \(error)")
-      discovery.value?.dialFailed(peer, error)
+      discovery.value?.dialFailed(address, peer, error)
     }
   }
 

@@ -16,8 +16,14 @@ final class LinkPort: Sendable {
   /// What waits on all links of an endpoint together.
   final class Budget: Sendable {
     let limit: Int
+    /// What one link may have waiting however much waits on the others: so those that read nothing silence nobody else.
+    let share: Int
     let byteCount = Atomic<Int>(0)
-    init(limit: Int) { self.limit = limit }
+
+    init(limit: Int, links: Int) {
+      self.limit = limit
+      share = limit / max(1, links)
+    }
   }
   private let budget: Budget
 
@@ -72,9 +78,10 @@ final class LinkPort: Sendable {
       defer { waiting.queue = queue }
       let before = queue.byteCount
       // Votes are never refused for what waits for others.
+      let cost = LinkQueue.cost(of: frame)
       let isWithinBudget =
-        channel == .consensus
-        || budget.byteCount.load(ordering: .relaxed) + LinkQueue.cost(of: frame) <= budget.limit
+        channel == .consensus || before + cost <= budget.share
+        || budget.byteCount.load(ordering: .relaxed) + cost <= budget.limit
       guard isWithinBudget else { return (.refused, false) }
       let outcome = queue.push(frame, on: channel)
       budget.byteCount.add(queue.byteCount - before, ordering: .relaxed)

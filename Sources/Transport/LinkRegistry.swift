@@ -76,7 +76,7 @@ final class LinkRegistry {
     allowance = TokenBucket.Allowance(
       ratePerSecond: configuration.handshakesPerSecond, burst: configuration.handshakeBurst)
     everyone = TokenBucket(allowance, now: .current())
-    budget = LinkPort.Budget(limit: configuration.queueByteCount)
+    budget = LinkPort.Budget(limit: configuration.queueByteCount, links: configuration.maximumLinks)
   }
 
   func emit(_ event: LinkEvent) { onEvent(event) }

@@ -25,7 +25,7 @@ struct InviteCommand: AsyncParsableCommand {
     if let grant = answer.grant {
       Console.error(
         "whoever has this line can take the \(Quantity.credits(grant.amountMicrocredits)) credits: "
-          + "send it as you would send money\n")
+          + "send it as you would send money, and give it to `linnet join -` by standard input\n")
       if grant.transfer.inBlock == nil {
         Console.error("the transfer \(grant.transfer.id) is sent and not final yet\n")
       }

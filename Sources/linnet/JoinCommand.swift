@@ -19,7 +19,7 @@ struct JoinCommand: AsyncParsableCommand {
       must name the node of the invite under [network] bootstrap or leave that key as the example has it.
       """)
 
-  @Argument(help: "What `linnet invite` printed on another host.") var invite: String
+  @Argument(help: "What `linnet invite` printed on another host; - reads it from standard input.") var invite: String
   @Option(help: ArgumentHelp("The node.conf to write.", valueName: "node.conf")) var config: String?
   @Option(help: ArgumentHelp("Where the node keeps its state.", valueName: "directory")) var dataDirectory: String?
   @Option(help: ArgumentHelp("A name for people.", valueName: "text")) var name: String?
@@ -39,7 +39,8 @@ struct JoinCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let invite = try Self.read(invite)
+    // Whoever may list processes here could read a grant in the arguments, and be the first to claim it.
+    let invite = try Self.read(invite == "-" ? readLine() ?? "" : invite)
     var flags: [String: String] = [:]
     flags["node.data_directory"] = dataDirectory.map(NodeSetup.absolute)
     flags["node.name"] = name

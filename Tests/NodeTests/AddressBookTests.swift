@@ -48,6 +48,19 @@ import Wire
     #expect(AddressBookKeeper(directory: scratch.path, logger: silence()).counts == (1, 0))
   }
 
+  @Test func whatCannotBeReadJustNowIsNotWrittenOver() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/peers"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    let book = AddressBookKeeper(directory: scratch.path, logger: silence())
+    book.met(try nodeID(1), [try address("192.0.2.1:7447")])
+    book.save()
+    #expect(book.counts == (1, 0))
+    var isDirectory: ObjCBool = false
+    #expect(FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue)
+    #expect(!FileManager.default.fileExists(atPath: path + ".damaged"))
+  }
+
   @Test func onlyANodeThatAnswersNowhereHasFailed() throws {
     let scratch = try Scratch()
     let book = AddressBookKeeper(directory: scratch.path, logger: silence())

@@ -240,6 +240,10 @@ import Wire
       _ = one.endpoint.send(frame, channel: .services, to: two.id)
       return !one.endpoint.send(frame, channel: .sync, to: three.id)
     }
+    // Each link has a share that nobody else can use up: three is told what fits into it.
+    let small = [UInt8](repeating: 4, count: 1_000)
+    #expect(one.endpoint.send(small, channel: .sync, to: three.id))
+    await eventually { three.log.received.contains { $0.channel == .sync } }
     #expect(one.endpoint.send(frame, channel: .consensus, to: three.id))
     await eventually { three.log.received.contains { $0.channel == .consensus } }
     // A link that goes takes with it what waited.

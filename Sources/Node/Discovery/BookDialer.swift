@@ -8,7 +8,7 @@ import Wire
 /// at first is there any more; and keeps the book: who is met, who is heard of, what is on the disk.
 struct BookDialer: Sendable {
   private static let roundSeconds = 5.0
-  /// Fewer links than this, or than there are nodes in the book, are few.
+  /// Fewer links of its own than this, or than there are nodes in the book, are few.
   static let enoughLinks = 3
   private static let dialsPerRound = 3
   /// A place that another waits for is looked at once in so many rounds, and so is the book saved.
@@ -29,9 +29,12 @@ struct BookDialer: Sendable {
   func run() async {
     var round = 0
     while !Task.isCancelled {
-      let linked = links.value?.links.map(\.id) ?? []
+      let standing = links.value?.links ?? []
+      let linked = standing.map(\.id)
       let counts = book.counts
-      if BookDialer.isShort(ofLinks: linked.count, known: counts.tried + counts.new) {
+      // Only those that this node dialled: whoever dials it at will must not be all that it hears.
+      let dialled = standing.count { $0.direction == .outbound }
+      if BookDialer.isShort(ofLinks: dialled, known: counts.tried + counts.new) {
         let found = book.candidates(count: BookDialer.dialsPerRound, isStarting: round < BookDialer.startingRounds) {
           $0 != ownID && !linked.contains($0)
         }
@@ -54,16 +57,17 @@ struct BookDialer: Sendable {
     for address in contact.addresses { links.value?.dial(address, expecting: contact.id) }
   }
 
-  /// Enters some of the members that others told of. Who is behind a NAT can't be dialled and is no use here.
+  /// Enters some of the members that this node has heard itself, by where it heard them: where a member that others tell of
+  /// claims to be proves nothing, and would let one peer fill the book. Who is behind a NAT can't be dialled and is no use
+  /// here.
   private func learn() async {
     let found = await driver.read { core, _ in
-      core.membership.members.filter { $0.id != core.id && $0.isLive && $0.record.via.isEmpty }.shuffled()
-        .prefix(BookDialer.membersPerLook).map { ($0.id, $0.record.addresses, $0.address) }
+      core.membership.members.filter {
+        $0.id != core.id && $0.isLive && $0.lastSeen != nil && $0.record.via.isEmpty
+      }.shuffled().prefix(BookDialer.membersPerLook).map { ($0.id, $0.record.addresses, $0.address) }
     }
     book.learned(
-      found.compactMap { id, addresses, address in
-        (address ?? addresses.first).map { (id: id, addresses: addresses, source: $0) }
-      })
+      found.compactMap { id, addresses, seen in seen.map { (id: id, addresses: addresses, source: $0) } })
   }
 }
 
@@ -71,9 +75,9 @@ extension TransportError {
   /// Whether a dial failed by what is at the other end, or on the way there, and not by what is here.
   var speaksOfTheOther: Bool {
     switch code {
-    case .unusableAddress, .connectFailed, .handshakeTimeout, .closedDuringHandshake, .malformedHandshake,
-      .badHandshake,
-      .wrongNetwork, .badIdentity, .unexpectedIdentity:
+    // One that closes during the handshake may only have too many of them under way.
+    case .unusableAddress, .connectFailed, .handshakeTimeout, .malformedHandshake, .badHandshake, .wrongNetwork,
+      .badIdentity, .unexpectedIdentity:
       true
     default: false
     }

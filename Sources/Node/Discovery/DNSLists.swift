@@ -50,7 +50,7 @@ final class DNSLists: Sendable {
   func run() async {
     var pause = DNSLists.firstPauseSeconds
     while !Task.isCancelled {
-      if (links.value?.links.count ?? 0) < DNSLists.enoughLinks {
+      if (links.value?.links.count { $0.direction == .outbound } ?? 0) < DNSLists.enoughLinks {
         var outcomes: [Outcome] = []
         for name in names { outcomes.append(await ask(name)) }
         last.withLock { [outcomes] in $0 = outcomes }

@@ -14,8 +14,6 @@ package struct GenesisFetch: Sendable {
   private static let dialSeconds = 11
   /// How long the node may take for one part.
   private static let partSeconds = 20
-  /// How many answers of the node wait at most.
-  private static let maximumWaiting = 64
 
   private enum Event: Sendable {
     case up
@@ -48,7 +46,8 @@ package struct GenesisFetch: Sendable {
   /// Asks at one address of the invite after the other.
   package func run() async throws -> Genesis {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let (events, continuation) = AsyncStream<Event>.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+    // Bounded by the windows of the link: what waits here is not given back. To drop one would lose the answer, or a timeout.
+    let (events, continuation) = AsyncStream<Event>.makeStream()
     let node = invite.node
     let outcome: Result<Genesis, any Error>
     do {

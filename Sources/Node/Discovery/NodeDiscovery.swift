@@ -73,8 +73,10 @@ final class NodeDiscovery: Sendable {
   }
 
   /// A dial came to nothing.
-  func dialFailed(_ peer: NodeID?, _ error: TransportError) {
-    if let peer, error.speaksOfTheOther { book?.failed(peer) }
+  func dialFailed(_ address: PeerAddress, _ peer: NodeID?, _ error: TransportError) {
+    // Without a network nobody can be reached, and nobody is to be forgotten for it.
+    guard let peer, error.speaksOfTheOther, HostAddresses.hasNetwork || address.isLoopback else { return }
+    book?.failed(peer)
   }
 
   private func dialer() -> Dialer {
@@ -82,15 +84,21 @@ final class NodeDiscovery: Sendable {
       bootstrap: configuration.network.bootstrap, ownID: id, logger: logger,
       isLinked: { [shell] address, peer in
         let links = shell.endpoint.value?.links ?? []
-        if links.contains(where: { $0.address == address || $0.id == peer }) { return true }
-        return PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.memberAddresses())
+        if let peer { return links.contains { $0.id == peer } }
+        if links.contains(where: { $0.address == address }) { return true }
+        return PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.seenMembers())
       },
       dial: { [shell] address, peer in shell.endpoint.value?.dial(address, expecting: peer) })
   }
 
-  private func memberAddresses() async -> [(NodeID, [PeerAddress])] {
+  /// Where members were seen. What their records claim is not asked: a member that names the addresses of the bootstrap
+  /// must not keep this node from dialling it.
+  func seenMembers() async -> [(NodeID, PeerAddress)] {
     await driver.read { core, _ in
-      core.membership.members.map { ($0.id, $0.record.addresses) }
+      core.membership.members.compactMap { member in
+        guard member.lastSeen != nil, let address = member.address else { return nil }
+        return (member.id, address)
+      }
     }
   }
 
@@ -110,7 +118,7 @@ final class NodeDiscovery: Sendable {
 
 /// Whether a bootstrap address belongs to a node that is linked already, whoever dialled.
 enum PeerDirectory {
-  static func isLinked(_ address: PeerAddress, links: [NodeID], members: [(NodeID, [PeerAddress])]) -> Bool {
-    members.contains { id, addresses in addresses.contains(address) && links.contains(id) }
+  static func isLinked(_ address: PeerAddress, links: [NodeID], members: [(NodeID, PeerAddress)]) -> Bool {
+    members.contains { id, seen in seen == address && links.contains(id) }
   }
 }
