@@ -54,6 +54,9 @@ public struct MembershipMachine: Sendable {
   var relays = Table<NodeID, Int>()
   var deadlines = Deadlines()
   var rumours = RumourQueue()
+  /// How many records of others are passed on at once in all, and of those that came by datagram.
+  var newsAllowance = NewsAllowance(burst: 200, each: .milliseconds(20))
+  var strangersNews = NewsAllowance(burst: 100, each: .milliseconds(40))
   var generator: SeededGenerator
   /// The order of the running round of probes, by the numbers of places in the table; members that are not active any
   /// more are skipped.
@@ -228,7 +231,9 @@ public struct MembershipMachine: Sendable {
   }
 
   mutating func addRumour(_ message: Verified<Message>, about: NodeID, by: NodeID) {
-    if rumours.add(message.envelope, subject: RumourQueue.Subject(about: about, by: by)) {
+    let isRecordOfOther = message.envelope.kind == .nodeRecord && about != id
+    let subject = RumourQueue.Subject(about: about, by: by)
+    if rumours.add(message.envelope, subject: subject, isRecordOfOther: isRecordOfOther) {
       counters.add("rumourDropped")
     }
   }

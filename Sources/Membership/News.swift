@@ -17,7 +17,11 @@ extension MembershipMachine {
 
   /// Passes on what another has said, new to this node, over a few links: the news is everywhere after a few hops, where
   /// rumours need as many rounds of probes. What came in a table is no news.
-  mutating func passOn(_ message: Verified<Message>, _ now: Instant, _ effects: inout [MembershipEffect]) {
+  /// Records of new members, and those that nothing calls for, are many only when somebody makes them up: they are counted, by
+  /// the link that they came over and in all. What refutes or brings back is `urgent`.
+  mutating func passOn(
+    _ message: Verified<Message>, isUrgent: Bool = true, _ now: Instant, _ effects: inout [MembershipEffect]
+  ) {
     guard let source = newsSource, var author = entries[message.author] else { return }
     if case .accusation = message.value.body {
       if author.accusationsSince.map({ now - $0 >= .seconds(60) }) ?? true {
@@ -32,10 +36,18 @@ extension MembershipMachine {
       guard author.newsAt.map({ now - $0 >= MembershipMachine.newsInterval }) ?? true else {
         return counters.add("newsWithheld")
       }
+      guard isUrgent || isAllowed(from: source, now) else { return counters.add("newsWithheld") }
       author.newsAt = now
     }
     entries[message.author] = author
     send(message, count: settings.degree, &effects) { $0 != source && $0 != message.author }
+  }
+
+  private mutating func isAllowed(from source: NodeID, _ now: Instant) -> Bool {
+    guard newsAllowance.allows(now), (links[source]?.newsAllowance ?? strangersNews).allows(now) else { return false }
+    newsAllowance.take(now)
+    if links.modify(source, { $0.newsAllowance.take(now) }) == nil { strangersNews.take(now) }
+    return true
   }
 
   private mutating func send(

@@ -52,6 +52,8 @@ struct MemberLink: Sendable {
   var cursor: NodeID?
   /// When the peer was last told that it has signed something newer than its record.
   var outdatedTold: Instant?
+  /// How many records that came over it are passed on at once.
+  var newsAllowance = NewsAllowance(burst: 100, each: .milliseconds(40))
   /// When the own record was last sent over it for an empty list.
   var recordSent: Instant?
 }

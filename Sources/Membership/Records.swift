@@ -29,7 +29,12 @@ extension MembershipMachine {
     // What is good for years would be held as long, gone or not.
     guard body.expiresUnixSeconds <= latestExpiry(identity, now) else { return counters.add("recordTooLasting") }
     guard !body.via.contains(author) else { return counters.add("recordViaItself") }
+    var isUrgent = false
+    var isIdle = false
     if var entry = entries[author] {
+      isUrgent = entry.state == .down || standing(entry) > 0
+      // Nobody has heard it, and nobody doubts it: it can sign as many as it likes.
+      isIdle = entry.isUnseen && !isUrgent
       guard moveUnseen(&entry, to: body) else { return counters.add("unseenRefused") }
       blameAccusers(of: entry)
       if entry.state == .down { hurryRetries(now) }
@@ -65,7 +70,7 @@ extension MembershipMachine {
     }
     rumours.removeAccusations(of: author)
     addRumour(record, about: author, by: author)
-    passOn(record, now, &effects)
+    if !isIdle { passOn(record, isUrgent: isUrgent, now, &effects) }
     effects.append(.learned(record))
   }
 

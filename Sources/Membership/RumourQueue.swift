@@ -5,6 +5,9 @@ import Wire
 struct RumourQueue: Sendable {
   /// The most rumours that wait; beyond it the most told and oldest is dropped.
   static let capacity = 1_024
+  /// The most of them that are records of other nodes: whoever makes up records must not push out accusations, farewells and
+  /// the own record.
+  static let recordCapacity = 768
 
   /// What a rumour is about: a newer one about the same replaces it.
   struct Subject: Comparable, Sendable {
@@ -30,33 +33,41 @@ struct RumourQueue: Sendable {
   private struct Item: Sendable {
     var envelope: Envelope
     var turn: Turn
+    var isRecordOfOther: Bool
   }
 
   private var items = Table<Subject, Item>()
   private var turns = Table<Turn, Subject>()
+  /// The turns of the records of other nodes.
+  private var records = Table<Turn, Subject>()
   private var nextAge = UInt64.max
 
   var count: Int { items.count }
 
   /// Adds a rumour; true when another was dropped to make room.
-  mutating func add(_ envelope: Envelope, subject: Subject) -> Bool {
+  mutating func add(_ envelope: Envelope, subject: Subject, isRecordOfOther: Bool) -> Bool {
     remove(subject)
     var dropped = false
-    if items.count >= RumourQueue.capacity, let last = turns.last {
+    if isRecordOfOther, records.count >= RumourQueue.recordCapacity, let last = records.last {
+      remove(last.value)
+      dropped = true
+    } else if items.count >= RumourQueue.capacity, let last = turns.last {
       remove(last.value)
       dropped = true
     }
     // Ages count down, so that the newest comes first.
     nextAge &-= 1
     let turn = Turn(told: 0, age: nextAge)
-    items[subject] = Item(envelope: envelope, turn: turn)
+    items[subject] = Item(envelope: envelope, turn: turn, isRecordOfOther: isRecordOfOther)
     turns[turn] = subject
+    if isRecordOfOther { records[turn] = subject }
     return dropped
   }
 
   mutating func remove(_ subject: Subject) {
     guard let item = items.removeValue(forKey: subject) else { return }
     turns.removeValue(forKey: item.turn)
+    records.removeValue(forKey: item.turn)
   }
 
   /// Removes every accusation of a node.
@@ -85,6 +96,7 @@ struct RumourQueue: Sendable {
     }
     for (turn, subject) in taken {
       turns.removeValue(forKey: turn)
+      let isRecordOfOther = records.removeValue(forKey: turn) != nil
       let next = Turn(told: turn.told + 1, age: turn.age)
       guard next.told < limit else {
         items.removeValue(forKey: subject)
@@ -92,6 +104,7 @@ struct RumourQueue: Sendable {
       }
       _ = items.modify(subject) { $0.turn = next }
       turns[next] = subject
+      if isRecordOfOther { records[next] = subject }
     }
     return envelopes
   }

@@ -118,7 +118,7 @@ extension MaliciousNode {
       let addresses = [places[index % places.count], targets[index % targets.count].address]
       let body = NodeRecord(
         name: "ghost", addresses: addresses, roles: .all, capabilities: Digest(hashing: []), agent: "ghost",
-        expiresUnixSeconds: .max / 2)
+        expiresUnixSeconds: nextSequence() / 1_000_000 + 86_400)
       ghosts.append(ghost.seal(.nodeRecord(body), sequence: nextSequence()).value.envelope)
     }
     for target in targets {
@@ -190,7 +190,7 @@ extension MaliciousNode {
       let ghost = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
       let body = NodeRecord(
         name: "ghost", addresses: [targets[index % targets.count].address], roles: .all,
-        capabilities: Digest(hashing: []), agent: "ghost", expiresUnixSeconds: .max / 2)
+        capabilities: Digest(hashing: []), agent: "ghost", expiresUnixSeconds: nextSequence() / 1_000_000 + 86_400)
       let envelope = ghost.seal(.nodeRecord(body), sequence: nextSequence()).value.envelope
       guard let bytes = filter.sealBeacon(envelope.encoded) else { continue }
       _ = withUnsafePointer(to: &address) {
