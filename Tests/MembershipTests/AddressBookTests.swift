@@ -56,6 +56,14 @@ private func far(_ number: Int) -> PeerAddress {
     #expect(OrderedSet(some.map(\.id)) == OrderedSet([node(1), node(3)]))
   }
 
+  @Test func whoIsSaidToHaveMovedWhereThereIsNoRoomIsKeptWhereItWas() {
+    var book = AddressBook(key: key)
+    book.learned(node(1), [far(8)], from: teller)
+    for number in 2...3 { book.learned(node(number), [place("192.0.2.\(number):7447")], from: teller) }
+    book.learned(node(1), [place("192.0.2.1:7447")], from: teller)
+    #expect(book.entries[node(1)]?.addresses == [far(8)] && book.counts == (0, 3))
+  }
+
   @Test func whoHasAMillionIdentitiesInOnePlaceFillsNextToNothing() {
     var book = AddressBook(key: key)
     var places = 0
