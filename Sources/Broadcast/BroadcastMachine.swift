@@ -205,6 +205,8 @@ public struct BroadcastMachine: Sendable {
   public func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
 
   private mutating func forget(_ id: Digest, _ now: Instant) {
+    // What is not needed any more is not waited for either: whoever announced it has forgotten it, too, and broke no promise.
+    wants.remove(id)
     guard store.remove(id) else { return }
     fresh.remove(id)
     // Others may still hold and announce it: remembered anew from now.

@@ -28,12 +28,14 @@ extension BroadcastMachine {
   mutating func pruned(by peer: NodeID, _ backoffSeconds: UInt16, _ now: Instant) {
     guard links.contains(peer) else { return }
     let told = Microseconds.seconds(Int64(min(backoffSeconds, GossipMessage.maximumBackoffSeconds)))
-    _ = links.modify(peer) { state in
-      state.isInMesh = false
+    let wasInMesh = links.modify(peer) { state in
+      defer { state.isInMesh = false }
       state.refusedUntil = now + max(told, BroadcastMachine.leastBackoff)
+      return state.isInMesh
     }
     counters.add("pruned")
-    isMeshStale = true
+    // Only what changes the mesh makes it be looked at: it costs a look at every link.
+    if wasInMesh == true { isMeshStale = true }
   }
 
   mutating func unwanted(_ ids: [Digest], by peer: NodeID, _ now: Instant) {

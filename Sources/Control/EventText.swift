@@ -32,8 +32,10 @@ package enum EventText {
     case .linkDown: return (peer ?? "?") + why
     case .dialFailed: return (detail.address ?? "?") + (peer.map { " for \($0)" } ?? "") + why
     case .scoreClosed:
-      let ban = Quantity.duration(seconds: UInt64(detail.banSeconds ?? 0))
-      return "\(peer ?? "?") at \(detail.score ?? 0) points, not let in for \(ban)"
+      let place = "\(peer ?? "?") at \(detail.score ?? 0) points"
+      // The link of a validator stays: votes go over it.
+      guard let seconds = detail.banSeconds, seconds > 0 else { return place + ", its gossip not heard for a while" }
+      return place + ", not let in for \(Quantity.duration(seconds: UInt64(seconds)))"
     case .addressLearned: return "\(detail.address ?? "?"), seen by \(detail.reporters ?? 0)"
     case .addressChanged:
       let before = detail.before ?? []

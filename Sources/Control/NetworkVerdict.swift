@@ -61,9 +61,9 @@ package enum NetworkVerdict {
       ]
     }
     guard let most = network.observed.max(by: { $0.reporters.count < $1.reporters.count }) else { return [] }
-    if network.observed.contains(where: { network.recordAddresses.contains($0.address) }) {
+    if let same = network.observed.first(where: { network.recordAddresses.contains($0.address) }) {
       return [
-        VerdictAnswer("address", .good, "others see this node at \(most.address), as its record says")
+        VerdictAnswer("address", .good, "others see this node at \(same.address), as its record says")
       ]
     }
     return [

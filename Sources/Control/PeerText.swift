@@ -106,7 +106,10 @@ package enum PeerText {
     if !conduct.closings.isEmpty {
       var table = TextTable("CLOSED AT", "AT LAST FOR", "NOT LET IN FOR")
       for closing in conduct.closings {
-        table.add([clock(closing.at), closing.reason, Quantity.duration(seconds: UInt64(closing.banSeconds))])
+        table.add([
+          clock(closing.at), closing.reason,
+          closing.banSeconds == 0 ? "gossip not heard" : Quantity.duration(seconds: UInt64(closing.banSeconds)),
+        ])
       }
       text += "\n" + table.rendered(style: style)
     }

@@ -32,7 +32,8 @@ extension MembershipMachine {
     if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
     guard let address = entry.address else { return effects.append(.pinged(request: request, .noAddress)) }
     let number = probeNumber()
-    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes)
+    // No news: a person's pings at a member that does not answer would use it up.
+    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes, withNews: false)
     entries[target] = entry
     let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
     probes[number] = Probe(

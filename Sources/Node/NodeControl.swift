@@ -54,9 +54,12 @@ struct NodeControl: ControlService {
 
   /// Counts of what is no refusal.
   private static let ordinary: Set<String> = [
-    "broadcast.delivered", "broadcast.duplicate", "broadcast.published", "consensus.certificateOfFinalView",
+    "broadcast.congested", "broadcast.delivered", "broadcast.duplicate", "broadcast.graftSent", "broadcast.graftTaken",
+    "broadcast.pruned", "broadcast.pruneSent", "broadcast.published", "broadcast.pushCongested",
+    "broadcast.pushUnwanted", "broadcast.renewed", "consensus.certificateOfFinalView",
     "consensus.olderEpoch", "consensus.relayed",
-    "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.indirectAck",
+    "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.becameDown",
+    "membership.becameSuspect", "membership.digestDiffers", "membership.digestEqual", "membership.indirectAck",
     "membership.pingAsked", "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
     // One's own beacons come back and are told by their receiver.
     "udp.beacon.bound", "udp.beacon.received", "udp.beacon.sent", "udp.beacon.wrongReceiver",

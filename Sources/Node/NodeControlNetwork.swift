@@ -166,6 +166,8 @@ extension DialBackReport {
   /// What a peer said.
   fileprivate init(_ body: [UInt8], from peer: NodeID) throws {
     let said = try DialBackAnswer(decoding: body)
-    self.init(peer: "\(peer)", isReached: said.isReached, reason: said.reason.isEmpty ? nil : said.reason)
+    let isUnsaid = DialBackService.Unsaid(rawValue: said.reason) != nil
+    self.init(
+      peer: "\(peer)", isReached: isUnsaid ? nil : said.isReached, reason: said.reason.isEmpty ? nil : said.reason)
   }
 }

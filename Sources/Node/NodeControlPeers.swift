@@ -87,7 +87,8 @@ extension NodeControl {
       // The link is measured as soon as it stands, a member with its first probe.
       rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) } ?? link?.roundTripMicroseconds,
       roles: member.roles.names, height: member.height,
-      gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0, score: Int(mesh?.score ?? 0),
+      gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0,
+      score: Int(core.conduct(of: member.id)?.score ?? mesh?.score ?? 0),
       lastSeen: member.lastSeen.map { wall($0, core) },
       ageSeconds: UInt64(max(0, (now - member.firstSeen).count) / 1_000_000),
       clockOffsetMicroseconds: member.clockOffset?.count, via: via.map { "\($0)" }, isUnseen: member.isUnseen,

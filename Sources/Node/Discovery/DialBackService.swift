@@ -18,6 +18,13 @@ final class DialBackService: Sendable {
   /// Longer than the one who is asked waits.
   static let askerWaitsSeconds = 15.0
 
+  /// Answers that say nothing of whether the asker can be dialled.
+  enum Unsaid: String {
+    case noAddress = "the link has no address that can be dialled"
+    case askedTooOften = "asked too often"
+    case cannotDial = "the one who was asked can't dial now"
+  }
+
   private struct State {
     var asked = AskLimit(perWindow: DialBackService.askedPerMinute)
     var underWay = 0
@@ -38,7 +45,7 @@ final class DialBackService: Sendable {
   func answer(_ body: [UInt8], from peer: NodeID, at source: PeerAddress?) async -> [UInt8]? {
     guard let request = try? DialBackRequest(decoding: body) else { return nil }
     guard let source, let address = PeerAddress(ip: source.ip, port: request.port), address.isUsable else {
-      return Self.answer("the link has no address that can be dialled").encoded
+      return Self.answer(Unsaid.noAddress.rawValue).encoded
     }
     let mayWork = state.withLock { state in
       guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: MonotonicClock.now()) else {
@@ -47,7 +54,7 @@ final class DialBackService: Sendable {
       state.underWay += 1
       return true
     }
-    guard mayWork else { return Self.answer("asked too often").encoded }
+    guard mayWork else { return Self.answer(Unsaid.askedTooOften.rawValue).encoded }
     defer { state.withLock { $0.underWay -= 1 } }
     return await reach(peer, at: address).encoded
   }
@@ -68,7 +75,7 @@ final class DialBackService: Sendable {
       }
       try await endpoint.start(listen: [])
     } catch {
-      return Self.answer("the one who was asked can't dial now")
+      return Self.answer(Unsaid.cannotDial.rawValue)
     }
     endpoint.dial(address, expecting: peer)
     let timer = Task {
