@@ -1,6 +1,14 @@
 // The parts of the documented JSON (docs/control-api.md) that these tests look at, written down anew: a renamed field
 // must fail here.
 
+struct NetworkJSON: Decodable {
+  struct AddressBook: Decodable {
+    var tried: Int
+    var new: Int
+  }
+  var addressBook: AddressBook?
+}
+
 struct StatusJSON: Decodable {
   var id: String
   var name: String

@@ -75,6 +75,12 @@ extension Acceptance {
       let lab = try #require(NetLab.shared)
       try lab.reporting { lab in
         let entrance = NetDiscovery.entrance
+        // A node that has only been dialled has met nobody before its first probe was answered.
+        for host in lab.numbers {
+          try eventually(within: 30, "\(host) has met three others") {
+            (try lab.network(host)?.addressBook?.tried ?? 0) >= 3
+          }
+        }
         try stopAll(lab, keepingBooks: true)
         for host in lab.numbers {
           // Whom they are told of is never there again.

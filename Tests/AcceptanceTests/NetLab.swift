@@ -188,6 +188,8 @@ final class NetLab: @unchecked Sendable {
     }
   }
 
+  func network(_ host: Int) throws -> NetworkJSON? { try connection(host).json(NetworkJSON.self, "/v1/network") }
+
   func status(_ host: Int) throws -> StatusJSON? { try connection(host).json(StatusJSON.self, "/v1/status") }
 
   /// The resident memory of a node's process.
