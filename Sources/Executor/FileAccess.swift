@@ -13,6 +13,13 @@ enum FileAccess {
     guard chmod(path, mode) == 0 else { throw failure("set the mode of", path, errno) }
   }
 
+  /// What tells this file or directory from all others of the host, whatever its path.
+  static func identity(of path: String) throws(ExecutorError) -> (device: UInt64, inode: UInt64) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw failure("look at", path, errno) }
+    return (UInt64(status.st_dev), UInt64(status.st_ino))
+  }
+
   /// Makes a new file, which must not exist.
   static func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws(ExecutorError) {
     let file = linnet_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)

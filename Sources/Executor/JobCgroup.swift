@@ -29,12 +29,14 @@ struct JobCgroup {
     }
   }
 
-  /// Names of an executor's cgroups: several daemons share a host, and each must end its own only.
-  static func prefix(_ executorDirectory: String) -> String {
-    // FNV-1a: a name, not a secret.
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in executorDirectory.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-    let digits = String(hash, radix: 16)
-    return "linnet-" + String(repeating: "0", count: 16 - digits.count) + digits + "-"
+  /// What the names of an executor's cgroups begin with: several daemons share a host, and each must end its own only.
+  ///
+  /// The directory's device and inode, not its path: hosts that are mount namespaces of one kernel call different
+  /// directories by one path, and share the cgroups.
+  ///
+  /// - Throws: `storage` when the directory can't be looked at.
+  static func prefix(_ executorDirectory: String) throws(ExecutorError) -> String {
+    let (device, inode) = try FileAccess.identity(of: executorDirectory)
+    return "linnet-\(String(device, radix: 16))-\(String(inode, radix: 16))-"
   }
 }

@@ -71,8 +71,8 @@ package actor JobSupervisor {
     _ = try Self.tool("setpriv", package: "util-linux")
     _ = try Self.tool("prlimit", package: "util-linux")
     jobsDirectory = "\(configuration.directory)/jobs"
-    cgroupPrefix = JobCgroup.prefix(configuration.directory)
     try FileAccess.makeDirectory(configuration.directory, mode: 0o711)
+    cgroupPrefix = try JobCgroup.prefix(configuration.directory)
     try FileAccess.makeDirectory(jobsDirectory, mode: 0o711)
     try FileAccess.replace("filter.bpf", in: configuration.directory, with: try SystemCallFilter.program())
     filterPath = "\(configuration.directory)/filter.bpf"

@@ -35,6 +35,7 @@ struct NodeControl: ControlService {
     if case .nodeRecord(let record) = core.record { roles = record.roles.names }
     var warnings: [String] = []
     if let set = core.set, set.faults == 0 { warnings.append("a committee of \(set.count) tolerates no fault") }
+    if let failure = node.sandboxFailure { warnings.append(failure) }
     let voting = await voting()
     if voting.state == .abstaining { warnings.append("this node does not vote: \(voting.reason ?? "unknown")") }
     if core.jailed {

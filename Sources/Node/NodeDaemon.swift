@@ -188,13 +188,14 @@ package struct NodeDaemon: Sendable {
     guard let final = ledger.state(at: ledger.finalID) else { preconditionFailure("the final state is always at hand") }
     let hardware = HardwareProbe(diskPaths: [configuration.node.dataDirectory]).report()
     // A host whose sandbox does not hold must not take anybody's job, now or after a reload.
-    var sandboxHolds = true
+    var sandboxFailure: String?
     do { try await supervisor.selfTest() } catch {
-      logger.error("nothing is offered: the sandbox's own test failed: \(error)")
-      sandboxHolds = false
+      let failure = "nothing is offered: the sandbox's own test failed: \(error)"
+      logger.error("\(failure)")
+      sandboxFailure = failure
     }
     let offer =
-      sandboxHolds
+      sandboxFailure == nil
       ? OfferBuilder.offer(configuration.offer, hardware: hardware, isolation: supervisor.isolation.limits) : nil
     let addresses = try await listenAddresses()
     let record = NodeRecord(
@@ -219,7 +220,7 @@ package struct NodeDaemon: Sendable {
     shell.driver.bind(driver)
     let node = RunningNode(
       id: key.id, genesis: genesis, driver: driver, shell: shell, store: store, supervisor: supervisor,
-      hardware: hardware, sandboxHolds: sandboxHolds, abstains: opened.abstains, directory: directory,
+      hardware: hardware, sandboxFailure: sandboxFailure, abstains: opened.abstains, directory: directory,
       configuration: configuration, background: background, logger: logger)
     try await node.connect(key: key, group: group, datagramGroup: datagramGroup, listen: addresses)
     do {

@@ -28,7 +28,7 @@ struct ReloadService: Service {
         let text = "\(change.key): \(change.before) becomes \(change.after)"
         node.logger.notice("\(change.isReloadable ? text : "\(text) at the next start")")
       }
-      if node.sandboxHolds, changes.contains(where: { $0.isReloadable && $0.key.hasPrefix("offer.") }) {
+      if node.sandboxFailure == nil, changes.contains(where: { $0.isReloadable && $0.key.hasPrefix("offer.") }) {
         node.driver.post(
           .offer(
             OfferBuilder.offer(

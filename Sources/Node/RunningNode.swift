@@ -32,8 +32,8 @@ final class RunningNode: Sendable {
   let configuration: NodeConfiguration
   let logger: Logger
   let controlCounters = LateBound<ControlCounters>()
-  /// Whether the sandbox passed its own test at the start; without it nothing is offered.
-  let sandboxHolds: Bool
+  /// Why the sandbox failed its own test at the start, when it did: nothing is offered then.
+  let sandboxFailure: String?
   /// Why the node does not vote in the epochs that its lost votes may be of; nil when none is lost.
   let abstains: String?
   let startedAt = MonotonicClock.now()
@@ -52,7 +52,7 @@ final class RunningNode: Sendable {
 
   init(
     id: NodeID, genesis: Genesis, driver: CoreDriver, shell: NodeShell, store: BlobStore, supervisor: JobSupervisor,
-    hardware: HardwareReport, sandboxHolds: Bool, abstains: String?, directory: DataDirectory,
+    hardware: HardwareReport, sandboxFailure: String?, abstains: String?, directory: DataDirectory,
     configuration: NodeConfiguration, background: any EventLoopGroup, logger: Logger
   ) {
     self.id = id
@@ -62,7 +62,7 @@ final class RunningNode: Sendable {
     self.store = store
     self.supervisor = supervisor
     self.hardware = hardware
-    self.sandboxHolds = sandboxHolds
+    self.sandboxFailure = sandboxFailure
     self.abstains = abstains
     self.directory = directory
     self.configuration = configuration

@@ -145,11 +145,16 @@ extension Acceptance {
         let text = block.text
           .replacingOccurrences(of: "AMBER_ID", with: ids["amber"] ?? "AMBER_ID")
           .replacingOccurrences(of: "BIRCH_ID", with: ids["birch"] ?? "BIRCH_ID")
-        let outcome = try host.run(text, other: other)
-        guard outcome.code == 0 else {
+        let shell = try host.start(text, other: other)
+        guard let outcome = try? shell.outcome(within: 60), outcome.code == 0 else {
           throw Trouble(
-            "on \(block.host):\n\(text)\n\(outcome.described)\n\(daemons.values.map(\.stderr).joined(separator: "\n---\n"))"
-          )
+            """
+            on \(block.host):
+            \(text)
+            \(shell.stdout)
+            \(shell.stderr)
+            \(daemons.map { "--- \($0.key)\n\($0.value.stderr)" }.joined(separator: "\n"))
+            """)
         }
         outcomes[block.host] = outcome
         if ids[block.host] == nil {

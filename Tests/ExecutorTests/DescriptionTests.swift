@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Executor
@@ -78,8 +79,18 @@ struct DescriptionTests {
     #expect(!one.contains { $0.0 == "killFile" })
   }
 
-  @Test func groupNamesDifferByDirectory() {
-    #expect(JobCgroup.prefix("/a") != JobCgroup.prefix("/b"))
-    #expect(JobCgroup.prefix("/a") == JobCgroup.prefix("/a"))
+  /// Hosts in mount namespaces of one kernel have different directories of one path, and share the cgroups.
+  @Test func groupNamesDifferByDirectoryAndNotByPath() throws {
+    let top = NSTemporaryDirectory() + "linnet-prefix-\(UUID().uuidString)"
+    try FileAccess.makeDirectory(top, mode: 0o700)
+    defer { try? FileManager.default.removeItem(atPath: top) }
+    try FileAccess.makeDirectory(top + "/a", mode: 0o700)
+    let first = try JobCgroup.prefix(top + "/a")
+    #expect(try JobCgroup.prefix(top + "/a/../a") == first)
+    #expect(rename(top + "/a", top + "/moved") == 0)
+    try FileAccess.makeDirectory(top + "/a", mode: 0o700)
+    #expect(try JobCgroup.prefix(top + "/a") != first)
+    #expect(try JobCgroup.prefix(top + "/moved") == first)
+    #expect(throws: ExecutorError.self) { try JobCgroup.prefix(top + "/none") }
   }
 }
