@@ -96,7 +96,7 @@ class LinnetHosts:
         self.network = network
         self.numbers = {id: number for number, id in enumerate(network.ids, 1)}
         self.seen = {}
-        self.counted = [0, 0]
+        self.failures = 0
 
     def start(self, number):
         self.network.start(number)
@@ -110,19 +110,19 @@ class LinnetHosts:
     def alive(self, viewer):
         peers = self.network.ask(viewer, "/v1/peers") or []
         for peer in peers:
-            # An episode of suspicion or of being down counts once at each who has it.
+            # An episode of being down counts once at each who has it, as serf's EventMemberFailed does.
             key = (viewer, peer["id"])
             before, self.seen[key] = self.seen.get(key), peer["state"]
-            if peer["state"] != before:
-                self.counted[0] += peer["state"] == "suspect"
-                self.counted[1] += peer["state"] == "down"
+            self.failures += peer["state"] == "down" and before != "down"
         return {self.numbers[peer["id"]] for peer in peers if peer["state"] in ("alive", "suspect")} & set(
             range(1, HOSTS + 1)) - {viewer}
 
     def suspicions(self):
         for number in range(1, HOSTS + 1):
             self.alive(number)
-        return tuple(self.counted)
+        refused = [(self.network.ask(number, "/v1/status") or {}).get("refused", {}) for number in range(1, HOSTS + 1)]
+        # Each is a probe that got no answer on any way, after which the prober accuses: what serf's log tells, too.
+        return sum(one.get("membership.probeFailed", 0) for one in refused), self.failures
 
     def close(self):
         pass
@@ -234,5 +234,5 @@ def compare(linnet, rounds, idle_seconds, loss_seconds):
         row("RssAnon, MiB, median", lambda one: f"{one['RssAnon']:.1f}"),
         row("resident, MiB, median", lambda one: f"{one['VmRSS']:.1f}"),
     ])
-    print("\nA suspicion is counted at each host that had it: by serf's log where a probe failed, by Linnet's peers where it "
-          "was believed.")
+    print("\nA false suspicion is a probe that failed on every way, upon which its prober suspects a living host; a false "
+          "death counts at each host that believes it.")

@@ -8,6 +8,7 @@
 #include "linnet_files.h"
 #include "linnet_poller.h"
 #include "linnet_probe_child.h"
+#include "linnet_program_code.h"
 #include "linnet_system.h"
 #include "linnet_tun.h"
 #include "linnet_unix_socket.h"
