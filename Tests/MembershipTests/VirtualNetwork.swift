@@ -49,6 +49,9 @@ struct VirtualNetwork {
     var learned = 0
     /// How many went at once, and (negative) came back.
     var splits: [Int] = []
+    /// On the wire, headers of UDP, TCP and IPv4 and the framing of links included.
+    var sentBytes = 0
+    var receivedBytes = 0
   }
 
   enum Event {
@@ -98,7 +101,12 @@ struct VirtualNetwork {
   /// How long a link that carries nothing one way stays up.
   static let silence = Microseconds.seconds(15)
   var datagrams = 0
-  var bytes = 0
+  /// What all hosts have sent.
+  var bytes: Int { hosts.reduce(0) { $0 + $1.sentBytes } }
+  /// IPv4 and UDP headers, and the type and tag of a datagram.
+  private static let datagramOverhead = 20 + 8 + 17
+  /// IPv4 and TCP headers, the length and tag of a Noise message, a Yamux header and the length of a frame.
+  private static let frameOverhead = 40 + 2 + 16 + 12 + 4
   var longest = 0
   var destinations = OrderedSet<PeerAddress>()
   /// What the last datagrams were, for tests that replay or inspect them.
@@ -160,7 +168,7 @@ struct VirtualNetwork {
       let envelope = message.value.envelope
       datagrams += 1
       let size = envelope.encodedBytes
-      bytes += size
+      hosts[sender].sentBytes += size + VirtualNetwork.datagramOverhead
       longest = max(longest, size)
       destinations.insert(to)
       if tapLimit > 0 {
@@ -174,18 +182,22 @@ struct VirtualNetwork {
       else { return }
       for _ in 0..<(generator.chance(partsPerMillion: duplicatePartsPerMillion) ? 2 : 1)
       where !generator.chance(partsPerMillion: lossPartsPerMillion) {
+        hosts[target].receivedBytes += size + VirtualNetwork.datagramOverhead
         schedule(
           .milliseconds(1) + generator.span(upTo: .milliseconds(4)),
           .datagram(envelope, from: source, to: target))
       }
     case .exchange(let envelopes, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      weigh(envelopes.reduce(0) { $0 + $1.encodedBytes }, from: sender, to: target)
       schedule(.milliseconds(3), .members(envelopes, from: sender, to: target))
     case .digest(let digest, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      weigh(MemberDigest.Bucket.byteCount * digest.buckets.count, from: sender, to: target)
       schedule(.milliseconds(3), .digest(digest, from: sender, to: target))
     case .memberRequest(let request, let id):
       guard let target = number(id), hosts[sender].links.contains(target) else { return }
+      weigh(request.buckets.count, from: sender, to: target)
       schedule(.milliseconds(3), .memberRequest(request, from: sender, to: target))
     case .dial(let to, let id):
       destinations.insert(to)
@@ -199,6 +211,12 @@ struct VirtualNetwork {
     case .healed(let members): hosts[sender].splits.append(-members)
     case .met, .accused, .refuted, .addressLearned, .addressChanged, .nat, .pinged: break
     }
+  }
+
+  /// Counts what a link carries.
+  private mutating func weigh(_ bytes: Int, from sender: Int, to target: Int) {
+    hosts[sender].sentBytes += bytes + VirtualNetwork.frameOverhead
+    hosts[target].receivedBytes += bytes + VirtualNetwork.frameOverhead
   }
 
   /// Where others see a host.
