@@ -39,17 +39,9 @@ extension ControlRoute {
       return try .json(await cancelWhenGracefulShutdown { try await request.service.network(dialBack: dialBack) })
     },
     ControlRoute(.get, "/v1/events") { request in
-      var kinds: Set<EventKind> = []
-      for name in request.query["kind", default: ""].split(separator: ",") {
-        guard let kind = EventKind(rawValue: String(name)) else {
-          throw ControlError.invalid(
-            "'kind' names '\(name)', which is no kind of event",
-            suggestion: "the kinds are " + EventKind.allCases.map(\.rawValue).joined(separator: ", "))
-        }
-        kinds.insert(kind)
-      }
       let wanted = EventRequest(
-        from: try request.number("from", default: 0, in: 0...UInt64.max), kinds: kinds,
+        from: try request.number("from", default: 0, in: 0...UInt64.max),
+        kinds: try EventKind.listed(request.query["kind", default: ""]),
         follow: try request.flag("follow", default: true))
       return .lines(try await request.service.events(wanted), for: request.http)
     },

@@ -30,6 +30,20 @@ package enum EventKind: String, Codable, Sendable, CaseIterable {
   case load
   /// Events were forgotten before this reader had read them.
   case gap
+
+  /// The kinds that a list with commas names.
+  package static func listed(_ text: String) throws(ControlError) -> Set<EventKind> {
+    var kinds: Set<EventKind> = []
+    for name in text.split(separator: ",") {
+      guard let kind = EventKind(rawValue: String(name)) else {
+        throw ControlError.invalid(
+          "'\(name)' is no kind of event",
+          suggestion: "the kinds are " + allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      kinds.insert(kind)
+    }
+    return kinds
+  }
 }
 
 /// One thing that happened. On the socket: one JSON object a line.

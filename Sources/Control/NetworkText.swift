@@ -20,7 +20,7 @@ package enum NetworkText {
       "members", "\(members.alive) alive, \(members.suspect) suspect, \(members.down) down, \(members.left) left")
     fields.add("links", "\(network.links.inbound) inbound, \(network.links.outbound) outbound")
     fields.add("over UDP", "\(network.answeringByDatagram) of \(members.alive) have answered")
-    fields.add("clock", network.clockOffsetMicroseconds.map { "the others' are \(Quantity.offset(microseconds: $0))" })
+    fields.add("clock", network.clockOffsetMicroseconds.map { NetworkVerdict.distance($0) + " most others'" })
     fields.add("local health", network.localHealth == 0 ? "well" : "\(network.localHealth) points slow")
     fields.add("longest datagram", "\(network.longestDatagramBytes) B")
     fields.add("address book", network.addressBook.map { "\($0.tried) tried, \($0.new) new" })
@@ -31,22 +31,14 @@ package enum NetworkText {
 
   private static func verdict(_ lines: [VerdictAnswer], style: TextStyle) -> String {
     lines.map { line in
-      let mark =
+      let (word, coloured) =
         switch line.severity {
-        case .good: style.good("ok")
-        case .caution: style.caution("look")
-        case .bad: style.bad("WRONG")
+        case .good: ("ok", style.good)
+        case .caution: ("look", style.caution)
+        case .bad: ("WRONG", style.bad)
         }
-      return mark + String(repeating: " ", count: 7 - word(line.severity).count) + TextTable.printable(line.text) + "\n"
+      return coloured(word) + String(repeating: " ", count: 7 - word.count) + TextTable.printable(line.text) + "\n"
     }.joined()
-  }
-
-  private static func word(_ severity: VerdictAnswer.Severity) -> String {
-    switch severity {
-    case .good: "ok"
-    case .caution: "look"
-    case .bad: "WRONG"
-    }
   }
 
   private static func tables(_ network: NetworkAnswer, style: TextStyle) -> String {

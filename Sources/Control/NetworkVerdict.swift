@@ -43,7 +43,9 @@ package enum NetworkVerdict {
           "\(members.down) of \(known) members are down: the network is split, or they have stopped; "
             + "`linnet events --kind split,member` says when"))
     } else {
-      lines.append(VerdictAnswer("members", .good, "\(members.alive) of \(known) members answer, over \(links) links"))
+      lines.append(
+        VerdictAnswer(
+          "members", .good, "\(members.alive) of \(known) members answer, over \(links) link\(links == 1 ? "" : "s")"))
     }
     return lines
   }
@@ -115,13 +117,16 @@ package enum NetworkVerdict {
     guard offset.magnitude >= notableOffsetMicroseconds else {
       return [VerdictAnswer("clock", .good, "this host's clock agrees with the others'")]
     }
-    let direction = offset > 0 ? "behind" : "ahead of"
-    let span = Quantity.span(microseconds: offset.magnitude)
     return [
       VerdictAnswer(
         "clockDiffers", offset.magnitude >= harmfulOffsetMicroseconds ? .bad : .caution,
-        "this host's clock is \(span) \(direction) most others': see whether it is synchronised (timedatectl)")
+        "this host's clock is \(distance(offset)) most others': see whether it is synchronised (timedatectl)")
     ]
+  }
+
+  /// How far this host's clock is from others that are ahead of it by an offset.
+  static func distance(_ offset: Int64) -> String {
+    Quantity.span(microseconds: offset.magnitude) + (offset > 0 ? " behind" : " ahead of")
   }
 
   private static func beacons(_ network: NetworkAnswer) -> [VerdictAnswer] {
@@ -146,7 +151,7 @@ package enum NetworkVerdict {
       lines.append(
         VerdictAnswer(
           "bans", .caution,
-          "\(network.bans.count) nodes are not let in for their misconduct: `linnet peer <id>` says why"))
+          "nodes that are not let in for their misconduct: \(network.bans.count); `linnet peer <id>` says why"))
     }
     return lines
   }

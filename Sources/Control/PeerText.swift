@@ -57,7 +57,7 @@ package enum PeerText {
     fields.add("roles", peer.roles.joined(separator: ", "))
     fields.add("height", peer.height.map(String.init))
     fields.add("gpus", "\(peer.gpus)")
-    fields.add("score", "\(detail.conduct?.score ?? Int64(peer.score))")
+    fields.add("score", "\(peer.score)")
     fields.add("brought first", detail.conduct.map { "\($0.firsts) messages" })
     fields.add("not let in", detail.conduct?.bannedUntil.map { "until \(clock($0))" })
     fields.add("known for", peer.ageSeconds.map { Quantity.duration(seconds: $0) })

@@ -51,6 +51,20 @@ package struct PingAnswer: Codable, Sendable, Equatable {
     case tcp
   }
 
+  /// Why there is no answer.
+  package enum Failure: String, Codable, Sendable, CaseIterable {
+    /// Nothing came in time.
+    case timedOut
+    /// The peer names no address that can be written to.
+    case noAddress
+    /// It is no member any more.
+    case notAMember
+    /// Too much is asked already.
+    case busy
+    /// There is no link with it.
+    case noLink
+  }
+
   /// Which ping, from 1; both paths of one have the same.
   package var sequence: Int
   /// The way that it went.
@@ -59,12 +73,12 @@ package struct PingAnswer: Codable, Sendable, Equatable {
   package var address: String?
   /// The time until the answer; nil when there is none.
   package var rttMicroseconds: UInt64?
-  /// Why there is none: `timedOut`, `noAddress`, `notAMember`, `busy`, `noLink`.
-  package var error: String?
+  /// Why there is none.
+  package var error: Failure?
 
   /// Every field.
   package init(
-    sequence: Int, path: Path, address: String? = nil, rttMicroseconds: UInt64? = nil, error: String? = nil
+    sequence: Int, path: Path, address: String? = nil, rttMicroseconds: UInt64? = nil, error: Failure? = nil
   ) {
     self.sequence = sequence
     self.path = path
@@ -72,4 +86,7 @@ package struct PingAnswer: Codable, Sendable, Equatable {
     self.rttMicroseconds = rttMicroseconds
     self.error = error
   }
+
+  /// True when something was sent: only then silence is a loss.
+  package var isSent: Bool { error == nil || error == .timedOut }
 }

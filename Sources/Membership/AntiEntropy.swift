@@ -42,7 +42,7 @@ extension MembershipMachine {
     deadlines.set(.exchange, at: now + jittered(settings.exchangeInterval))
     sweep(now, identity, &effects)
     // Who has had a digest lately, of a link that has just come up, would not answer another.
-    let due = links.filter { $0.value.digestSent.map { now - $0 >= settings.exchangeInterval * 3 / 4 } ?? true }
+    let due = links.filter { $0.value.digestSent.wasAtLeast(settings.exchangeInterval * 3 / 4, before: now) }
     guard !due.isEmpty else { return }
     compareTables(with: due[generator.index(below: due.count)].key, now, &effects)
   }
@@ -84,7 +84,7 @@ extension MembershipMachine {
   }
 
   private func isDue(_ last: Instant?, _ now: Instant) -> Bool {
-    last.map { now - $0 >= settings.exchangeInterval / 2 } ?? true
+    last.wasAtLeast(settings.exchangeInterval / 2, before: now)
   }
 
   /// Sends what is known of the members of some buckets, as far as an answer goes: records that still mean something and

@@ -29,7 +29,7 @@ extension MembershipMachine {
     guard probes.count < MembershipMachine.maximumProbes,
       probes.count(where: { $0.value.purpose.isAsked }) < MembershipMachine.maximumAsked
     else { return effects.append(.pinged(request: request, .busy)) }
-    if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
+    entry.address = address(of: target, entry)
     guard let address = entry.address else { return effects.append(.pinged(request: request, .noAddress)) }
     let number = probeNumber()
     // No news: a person's pings at a member that does not answer would use it up.

@@ -63,7 +63,7 @@ extension MembershipMachine {
     heard(from: sender, now, &identity, &effects)
     guard isRunning, let link = links[sender], messages.isEmpty || (!answers && accusesMe(messages)) else { return }
     // It asks for the own record, or it has accused this node and must hear what refutes it.
-    guard link.recordSent.map({ now - $0 >= settings.minimumProbeTimeout }) ?? true else {
+    guard link.recordSent.wasAtLeast(settings.minimumProbeTimeout, before: now) else {
       return counters.add("exchangeTooOften")
     }
     _ = links.modify(sender) { $0.recordSent = now }
@@ -114,7 +114,7 @@ extension MembershipMachine {
   private mutating func dial(_ peer: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) -> Bool {
     // Nobody can dial a node behind a NAT; it dials.
     guard !links.contains(peer), var entry = entries[peer], entry.body.via.isEmpty else { return false }
-    guard let address = entry.address ?? usableAddresses(of: peer, entry.body).first else { return false }
+    guard let address = address(of: peer, entry) else { return false }
     entry.nextDial = now + jittered(entry.dialDelay)
     entry.dialDelay = min(settings.maximumDialDelay, entry.dialDelay * 2)
     entries[peer] = entry
@@ -160,7 +160,7 @@ extension MembershipMachine {
   /// A down member is back, so what kept it away may be over for the others too: they are tried at once, not when their
   /// backoff says. At most once in a while, and over a longer time where many are down.
   mutating func hurryRetries(_ now: Instant) {
-    guard lastHurry.map({ now - $0 >= settings.hurryInterval }) ?? true else { return }
+    guard lastHurry.wasAtLeast(settings.hurryInterval, before: now) else { return }
     lastHurry = now
     let span = max(settings.hurrySpan, MembershipMachine.hurryEach * Int64(count(of: .down)))
     for member in entries.down {

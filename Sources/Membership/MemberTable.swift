@@ -12,13 +12,19 @@ public final class NodeIndex: Sendable {
   public init(_ ids: [NodeID]) { self.ids = OrderedSet(ids).members }
 
   func place(of id: NodeID) -> Int? {
+    let place = firstPlace(from: id)
+    return place < ids.count && ids[place] == id ? place : nil
+  }
+
+  /// The place of the first identity that is not below another.
+  func firstPlace(from id: NodeID) -> Int {
     var low = 0
     var high = ids.count
     while low < high {
       let middle = (low + high) >> 1
       if ids[middle] < id { low = middle + 1 } else { high = middle }
     }
-    return low < ids.count && ids[low] == id ? low : nil
+    return low
   }
 }
 
@@ -314,13 +320,7 @@ extension MemberTable: Sequence {
 
   /// The entries from `id` on.
   func entries(from id: NodeID) -> Iterator {
-    var low = 0
-    var high = shared.ids.count
-    while low < high {
-      let middle = (low + high) >> 1
-      if shared.ids[middle] < id { low = middle + 1 } else { high = middle }
-    }
-    return Iterator(self, place: low, own: own.entries(from: id))
+    Iterator(self, place: shared.firstPlace(from: id), own: own.entries(from: id))
   }
 
   struct Iterator: IteratorProtocol, Sequence {

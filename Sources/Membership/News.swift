@@ -24,7 +24,7 @@ extension MembershipMachine {
   ) {
     guard let source = newsSource, var author = entries[message.author] else { return }
     if case .accusation = message.value.body {
-      if author.accusationsSince.map({ now - $0 >= .seconds(60) }) ?? true {
+      if author.accusationsSince.wasAtLeast(.seconds(60), before: now) {
         author.accusationsSince = now
         author.accusationsPassedOn = 0
       }
@@ -33,7 +33,7 @@ extension MembershipMachine {
       }
       author.accusationsPassedOn += 1
     } else {
-      guard author.newsAt.map({ now - $0 >= MembershipMachine.newsInterval }) ?? true else {
+      guard author.newsAt.wasAtLeast(MembershipMachine.newsInterval, before: now) else {
         return counters.add("newsWithheld")
       }
       guard isUrgent || isAllowed(from: source, now) else { return counters.add("newsWithheld") }

@@ -44,7 +44,7 @@ extension MembershipMachine {
     _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
     guard isRunning, !settings.hasFixedAddresses else { return }
-    guard lastAddressChange.map({ now - $0 >= settings.addressInterval }) ?? true else { return }
+    guard lastAddressChange.wasAtLeast(settings.addressInterval, before: now) else { return }
     let port = (interfaces ?? ownBody.addresses).first?.port
     let agreed = observed.agreed(needed: min(2, activeCount - 1), port: port, now)
     var addresses = ownBody.addresses

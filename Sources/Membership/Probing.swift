@@ -24,7 +24,6 @@ extension MembershipMachine {
     guard isRunning, var entry = entries[target] else { return }
     guard purpose.isRelay || entry.probe == nil else { return }
     guard probes.count < MembershipMachine.maximumProbes else { return counters.add("probeDropped") }
-    if let known = entry.address, lacksFamily(of: known) { entry.address = nil }
     let isOfAnotherFamily = isOfAnotherFamily(entry.body)
     if !entry.body.via.isEmpty || isOfAnotherFamily {
       if purpose.isRelay, links.contains(target) { return askOverLink(target, entry, purpose, now, &effects) }
@@ -37,7 +36,7 @@ extension MembershipMachine {
         return askHelpers(number, probe, entry, now, &identity, &effects)
       }
     }
-    if entry.address == nil { entry.address = usableAddresses(of: target, entry.body).first }
+    entry.address = address(of: target, entry)
     guard let address = entry.address else {
       // Silence of a node without an address proves nothing; its link may still speak for it.
       return counters.add("noUsableAddress")
@@ -82,7 +81,8 @@ extension MembershipMachine {
     return min(settings.maximumProbeTimeout, max(settings.minimumProbeTimeout, estimate))
   }
 
-  /// What a message to a member carries: that it is accused, who this node is, and the news unless it shall not.
+  /// What a message to a member carries: that it is accused and of what, who this node is, and the news unless it shall
+  /// not.
   mutating func pickRumours(
     for receiver: NodeID, _ entry: MemberEntry, bytes: Int, withNews: Bool = true
   ) -> [Envelope] {
@@ -93,8 +93,12 @@ extension MembershipMachine {
       room -= envelope.encodedBytes
       picked.append(envelope)
     }
-    if let accusation = entry.accusations.first?.value.message.envelope { take(accusation) }
+    let accusation = entry.accusations.first?.value.message.envelope
+    if let accusation { take(accusation) }
     if entry.knowsOwn < ownRecord.sequence { take(ownRecord.envelope) }
+    // The record that is accused, in case its key was restored to a disk that does not know that it ever signed it: a word
+    // about an incarnation that it does not know it could not refute.
+    if accusation != nil { take(entry.record.envelope) }
     guard withNews else { return picked }
     let limit = settings.rumourFactor * Logarithm.digits(activeCount)
     let already = picked
@@ -273,7 +277,7 @@ extension MembershipMachine {
       return []
     }
     // News rides on so many messages and no more: who asks without end must not use it up.
-    let isDue = entry.newsAnsweredAt.map { now - $0 >= settings.probeInterval } ?? true
+    let isDue = entry.newsAnsweredAt.wasAtLeast(settings.probeInterval, before: now)
     let bytes = min(room, Rumours.maximumBytes)
     ack.rumours = pickRumours(for: message.author, entry, bytes: bytes, withNews: isDue)
     if isDue, !ack.rumours.isEmpty { _ = entries.modify(message.author) { $0.newsAnsweredAt = now } }

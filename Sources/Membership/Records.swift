@@ -130,7 +130,7 @@ extension MembershipMachine {
   /// Forgets some of the members that are gone (left or down) and not linked: those first that were never heard, then those
   /// that went longest ago. At most once a second, for it looks at all.
   private mutating func makeRoom(_ now: Instant) -> Bool {
-    guard count(of: .down) + count(of: .left) > 0, lastRoomMade.map({ now - $0 >= .seconds(1) }) ?? true else {
+    guard count(of: .down) + count(of: .left) > 0, lastRoomMade.wasAtLeast(.seconds(1), before: now) else {
       return false
     }
     lastRoomMade = now
@@ -163,7 +163,7 @@ extension MembershipMachine {
     _ member: NodeID, _ known: MemberEntry, _ now: Instant, _ effects: inout [MembershipEffect]
   ) {
     guard let link = links[member],
-      link.outdatedTold.map({ now - $0 >= settings.refutationInterval }) ?? true
+      link.outdatedTold.wasAtLeast(settings.refutationInterval, before: now)
     else { return }
     _ = links.modify(member) { $0.outdatedTold = now }
     counters.add("outdatedTold")
@@ -225,6 +225,12 @@ extension MembershipMachine {
     } else {
       renewOwnRecord(now, &identity, &effects)
     }
+  }
+
+  /// Where a member is written to: where it was last seen, unless this host has lost that family of addresses.
+  func address(of member: NodeID, _ entry: MemberEntry) -> PeerAddress? {
+    if let known = entry.address, !lacksFamily(of: known) { return known }
+    return usableAddresses(of: member, entry.body).first
   }
 
   /// Where a member may be sent to: the usable addresses of its record, and the other end of its link with the port

@@ -33,7 +33,6 @@ struct RumourQueue: Sendable {
   private struct Item: Sendable {
     var envelope: Envelope
     var turn: Turn
-    var isRecordOfOther: Bool
   }
 
   private var items = Table<Subject, Item>()
@@ -48,17 +47,17 @@ struct RumourQueue: Sendable {
   mutating func add(_ envelope: Envelope, subject: Subject, isRecordOfOther: Bool) -> Bool {
     remove(subject)
     var dropped = false
-    if isRecordOfOther, records.count >= RumourQueue.recordCapacity, let last = records.last {
-      remove(last.value)
-      dropped = true
-    } else if items.count >= RumourQueue.capacity, let last = turns.last {
+    let isFullOfRecords = isRecordOfOther && records.count >= RumourQueue.recordCapacity
+    if isFullOfRecords || items.count >= RumourQueue.capacity,
+      let last = isFullOfRecords ? records.last : turns.last
+    {
       remove(last.value)
       dropped = true
     }
     // Ages count down, so that the newest comes first.
     nextAge &-= 1
     let turn = Turn(told: 0, age: nextAge)
-    items[subject] = Item(envelope: envelope, turn: turn, isRecordOfOther: isRecordOfOther)
+    items[subject] = Item(envelope: envelope, turn: turn)
     turns[turn] = subject
     if isRecordOfOther { records[turn] = subject }
     return dropped

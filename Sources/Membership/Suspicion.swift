@@ -171,7 +171,7 @@ extension MembershipMachine {
     guard accuser != id, entries[accuser]?.verified == nil, probes.count < MembershipMachine.maximumProbes / 2 else {
       return
     }
-    if verificationsSince.map({ now - $0 >= .seconds(1) }) ?? true { (verificationsSince, verifications) = (now, 0) }
+    if verificationsSince.wasAtLeast(.seconds(1), before: now) { (verificationsSince, verifications) = (now, 0) }
     guard verifications < MembershipMachine.maximumVerifications else { return counters.add("accuserUnverified") }
     verifications += 1
     startProbe(accuser, .errand, now, &identity, &effects)

@@ -17,7 +17,7 @@ extension MembershipMachine {
     let mustHearRecord =
       broughtAccusation && entry.knowsOwn < ownRecord.sequence && ack?.contains(ownRecord.envelope) != true
     guard mustHearAccusation || mustHearRecord,
-      entry.toldAt.map({ now - $0 >= settings.probeInterval }) ?? true
+      entry.toldAt.wasAtLeast(settings.probeInterval, before: now)
     else { return }
     _ = entries.modify(author) { $0.toldAt = now }
     counters.add("toldMore")

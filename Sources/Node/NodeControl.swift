@@ -58,10 +58,13 @@ struct NodeControl: ControlService {
     "broadcast.congested", "broadcast.delivered", "broadcast.duplicate", "broadcast.graftSent", "broadcast.graftTaken",
     "broadcast.pruned", "broadcast.pruneSent", "broadcast.published", "broadcast.pushCongested",
     "broadcast.pushUnwanted", "broadcast.renewed", "consensus.certificateOfFinalView",
-    "consensus.olderEpoch", "consensus.relayed",
-    "consensus.voteOfFinalView", "membership.addressLearned", "membership.becameAlive", "membership.becameDown",
+    "consensus.olderEpoch", "consensus.relayed", "consensus.voteOfFinalView",
+    // Both ends dial at once.
+    "link.dial.alreadyLinked",
+    "membership.addressLearned", "membership.becameAlive", "membership.becameDown", "membership.becameLeft",
     "membership.becameSuspect", "membership.digestDiffers", "membership.digestEqual", "membership.indirectAck",
-    "membership.pingAsked", "membership.pingSent", "membership.refuted", "udp.datagram.received", "udp.datagram.sent",
+    "membership.linkSpokeForMember", "membership.pingAsked", "membership.pingSent", "membership.refuted",
+    "membership.toldMore", "udp.datagram.received", "udp.datagram.sent",
     // One's own beacons come back and are told by their receiver.
     "udp.beacon.bound", "udp.beacon.received", "udp.beacon.sent", "udp.beacon.wrongReceiver",
   ]

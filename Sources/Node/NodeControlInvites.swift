@@ -18,18 +18,16 @@ extension NodeControl {
     let addresses = try await invitedTo(request.addresses ?? [])
     let networkID = node.genesis.networkID
     // Nothing may be paid for an invite that can't be made.
-    guard Invite(networkID: networkID, node: node.id, addresses: addresses) != nil else {
+    guard var invite = Invite(networkID: networkID, node: node.id, addresses: addresses) else {
       throw ControlError.conflict(
         code: "noAddress", "this node knows no address of its own that another host could dial",
         suggestion: "name one: linnet invite --address IP:PORT")
     }
-    let grant = try await request.grantMicrocredits.asyncMap { try await self.grant($0) }
-    guard
-      let invite = Invite(networkID: networkID, node: node.id, addresses: addresses, grant: grant?.secret)
-    else { preconditionFailure("an invite to these addresses was made just now") }
+    var grant: GrantAnswer?
+    if let amount = request.grantMicrocredits { (invite.grant, grant) = try await self.grant(amount) }
     return InviteAnswer(
       invite: invite.text, node: "\(node.id)", addresses: addresses.map(\.description), network: "\(networkID)",
-      grant: grant?.answer)
+      grant: grant)
   }
 
   /// What was asked for, else what the operator tells peers, else what the own record says.
@@ -99,12 +97,5 @@ extension NodeControl {
       InviteGrant(seed: seed),
       GrantAnswer(account: "\(key.id)", amountMicrocredits: amount, transfer: transfer, keyFile: path)
     )
-  }
-}
-
-extension Optional {
-  fileprivate func asyncMap<Value>(_ body: (Wrapped) async throws -> Value) async rethrows -> Value? {
-    guard let self else { return nil }
-    return try await body(self)
   }
 }

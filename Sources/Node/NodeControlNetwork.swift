@@ -12,8 +12,6 @@ import Wire
 extension NodeControl {
   /// How many peers are asked to dial this node.
   private static let dialBacks = 3
-  /// A peer that is asked has this long, with its own dial within.
-  private static let dialBackSeconds = 10.0
   /// The counters that say something about the network begin with these.
   private static let counterPrefixes = ["beacon.", "link.", "membership.", "udp."]
 
@@ -133,7 +131,7 @@ extension NodeControl {
         group.addTask {
           do {
             let body = try await hub.ask(
-              .dialBack, question, of: peer, timeoutSeconds: NodeControl.dialBackSeconds)
+              .dialBack, question, of: peer, timeoutSeconds: DialBackService.askerWaitsSeconds)
             return try DialBackReport(body, from: peer)
           } catch {
             return DialBackReport(peer: "\(peer)", reason: "\(error)")

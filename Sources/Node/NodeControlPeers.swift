@@ -13,9 +13,9 @@ extension NodeControl {
   func peers() async throws -> [PeerAnswer] {
     let links = linksByPeer()
     return await node.driver.read { core, now in
-      let mesh = NodeControl.mesh(core)
+      let meshed = NodeControl.meshed(core)
       return core.membership.members.filter { $0.id != core.id }.map {
-        NodeControl.answer($0, core: core, now: now, link: links[$0.id], mesh: mesh[$0.id])
+        NodeControl.answer($0, core: core, now: now, link: links[$0.id], isMesh: meshed.contains($0.id))
       }
     }
   }
@@ -28,7 +28,8 @@ extension NodeControl {
       guard let member = core.membership.member(found) else { return nil }
       let reports = member.reportedAddresses.sorted { $0.at < $1.at }
       return PeerDetailAnswer(
-        peer: NodeControl.answer(member, core: core, now: now, link: link, mesh: NodeControl.mesh(core)[found]),
+        peer: NodeControl.answer(
+          member, core: core, now: now, link: link, isMesh: NodeControl.meshed(core).contains(found)),
         incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
         recordExpires: NodeControl.wall(unixSeconds: member.record.expiresUnixSeconds),
         capabilities: "\(member.record.capabilities)",
@@ -63,8 +64,9 @@ extension NodeControl {
     Dictionary((node.shell.endpoint.value?.links ?? []).map { ($0.id, $0) }) { first, _ in first }
   }
 
-  private static func mesh(_ core: NodeCore) -> [NodeID: BroadcastPeer] {
-    Dictionary(core.broadcast.peers.map { ($0.id, $0) }) { first, _ in first }
+  /// Those that messages are sent to as soon as they come.
+  private static func meshed(_ core: NodeCore) -> Set<NodeID> {
+    Set(core.broadcast.peers.filter(\.isInMesh).map(\.id))
   }
 
   static func wall(_ instant: Instant, _ core: NodeCore) -> WallTime {
@@ -77,7 +79,7 @@ extension NodeControl {
   }
 
   private static func answer(
-    _ member: MemberView, core: NodeCore, now: Instant, link: LinkInfo?, mesh: BroadcastPeer?
+    _ member: MemberView, core: NodeCore, now: Instant, link: LinkInfo?, isMesh: Bool
   ) -> PeerAnswer {
     let via = member.via
     let path = link.map { "tcp \($0.direction.rawValue)" } ?? via.first.map { "via \($0)" } ?? "udp"
@@ -88,11 +90,11 @@ extension NodeControl {
       rttMicroseconds: member.rtt.map { UInt64(max(0, $0.count)) } ?? link?.roundTripMicroseconds,
       roles: member.roles.names, height: member.height,
       gpus: core.finalState.offer(of: member.id)?.gpus.count ?? 0,
-      score: Int(core.conduct(of: member.id)?.score ?? mesh?.score ?? 0),
+      score: Int(core.conduct(of: member.id)?.score ?? 0),
       lastSeen: member.lastSeen.map { wall($0, core) },
       ageSeconds: UInt64(max(0, (now - member.firstSeen).count) / 1_000_000),
       clockOffsetMicroseconds: member.clockOffset?.count, via: via.map { "\($0)" }, isUnseen: member.isUnseen,
-      isMesh: mesh?.isInMesh ?? false, agent: member.agent,
+      isMesh: isMesh, agent: member.agent,
       jailed: core.finalState.validator(member.id)?.isJailed ?? false)
   }
 

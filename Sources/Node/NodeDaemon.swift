@@ -212,9 +212,7 @@ package struct NodeDaemon: Sendable {
       capabilities: Digest(hashing: hardwareBytes(hardware)), agent: "linnet/\(version)",
       expiresUnixSeconds: UInt64(Date().timeIntervalSince1970) + 86_400 * 365)
     let signer = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
-    var membership = membershipSettings()
-    membership.hasFixedAddresses = !configuration.network.advertise.isEmpty
-    var settings = CoreSettings(membership: membership)
+    var settings = CoreSettings(membership: membershipSettings())
     settings.abstainUntilMilliseconds = opened.abstainUntilMilliseconds
     // In a network of short epochs a state is small against the blocks of a few.
     settings.snapshotDistance = min(settings.snapshotDistance, 2 * genesis.parameters.epochBlocks)

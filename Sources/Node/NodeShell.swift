@@ -3,6 +3,7 @@ import Core
 import Journal
 import Ledger
 import Logging
+import Membership
 import Primitives
 import Synchronization
 import Transport
@@ -19,8 +20,8 @@ final class NodeShell: CoreShell {
   let validators: ValidatorTable
   let voteKeys: VoteKeys
   let slashes: SlashLog
-  let submissions = Submissions()
-  let pings = AskedPings()
+  let submissions = CoreRequests<Submission>(ending: .refused(reason: "the node is stopping"))
+  let pings = CoreRequests<PingOutcome>(ending: .timedOut)
   let network: NetworkLog
   let bell = CommitBell()
   let inclusions: Inclusions

@@ -52,10 +52,10 @@ actor PeerPinger {
     case .answered(let roundTrip, let source):
       answer.rttMicroseconds = UInt64(max(0, roundTrip.count))
       answer.address = "\(source)"
-    case .timedOut: answer.error = "timedOut"
-    case .noAddress: answer.error = "noAddress"
-    case .notAMember: answer.error = "notAMember"
-    case .busy: answer.error = "busy"
+    case .timedOut: answer.error = .timedOut
+    case .noAddress: answer.error = .noAddress
+    case .notAMember: answer.error = .notAMember
+    case .busy: answer.error = .busy
     }
     return answer
   }
@@ -64,7 +64,7 @@ actor PeerPinger {
   private nonisolated func overLink(_ sequence: Int) async -> PingAnswer {
     var answer = PingAnswer(sequence: sequence, path: .tcp)
     guard let link = node.shell.endpoint.value?.links.first(where: { $0.id == target }) else {
-      answer.error = "noLink"
+      answer.error = .noLink
       return answer
     }
     let question = BlobRequest(root: .zero, firstChunk: 0, count: 1).encoded()
@@ -74,11 +74,11 @@ actor PeerPinger {
       answer.rttMicroseconds = UInt64(max(0, (MonotonicClock.now() - start).count))
       answer.address = "\(link.address)"
     } catch ServiceFailure.noLink {
-      answer.error = "noLink"
+      answer.error = .noLink
     } catch ServiceFailure.tooManyQuestions {
-      answer.error = "busy"
+      answer.error = .busy
     } catch {
-      answer.error = "timedOut"
+      answer.error = .timedOut
     }
     return answer
   }

@@ -225,6 +225,7 @@ package final class LinkEndpoint: Sendable {
           channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
         }
       for (option, value) in LinkEndpoint.tcpOptions { bootstrap = bootstrap.channelOption(option, value: value) }
+      if let source = loopbackSource(to: dial.address) { bootstrap = bootstrap.bind(to: source) }
       bootstrap.connect(to: socketAddress).whenFailure { error in
         bound.value.fail(
           TransportError(.connectFailed, "Cannot connect to \(dial.address).", cause: "\(error)"))
@@ -232,6 +233,14 @@ package final class LinkEndpoint: Sendable {
     } catch {
       registry.dialFailed(dial, error)
     }
+  }
+
+  /// Nodes of one machine are told apart by their addresses, and are dialled back where a link comes from: it comes from
+  /// where its node listens. Elsewhere the routes decide.
+  private func loopbackSource(to address: PeerAddress) -> SocketAddress? {
+    guard address.isLoopback else { return nil }
+    let own = listening.first { $0.isLoopback && $0.isIPv4 == address.isIPv4 }
+    return own.flatMap { PeerAddress(ip: $0.ip, port: 0) }.flatMap { try? $0.socketAddress() }
   }
 
   private static var waterMark: ChannelOptions.Types.WriteBufferWaterMark {

@@ -18,7 +18,7 @@ public struct Invite: Hashable, Sendable, WireCodable {
   /// Where, best first; one at least.
   public let addresses: [PeerAddress]
   /// An account to begin with; nil for none.
-  public let grant: InviteGrant?
+  public var grant: InviteGrant?
 
   /// An invite; nil unless there are 1 to `maximumAddresses` addresses.
   public init?(networkID: Digest, node: NodeID, addresses: [PeerAddress], grant: InviteGrant? = nil) {

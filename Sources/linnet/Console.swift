@@ -57,10 +57,14 @@ enum Console {
   static func show<Answer: Encodable>(
     watch: Bool, json: Bool, _ ask: () async throws -> Answer, _ render: (Answer) -> String
   ) async throws {
-    guard json else { return try await show(watch: watch) { render(try await ask()) } }
-    guard watch else { return try print(json: try await ask()) }
     while true {
-      try print(line: try await ask())
+      let answer = try await ask()
+      switch (json, watch) {
+      case (true, true): try print(line: answer)
+      case (true, false): try print(json: answer)
+      case (false, _): try print((watch && style.isColoured ? "\u{1B}[H\u{1B}[2J" : "") + render(answer))
+      }
+      guard watch else { return }
       try await Task.sleep(for: .seconds(2))
     }
   }
@@ -78,15 +82,5 @@ enum Console {
   /// A remark on stderr.
   static func remark(_ message: String) {
     error("linnet: \(TextTable.printable(message))\n")
-  }
-
-  /// Shows what `render` makes, with `watch` again every two seconds until the process is interrupted.
-  static func show(watch: Bool, _ render: () async throws -> String) async throws {
-    while true {
-      let text = try await render()
-      try print(watch && style.isColoured ? "\u{1B}[H\u{1B}[2J" + text : text)
-      guard watch else { return }
-      try await Task.sleep(for: .seconds(2))
-    }
   }
 }

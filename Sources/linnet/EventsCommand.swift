@@ -16,13 +16,9 @@ struct EventsCommand: AsyncParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Whether to go on with what is to come.") var follow = true
 
   func run() async throws {
-    var wanted: Set<EventKind> = []
-    for name in (kinds ?? "").split(separator: ",") {
-      guard let kind = EventKind(rawValue: String(name)) else {
-        throw ValidationError(
-          "'\(name)' is no kind of event; the kinds are \(EventKind.allCases.map(\.rawValue).joined(separator: ", "))")
-      }
-      wanted.insert(kind)
+    let wanted: Set<EventKind>
+    do { wanted = try EventKind.listed(kinds ?? "") } catch {
+      throw ValidationError(error.detail + (error.suggestion.map { "; \($0)" } ?? ""))
     }
     let request = EventRequest(from: from, kinds: wanted, follow: follow)
     try await connection.client().events(request) { event in

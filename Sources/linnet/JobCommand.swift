@@ -38,12 +38,15 @@ struct JobCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var format: FormatOptions
-    @Flag(help: "Show it again every two seconds.") var watch = false
+    @OptionGroup var again: WatchOptions
 
     func run() async throws {
       let client = try connection.client()
-      if format.json { return try Console.print(json: try await client.jobs()) }
-      try await Console.show(watch: watch) { Self.render(try await client.jobs(), style: Console.style) }
+      try await Console.show(watch: again.watch, json: format.json) {
+        try await client.jobs()
+      } _: {
+        Self.render($0, style: Console.style)
+      }
     }
 
     static func render(_ list: JobListAnswer, style: TextStyle) -> String {

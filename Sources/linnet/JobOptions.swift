@@ -5,7 +5,7 @@ import Control
 struct JobOptions: ParsableArguments {
   @Option(
     name: .customLong("cpu-milli"),
-    help: ArgumentHelp("Thousandths of a CPU (default \(JobSubmission.defaultCPUMilli)).", valueName: "n"))
+    help: ArgumentHelp("Thousandths of a CPU.", valueName: "n"))
   var cpuMilli: UInt32 = JobSubmission.defaultCPUMilli
 
   @Option(help: ArgumentHelp("Memory limit, such as 512M (default 256M).", valueName: "size"))

@@ -1,11 +1,6 @@
 import ArgumentParser
 import Control
 
-/// `--watch` of commands that show what changes.
-struct WatchOptions: ParsableArguments {
-  @Flag(help: "Show it again every two seconds; with --json one line each time.") var watch = false
-}
-
 /// `linnet peers`
 struct PeersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

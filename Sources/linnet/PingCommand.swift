@@ -14,9 +14,17 @@ struct PingCommand: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("The time between two, 100 to 10000.", valueName: "milliseconds"))
   var interval = 1_000
 
+  private var request: PeerPingRequest { PeerPingRequest(count: count, intervalMilliseconds: interval) }
+
+  func validate() throws {
+    guard PeerPingRequest.counts.contains(count) else { throw ValidationError("--count must be 1 to 100") }
+    guard PeerPingRequest.intervalsMilliseconds.contains(interval) else {
+      throw ValidationError("--interval must be 100 to 10000")
+    }
+  }
+
   func run() async throws {
     var statistics = PingStatistics()
-    let request = PeerPingRequest(count: count, intervalMilliseconds: interval)
     try await connection.client().ping(id: id, request) { answer in
       statistics.take(answer)
       if format.json { return try Console.print(line: answer) }

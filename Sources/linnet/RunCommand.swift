@@ -10,8 +10,8 @@ struct RunCommand: AsyncParsableCommand {
     usage: "linnet run [options] -- command [arguments]",
     discussion: """
       Sends the inputs, submits the job, prints its stdout and stderr as they come and exits with its exit code: \
-      124 at the wall limit, 137 killed (memory or disk limit, signal 9), 125 when Linnet could not run it, 130 after \
-      Ctrl-C, which cancels the job.
+      124 at the wall limit, 137 killed (memory or disk limit, signal 9), 127 when there is no such command, 125 when \
+      Linnet could not run it, 130 after Ctrl-C, which cancels the job.
       """)
 
   @OptionGroup var connection: ConnectionOptions

@@ -47,7 +47,7 @@ import Testing
       roles              provider
       height             7
       gpus               2
-      score              -7
+      score              -1
       brought first      4 messages
       not let in         until 1970-01-01T00:01:02Z
       known for          1m 1s
@@ -95,7 +95,7 @@ import Testing
       members           3 alive, 1 suspect, 0 down, 2 left
       links             1 inbound, 2 outbound
       over UDP          2 of 3 have answered
-      clock             the others' are +700.0 ms
+      clock             700.0 ms behind most others'
       local health      1 points slow
       longest datagram  1200 B
       address book      2 tried, 9 new
@@ -121,24 +121,24 @@ import Testing
     let answers = [
       PingAnswer(sequence: 1, path: .udp, address: "127.0.0.2:7001", rttMicroseconds: 830),
       PingAnswer(sequence: 2, path: .udp, address: "127.0.0.2:7001", rttMicroseconds: 12_430),
-      PingAnswer(sequence: 3, path: .udp, error: "timedOut"), PingAnswer(sequence: 1, path: .tcp, error: "noLink"),
+      PingAnswer(sequence: 3, path: .udp, error: .timedOut), PingAnswer(sequence: 1, path: .tcp, error: .noLink),
     ]
     var text = ""
     for answer in answers {
       statistics.take(answer)
       text += PingStatistics.render(answer, style: plain)
     }
-    #expect(statistics.isAnswered && statistics.lost(.udp) == 1 && statistics.lost(.tcp) == 1)
+    #expect(statistics.isAnswered)
     expect(
       text + statistics.rendered(style: plain),
       """
       1 udp  830 µs from 127.0.0.2:7001
       2 udp  12.4 ms from 127.0.0.2:7001
-      3 udp  timedOut
-      1 tcp  noLink
-      PATH  SENT  ANSWERED   LOSS     MIN   MEDIAN      MAX
-      udp      3         2   33 %  830 µs  12.4 ms  12.4 ms
-      tcp      1         0  100 %       -        -        -
+      3 udp  no answer
+      1 tcp  not sent: there is no link with it
+      PATH  SENT  ANSWERED  LOSS     MIN   MEDIAN      MAX
+      udp      3         2  33 %  830 µs  12.4 ms  12.4 ms
+      tcp      0         0     -       -        -        -
       """)
   }
 

@@ -120,7 +120,7 @@ final class PaperNode: ControlService {
       elements: (1...request.count).flatMap {
         [
           PingAnswer(sequence: $0, path: .udp, address: "127.0.0.2:7001", rttMicroseconds: 830),
-          PingAnswer(sequence: $0, path: .tcp, error: "noLink"),
+          PingAnswer(sequence: $0, path: .tcp, error: .noLink),
         ]
       })
   }

@@ -29,7 +29,7 @@ import Testing
       var answers: [PingAnswer] = []
       try await client.ping(id: "peer", PeerPingRequest(count: 2, intervalMilliseconds: 100)) { answers.append($0) }
       #expect(answers.map(\.sequence) == [1, 1, 2, 2] && answers.map(\.path) == [.udp, .tcp, .udp, .tcp])
-      #expect(answers[0].rttMicroseconds == 830 && answers[1].error == "noLink")
+      #expect(answers[0].rttMicroseconds == 830 && answers[1].error == .noLink)
       let unknown = await #expect(throws: ControlError.self) { try await client.ping(id: "zzzz") { _ in } }
       #expect(unknown?.code == "peerUnknown")
 

@@ -8,15 +8,8 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
 
 /// Accusations that mean nothing must not stand in the way of those that do.
 @Suite struct AccuserWeightTests {
-  private var quiet: MembershipSettings {
-    var settings = MembershipSettings.lan
-    settings.confirmers = 0
-    settings.probeInterval = .seconds(1_000_000)
-    return settings
-  }
-
   @Test func accusersWithoutWeightMakeRoomForOneThatHasSome() throws {
-    var bench = Bench(0, settings: quiet)
+    var bench = Bench(0, settings: .quiet)
     bench.others = (1...13).map { StandIn.identity($0) }
     for number in 1...13 {
       let prefix = number <= 10 ? 113 : number
@@ -39,7 +32,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func whoAccusesThisNodeHoldsItsHealthDownNoLonger() {
-    var bench = Bench(4, settings: quiet)
+    var bench = Bench(4, settings: .quiet)
     func accuse(by number: Int) {
       let word = Accusation(accused: bench.identity.id, incarnation: bench.machine.ownRecord.sequence)
       _ = bench.feed(.members([bench.seal(number, .accusation(word))], from: bench.others[number - 1].id))

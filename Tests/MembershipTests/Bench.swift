@@ -77,6 +77,16 @@ struct Bench {
   func counted(_ name: String) -> UInt64 { machine.counters[name] }
 }
 
+extension MembershipSettings {
+  /// Those of a machine that probes nobody by itself, not even one that is accused.
+  static var quiet: MembershipSettings {
+    var settings = MembershipSettings.lan
+    settings.confirmers = 0
+    settings.probeInterval = .seconds(1_000_000)
+    return settings
+  }
+}
+
 func sent(_ effects: [MembershipEffect]) -> [(message: Message, to: PeerAddress)] {
   effects.compactMap { if case .send(let message, let to, _) = $0 { (message.value, to) } else { nil } }
 }

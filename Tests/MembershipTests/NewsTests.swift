@@ -14,10 +14,7 @@ import Wire
   }
 
   private func bench() -> Bench {
-    var settings = MembershipSettings.lan
-    settings.confirmers = 0
-    settings.probeInterval = .seconds(1_000_000)
-    var bench = Bench(20, settings: settings)
+    var bench = Bench(20, settings: .quiet)
     bench.now = bench.now + .seconds(10)
     for number in 1...20 { _ = bench.feed(.linkUp(bench.others[number - 1].id, address(number), isOutbound: true)) }
     return bench

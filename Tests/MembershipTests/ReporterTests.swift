@@ -13,9 +13,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   private let lie = place("198.18.0.66:7447")
 
   private func bench(_ count: Int, own: PeerAddress, claims: (Int) -> PeerAddress) -> Bench {
-    var settings = MembershipSettings.lan
-    settings.probeInterval = .seconds(1_000_000)
-    var bench = Bench(0, settings: settings)
+    var bench = Bench(0, settings: .quiet)
     _ = bench.feed(.interfaces([own]))
     bench.others = (1...count).map { StandIn.identity($0) }
     for number in 1...count { _ = bench.introduce(number, addresses: [claims(number)], isVerified: false) }

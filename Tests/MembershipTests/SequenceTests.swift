@@ -20,9 +20,7 @@ import Wire
   }
 
   private func bench(ahead: Microseconds = .zero, floor: UInt64 = 0) -> Bench {
-    var settings = MembershipSettings.lan
-    settings.probeInterval = .seconds(1_000_000)
-    var bench = Bench(0, settings: settings)
+    var bench = Bench(0, settings: .quiet)
     bench.others = [StandIn.identity(1, floor: floor, ahead: ahead), StandIn.identity(2)]
     for number in 1...2 { _ = bench.introduce(number) }
     return bench
@@ -82,6 +80,28 @@ import Wire
     _ = bench.feed(.members([farewell], from: peer))
     bench.now = bench.now + .seconds(2)
     #expect(exchanges(bench.feed(.members([old], from: peer))).map(\.words) == [[farewell.envelope]])
+  }
+
+  /// The same without a link: it is told where it is told of the accusation, and so can refute it.
+  @Test func whoseAccusedRecordIsForgottenRefutesItByDatagram() throws {
+    var bench = bench(floor: 1_700_100_000_000_000)
+    let (peer, known) = (bench.others[0].id, bench.machine.entries[bench.others[0].id]?.record)
+    _ = bench.accuse(1, by: 2)
+    var effects: [MembershipEffect] = []
+    bench.machine.startProbe(peer, .errand, bench.now, &bench.identity, &effects)
+    let ping = try #require(sent(effects).first { $0.message.body.receiver == peer }?.message)
+    guard case .ping(let body) = ping.body else { return }
+    #expect(body.rumours.contains { $0 == known?.envelope })
+
+    var identity = StandIn.identity(1)
+    var restored = MembershipMachine(
+      settings: .quiet, ownRecord: record(1), identity: &identity, now: bench.now, seed: 2)
+    restored.step(.start, now: bench.now, identity: &identity, into: &effects)
+    let said = bench.identity.seal(.ping(body), now: bench.now)
+    let words = try body.rumours.map { try StandIn.verifier.verify($0) }
+    restored.step(
+      .datagram(said, rumours: words, from: address(0)), now: bench.now, identity: &identity, into: &effects)
+    #expect(restored.ownRecord.sequence > (known?.sequence ?? .max))
   }
 
   @Test func anOwnFarewellFromBeforeIsOutbid() {

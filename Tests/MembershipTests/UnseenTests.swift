@@ -8,13 +8,6 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
 
 /// Members of whom others told and nothing was heard: ghosts, as long as they say nothing.
 @Suite struct UnseenTests {
-  private var quiet: MembershipSettings {
-    var settings = MembershipSettings.lan
-    settings.confirmers = 0
-    settings.probeInterval = .seconds(1_000_000)
-    return settings
-  }
-
   private func ghost(_ number: Int, at address: PeerAddress, _ bench: inout Bench) {
     var identity = StandIn.identity(1_000 + number)
     var body = record(0, addresses: [address])
@@ -23,7 +16,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func onePrefixHasFewAndAllTogetherAreBounded() {
-    var settings = quiet
+    var settings = MembershipSettings.quiet
     settings.maximumUnseen = 300
     var bench = Bench(2, settings: settings)
     #expect(bench.machine.unseen.count == 0)
@@ -53,7 +46,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func strangersThatIntroduceThemselvesByDatagramAreGhostsToo() {
-    var bench = Bench(1, settings: quiet)
+    var bench = Bench(1, settings: .quiet)
     for number in 0..<200 {
       var stranger = StandIn.identity(2_000 + number)
       var body = record(0, addresses: [place("203.0.113.\(number + 1):7447")])
@@ -69,7 +62,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func oneRealPrefixDoesNotFillTheTableEither() {
-    var settings = quiet
+    var settings = MembershipSettings.quiet
     settings.maximumSeenPerPrefix = 10
     var bench = Bench(1, settings: settings)
     for number in 0..<40 {
@@ -86,7 +79,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func noRecordIsGoodForYears() {
-    var bench = Bench(0, settings: quiet)
+    var bench = Bench(0, settings: .quiet)
     _ = bench.introduce(1, expires: lasting + 1)
     #expect(bench.state(1) == nil && bench.counted("recordTooLasting") == 1)
     _ = bench.introduce(1, expires: lasting)
@@ -94,7 +87,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func aFullTableForgetsWhoIsGoneAndNotLinked() {
-    var settings = quiet
+    var settings = MembershipSettings.quiet
     settings.maximumMembers = 4
     var bench = Bench(4, settings: settings)
     func leave(_ number: Int) {
@@ -118,7 +111,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func whoIsHeardMakesRoom() {
-    var bench = Bench(1, settings: quiet)
+    var bench = Bench(1, settings: .quiet)
     for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
     ghost(64, at: place("203.0.113.100:7447"), &bench)
     #expect(bench.machine.unseen.count == 64)
@@ -140,7 +133,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
   }
 
   @Test func ghostsDoNotGatherInAFullPrefixByMoving() {
-    var bench = Bench(1, settings: quiet)
+    var bench = Bench(1, settings: .quiet)
     for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
     ghost(64, at: place("198.51.100.1:7447"), &bench)
     bench.now = bench.now + .seconds(1)

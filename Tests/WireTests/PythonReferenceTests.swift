@@ -4,7 +4,7 @@ import Sodium
 import Testing
 import Wire
 
-/// Both ways between this implementation and Tests/Reference/linnet_wire.py.
+/// Both ways between this implementation and Tests/Reference/linnet_wire.
 @Suite struct PythonReferenceTests {
   /// One line of what Python writes. `fields` are compared as text and not read.
   struct Entry: Decodable {
@@ -31,7 +31,7 @@ import Wire
     for file in files.dropFirst() { try Data().write(to: file) }
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/python3")
-    process.arguments = [VectorTests.repository.appending(path: "Tests/Reference/linnet_wire.py").path] + arguments
+    process.arguments = [VectorTests.repository.appending(path: "Tests/Reference/linnet_wire").path] + arguments
     process.standardInput = try FileHandle(forReadingFrom: files[0])
     process.standardOutput = try FileHandle(forWritingTo: files[1])
     process.standardError = try FileHandle(forWritingTo: files[2])

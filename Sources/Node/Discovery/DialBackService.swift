@@ -93,15 +93,3 @@ final class DialBackService: Sendable {
       isReached: false, reason: LeaseRunner.bounded(reason, bytes: DialBackAnswer.maximumReasonBytes))
   }
 }
-
-extension RunningNode {
-  /// Asks a linked node whether it can dial this one.
-  func dialBack(by peer: NodeID) async throws -> DialBackAnswer {
-    guard let port = discovery.value?.listening.first?.port, port != 0 else {
-      return DialBackAnswer(isReached: false, reason: "this node listens on no port")
-    }
-    let body = try await hub.ask(
-      .dialBack, DialBackRequest(port: port).encoded, of: peer, timeoutSeconds: DialBackService.askerWaitsSeconds)
-    return try DialBackAnswer(decoding: body)
-  }
-}

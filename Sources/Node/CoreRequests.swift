@@ -1,20 +1,21 @@
-import Core
 import Synchronization
 
-/// Requests for transactions that wait for the core's answer.
-final class Submissions: Sendable {
+/// Requests to the core that wait for its answers.
+final class CoreRequests<Answer: Sendable>: Sendable {
   private struct State {
     var next: UInt64 = 1
-    var waiting: [UInt64: CheckedContinuation<Submission, Never>] = [:]
+    var waiting: [UInt64: CheckedContinuation<Answer, Never>] = [:]
     var hasEnded = false
   }
 
-  private static let ending = Submission.refused(reason: "the node is stopping")
-
   private let state = Mutex(State())
+  private let ending: Answer
+
+  /// - Parameter ending: what those get that the core answers no more.
+  init(ending: Answer) { self.ending = ending }
 
   /// Waits for the answer to the request that `post` is given the number of.
-  func wait(_ post: (UInt64) -> Void) async -> Submission {
+  func wait(_ post: (UInt64) -> Void) async -> Answer {
     await withCheckedContinuation { continuation in
       let number = state.withLock { state -> UInt64? in
         guard !state.hasEnded else { return nil }
@@ -22,14 +23,14 @@ final class Submissions: Sendable {
         state.waiting[state.next] = continuation
         return state.next
       }
-      guard let number else { return continuation.resume(returning: Submissions.ending) }
+      guard let number else { return continuation.resume(returning: ending) }
       post(number)
     }
   }
 
   /// Gives the answer to a request.
-  func answer(_ number: UInt64, _ submission: Submission) {
-    state.withLock { $0.waiting.removeValue(forKey: number) }?.resume(returning: submission)
+  func answer(_ number: UInt64, _ answer: Answer) {
+    state.withLock { $0.waiting.removeValue(forKey: number) }?.resume(returning: answer)
   }
 
   /// Ends all waiting, now and later: the core answers no more.
@@ -39,6 +40,6 @@ final class Submissions: Sendable {
       defer { state.waiting = [:] }
       return state.waiting.values.map { $0 }
     }
-    for continuation in waiting { continuation.resume(returning: Submissions.ending) }
+    for continuation in waiting { continuation.resume(returning: ending) }
   }
 }
