@@ -4,8 +4,9 @@ import Wire
 /// Spreads messages to everyone, once: an eager mesh with lazy repair (after gossipsub; not one eager parent as in
 /// Plumtree, since a malicious parent would delay all below it).
 ///
-/// 1. A message seen for the first time is delivered and goes at once to the mesh (rule 8): never back to who is known to
-///    have it, not to who said that it does not want it, nor over a link that takes no more.
+/// 1. A message seen for the first time goes at once to the mesh (rule 8): never back to who is known to have it, not to who
+///    said that it does not want it, nor over a link that takes no more. Whether it is of any use the caller has found out
+///    before: what is of none goes no further than the first honest node, and is nobody's merit.
 /// 2. In each of some heartbeats its id is announced to a few peers not known to have it. Who misses it asks.
 /// 3. What was announced is asked of one announcer; when it does not come in time, of the next. Who promises, heartbeat
 ///    after heartbeat, and brings nothing at all leaves the mesh.
@@ -93,11 +94,14 @@ public struct BroadcastMachine: Sendable {
   /// Feeds one input and appends what is to be done.
   public mutating func step(_ input: BroadcastInput, now: Instant, into effects: inout [BroadcastEffect]) {
     switch input {
-    case .publish(let message): accept(message, from: nil, now, &effects)
+    case .publish(let message): accept(message, from: nil, now)
     case .received(let messages, let relayer):
       guard isOpen(relayer) else { break }
       if !messages.isEmpty { _ = links.modify(relayer) { $0.brokenInARow = 0 } }
-      for message in messages { accept(message, from: relayer, now, &effects) }
+      for message in messages { accept(message, from: relayer, now) }
+    case .refused(let ids, let relayer):
+      guard isOpen(relayer) else { break }
+      for id in ids { refuse(id, now) }
     case .renewed(let message, let relayer):
       guard isOpen(relayer), !store.contains(message.value.id) else { break }
       counters.add("renewed")
@@ -156,9 +160,7 @@ public struct BroadcastMachine: Sendable {
   func isOpen(_ peer: NodeID) -> Bool { links[peer].map { !$0.isMuted } ?? false }
 
   /// Rule 1.
-  private mutating func accept(
-    _ message: Verified<Message>, from relayer: NodeID?, _ now: Instant, _ effects: inout [BroadcastEffect]
-  ) {
+  private mutating func accept(_ message: Verified<Message>, from relayer: NodeID?, _ now: Instant) {
     let id = message.value.id
     wants.remove(id)
     if hasSeen(id) {
@@ -172,11 +174,17 @@ public struct BroadcastMachine: Sendable {
     spread(message, from: relayer, now)
     if let relayer {
       conduct.credit(relayer, heartbeat: interval, now: now)
-      effects.append(.deliver(message))
       counters.add("delivered")
     } else {
       counters.add("published")
     }
+  }
+
+  /// Others may hold and announce it: it is not asked for.
+  private mutating func refuse(_ id: Digest, _ now: Instant) {
+    counters.add("refused")
+    wants.remove(id)
+    if !hasSeen(id) { seen.insert(now, forKey: id) }
   }
 
   /// Keeps a message, and sends it to the mesh.
@@ -201,7 +209,7 @@ public struct BroadcastMachine: Sendable {
     }
   }
 
-  /// True for what has come before, as far as that is remembered: it is not delivered again.
+  /// True for what has come before, as far as that is remembered: it is not spread again.
   public func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
 
   private mutating func forget(_ id: Digest, _ now: Instant) {

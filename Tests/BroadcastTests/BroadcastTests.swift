@@ -239,7 +239,7 @@ import Wire
       effects = []
       machine.step(.tick, now: now, into: &effects)
       machine.step(.received([StandIn.message(UInt64(heartbeat))], from: peer), now: now, into: &effects)
-      #expect(effects.isEmpty == (heartbeat < 7), "\(heartbeat)")
+      #expect(machine.storedCount == (heartbeat < 7 ? 0 : 1), "\(heartbeat)")
     }
     #expect(machine.hears(peer) && !machine.peers[0].isInMesh)
     // It is told of what it missed.
@@ -274,6 +274,21 @@ import Wire
     let to = effects.compactMap { if case .send(.publish, let to) = $0 { to } else { nil } }
     #expect(to.sorted() == peers[1...].sorted() && effects.count == 2)
     #expect(machine.storedCount == 1 && machine.counters["renewed"] == 1)
+  }
+
+  @Test func whatIsOfNoUseIsRememberedAndGoesNoFurther() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 18)
+    let peers = (0..<3).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
+    let id = StandIn.message(1).value.id
+    machine.step(.announced([id], from: peers[0]), now: .zero, into: &effects)
+    effects = []
+    machine.step(.refused([id], from: peers[0]), now: .zero, into: &effects)
+    machine.step(.announced([id], from: peers[1]), now: .zero, into: &effects)
+    for beat in 1...4 { machine.step(.tick, now: Instant.zero + .milliseconds(300 * Int64(beat)), into: &effects) }
+    #expect(effects.isEmpty && machine.wantedCount == 0 && machine.storedCount == 0 && machine.hasSeen(id))
+    #expect(machine.peers.allSatisfy { $0.score == 0 })
   }
 
   @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {
