@@ -17,8 +17,8 @@ import Wire
 ///    heartbeat. Points fade, and outlive the link. At the bottom nothing more is taken from a peer, and the caller is told
 ///    to close its link and to let it in no more for a while, unless its link is to be kept. Where it was not closed, the
 ///    peer is heard again at half of the bottom.
-/// 7. What this node announces and asks in one of its heartbeats is at most half of what a peer takes in one of its own,
-///    since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
+/// 7. What this node announces, asks and does not want in one of its heartbeats is at most half of what a peer takes in one
+///    of its own, since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
 ///    flood: heartbeats differ between nodes, and may come late.
 /// 8. The mesh is every link while there are few. With more, it is some of them: those that both sides want, no fewer and
 ///    no more than the settings say, some of them dialled by this node. A graft takes in, a prune takes out, and whom it
@@ -40,6 +40,9 @@ public struct BroadcastMachine: Sendable {
     var congestedFrom: UInt64?
     /// What it does not want, each id until a time.
     var unwanted: BoundedMap<Digest, Instant>
+    /// What it said of its mesh and of what it does not want, and what it was told of the latter, in about a heartbeat.
+    var control = Pace()
+    var notWantedTold = Pace()
     /// Ids announced and requested by it and asked of it in this heartbeat, and what it was sent for its requests.
     var announced = 0
     var requested = 0
@@ -109,9 +112,12 @@ public struct BroadcastMachine: Sendable {
     case .misconduct(let peer, let misconduct): charge(peer, misconduct, now, &effects)
     case .announced(let ids, let announcer): announced(ids, announcer, now, &effects)
     case .requested(let ids, let asker): requested(ids, asker, now, &effects)
-    case .unwanted(let ids, let peer): unwanted(ids, by: peer, now)
-    case .graft(let peer): grafted(by: peer, now, &effects)
-    case .prune(let backoffSeconds, let peer): pruned(by: peer, backoffSeconds, now)
+    case .unwanted(let ids, let peer):
+      if takesControl(max(1, ids.count), from: peer, now, &effects) { unwanted(ids, by: peer, now) }
+    case .graft(let peer):
+      if takesControl(BroadcastMachine.costOfGraft, from: peer, now, &effects) { grafted(by: peer, now, &effects) }
+    case .prune(let backoffSeconds, let peer):
+      if takesControl(BroadcastMachine.costOfGraft, from: peer, now, &effects) { pruned(by: peer, backoffSeconds, now) }
     case .congested(let peer, let isCongested): congested(peer, isCongested, &effects)
     case .linkUp(let peer, let isOutbound): linkUp(peer, isOutbound, now, &effects)
     case .linkDown(let peer): linkDown(peer, now)
@@ -123,7 +129,7 @@ public struct BroadcastMachine: Sendable {
     }
     clock = now
     keepMesh(now, &effects)
-    flush(&effects)
+    flush(now, &effects)
     trim(now)
     schedule(now)
   }
@@ -266,9 +272,13 @@ public struct BroadcastMachine: Sendable {
   }
 
   /// Sends what this step has gathered, in as few messages as fit.
-  private mutating func flush(_ effects: inout [BroadcastEffect]) {
+  private mutating func flush(_ now: Instant, _ effects: inout [BroadcastEffect]) {
     while let (peer, ids) = notWanted.popFirst() {
-      for part in parts(ids, GossipMessage.maximumIDs) { effects.append(.send(.unwanted(part), to: peer)) }
+      let told = ids.prefix(roomToTell(peer, now))
+      if told.isEmpty { continue }
+      let span = interval
+      _ = links.modify(peer) { $0.notWantedTold.add(told.count, within: span, now) }
+      for part in parts(Array(told), GossipMessage.maximumIDs) { effects.append(.send(.unwanted(part), to: peer)) }
     }
     while let (peer, envelopes) = outbox.popFirst() {
       for part in parts(envelopes, GossipMessage.maximumEnvelopes) { effects.append(.send(.publish(part), to: peer)) }

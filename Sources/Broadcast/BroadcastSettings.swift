@@ -67,9 +67,13 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var maximumAnnouncedPerHeartbeat = 4_096
   /// The most requested ids answered to one peer in a heartbeat; more are ignored.
   public var maximumRequestedPerHeartbeat = 4_096
+  /// The most ids that are not wanted, taken from one peer in a heartbeat; more are ignored. A graft or a prune counts as
+  /// some of them.
+  public var maximumControlPerHeartbeat = 2 * GossipMessage.maximumIDs
   /// The most bytes answered to one peer in a heartbeat; what it asks for beyond is not sent.
   public var maximumAnsweredBytesPerHeartbeat = 2 * GossipMessage.maximumIDs * Envelope.maximumBytes
-  /// How many times what is taken of announcements or requests in a heartbeat is a flood, which costs the score.
+  /// How many times what is taken of announcements, requests or words on the mesh in a heartbeat is a flood, which costs the
+  /// score.
   public var floodFactor = 4
   /// What misconduct leads to.
   public var conduct = ConductSettings()
