@@ -48,6 +48,8 @@ public struct BroadcastMachine: Sendable {
     var requested = 0
     var asked = 0
     var answeredBytes = 0
+    /// Up to where it has used up what is answered (`hasAnswerLeft`), in answers since the first message that was kept.
+    var answersUsed: UInt64 = 0
     /// Whether it broke a promise in this heartbeat, and in how many it did since it last brought anything.
     var hasBrokenPromise = false
     var brokenInARow = 0
