@@ -5,8 +5,10 @@ import Wire
 public enum BroadcastInput: Sendable {
   /// A message of this node's own is to reach everyone.
   case publish(Verified<Message>)
-  /// A peer sent messages whose signatures held (`GossipMessage.publish`).
+  /// A peer sent messages whose signatures held (`GossipMessage.publish`), each of which was seen before or is of use here.
   case received([Verified<Message>], from: NodeID)
+  /// A peer sent messages whose signatures held and that are of no use here: they are remembered, and go no further.
+  case refused([Digest], from: NodeID)
   /// Of what a peer sent and was seen before, a message that was forgotten and is needed after all.
   case renewed(Verified<Message>, from: NodeID)
   /// Some part of this node found misconduct of a node, which may be linked no more.
@@ -44,8 +46,6 @@ public enum BroadcastInput: Sendable {
 public enum BroadcastEffect: Sendable {
   /// Send over the link with a node.
   case send(GossipMessage, to: NodeID)
-  /// A message that was not seen before.
-  case deliver(Verified<Message>)
   /// Close the link with a node, and let it in no more for so many seconds: it has cost too much, last by this. Where the
   /// link stays open, the node is not heard for a while.
   case close(NodeID, Misconduct, score: Int64, banSeconds: UInt32)

@@ -4,8 +4,9 @@ import Wire
 /// Spreads messages to everyone, once: an eager mesh with lazy repair (after gossipsub; not one eager parent as in
 /// Plumtree, since a malicious parent would delay all below it).
 ///
-/// 1. A message seen for the first time is delivered and goes at once to the mesh (rule 8): never back to who is known to
-///    have it, not to who said that it does not want it, nor over a link that takes no more.
+/// 1. A message seen for the first time goes at once to the mesh (rule 8): never back to who is known to have it, not to who
+///    said that it does not want it, nor over a link that takes no more. Whether it is of any use the caller has found out
+///    before: what is of none goes no further than the first honest node, and is nobody's merit.
 /// 2. In each of some heartbeats its id is announced to a few peers not known to have it. Who misses it asks.
 /// 3. What was announced is asked of one announcer; when it does not come in time, of the next. Who promises, heartbeat
 ///    after heartbeat, and brings nothing at all leaves the mesh.
@@ -16,8 +17,8 @@ import Wire
 ///    heartbeat. Points fade, and outlive the link. At the bottom nothing more is taken from a peer, and the caller is told
 ///    to close its link and to let it in no more for a while, unless its link is to be kept. Where it was not closed, the
 ///    peer is heard again at half of the bottom.
-/// 7. What this node announces and asks in one of its heartbeats is at most half of what a peer takes in one of its own,
-///    since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
+/// 7. What this node announces, asks and does not want in one of its heartbeats is at most half of what a peer takes in one
+///    of its own, since two of ours may fall into one of theirs. What is too much is not taken, and only several times as much is a
 ///    flood: heartbeats differ between nodes, and may come late.
 /// 8. The mesh is every link while there are few. With more, it is some of them: those that both sides want, no fewer and
 ///    no more than the settings say, some of them dialled by this node. A graft takes in, a prune takes out, and whom it
@@ -39,11 +40,16 @@ public struct BroadcastMachine: Sendable {
     var congestedFrom: UInt64?
     /// What it does not want, each id until a time.
     var unwanted: BoundedMap<Digest, Instant>
+    /// What it said of its mesh and of what it does not want, and what it was told of the latter, in about a heartbeat.
+    var control = Pace()
+    var notWantedTold = Pace()
     /// Ids announced and requested by it and asked of it in this heartbeat, and what it was sent for its requests.
     var announced = 0
     var requested = 0
     var asked = 0
     var answeredBytes = 0
+    /// Up to where it has used up what is answered (`hasAnswerLeft`), in answers since the first message that was kept.
+    var answersUsed: UInt64 = 0
     /// Whether it broke a promise in this heartbeat, and in how many it did since it last brought anything.
     var hasBrokenPromise = false
     var brokenInARow = 0
@@ -93,11 +99,14 @@ public struct BroadcastMachine: Sendable {
   /// Feeds one input and appends what is to be done.
   public mutating func step(_ input: BroadcastInput, now: Instant, into effects: inout [BroadcastEffect]) {
     switch input {
-    case .publish(let message): accept(message, from: nil, now, &effects)
+    case .publish(let message): accept(message, from: nil, now)
     case .received(let messages, let relayer):
       guard isOpen(relayer) else { break }
       if !messages.isEmpty { _ = links.modify(relayer) { $0.brokenInARow = 0 } }
-      for message in messages { accept(message, from: relayer, now, &effects) }
+      for message in messages { accept(message, from: relayer, now) }
+    case .refused(let ids, let relayer):
+      guard isOpen(relayer) else { break }
+      for id in ids { refuse(id, now) }
     case .renewed(let message, let relayer):
       guard isOpen(relayer), !store.contains(message.value.id) else { break }
       counters.add("renewed")
@@ -105,9 +114,12 @@ public struct BroadcastMachine: Sendable {
     case .misconduct(let peer, let misconduct): charge(peer, misconduct, now, &effects)
     case .announced(let ids, let announcer): announced(ids, announcer, now, &effects)
     case .requested(let ids, let asker): requested(ids, asker, now, &effects)
-    case .unwanted(let ids, let peer): unwanted(ids, by: peer, now)
-    case .graft(let peer): grafted(by: peer, now, &effects)
-    case .prune(let backoffSeconds, let peer): pruned(by: peer, backoffSeconds, now)
+    case .unwanted(let ids, let peer):
+      if takesControl(max(1, ids.count), from: peer, now, &effects) { unwanted(ids, by: peer, now) }
+    case .graft(let peer):
+      if takesControl(BroadcastMachine.costOfGraft, from: peer, now, &effects) { grafted(by: peer, now, &effects) }
+    case .prune(let backoffSeconds, let peer):
+      if takesControl(BroadcastMachine.costOfGraft, from: peer, now, &effects) { pruned(by: peer, backoffSeconds, now) }
     case .congested(let peer, let isCongested): congested(peer, isCongested, &effects)
     case .linkUp(let peer, let isOutbound): linkUp(peer, isOutbound, now, &effects)
     case .linkDown(let peer): linkDown(peer, now)
@@ -119,7 +131,7 @@ public struct BroadcastMachine: Sendable {
     }
     clock = now
     keepMesh(now, &effects)
-    flush(&effects)
+    flush(now, &effects)
     trim(now)
     schedule(now)
   }
@@ -156,9 +168,7 @@ public struct BroadcastMachine: Sendable {
   func isOpen(_ peer: NodeID) -> Bool { links[peer].map { !$0.isMuted } ?? false }
 
   /// Rule 1.
-  private mutating func accept(
-    _ message: Verified<Message>, from relayer: NodeID?, _ now: Instant, _ effects: inout [BroadcastEffect]
-  ) {
+  private mutating func accept(_ message: Verified<Message>, from relayer: NodeID?, _ now: Instant) {
     let id = message.value.id
     wants.remove(id)
     if hasSeen(id) {
@@ -172,11 +182,17 @@ public struct BroadcastMachine: Sendable {
     spread(message, from: relayer, now)
     if let relayer {
       conduct.credit(relayer, heartbeat: interval, now: now)
-      effects.append(.deliver(message))
       counters.add("delivered")
     } else {
       counters.add("published")
     }
+  }
+
+  /// Others may hold and announce it: it is not asked for.
+  private mutating func refuse(_ id: Digest, _ now: Instant) {
+    counters.add("refused")
+    wants.remove(id)
+    if !hasSeen(id) { seen.insert(now, forKey: id) }
   }
 
   /// Keeps a message, and sends it to the mesh.
@@ -201,7 +217,7 @@ public struct BroadcastMachine: Sendable {
     }
   }
 
-  /// True for what has come before, as far as that is remembered: it is not delivered again.
+  /// True for what has come before, as far as that is remembered: it is not spread again.
   public func hasSeen(_ id: Digest) -> Bool { store.contains(id) || seen.contains(id) }
 
   private mutating func forget(_ id: Digest, _ now: Instant) {
@@ -258,9 +274,13 @@ public struct BroadcastMachine: Sendable {
   }
 
   /// Sends what this step has gathered, in as few messages as fit.
-  private mutating func flush(_ effects: inout [BroadcastEffect]) {
+  private mutating func flush(_ now: Instant, _ effects: inout [BroadcastEffect]) {
     while let (peer, ids) = notWanted.popFirst() {
-      for part in parts(ids, GossipMessage.maximumIDs) { effects.append(.send(.unwanted(part), to: peer)) }
+      let told = ids.prefix(roomToTell(peer, now))
+      if told.isEmpty { continue }
+      let span = interval
+      _ = links.modify(peer) { $0.notWantedTold.add(told.count, within: span, now) }
+      for part in parts(Array(told), GossipMessage.maximumIDs) { effects.append(.send(.unwanted(part), to: peer)) }
     }
     while let (peer, envelopes) = outbox.popFirst() {
       for part in parts(envelopes, GossipMessage.maximumEnvelopes) { effects.append(.send(.publish(part), to: peer)) }

@@ -59,7 +59,7 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var maximumStoredBytes = 16 * 1_024 * 1_024
   /// How long a peer has to send what it was asked for before another is asked.
   public var requestTimeout = Microseconds.milliseconds(500)
-  /// The most messages waited for at once; announcements beyond it are ignored.
+  /// The most messages waited for at once. Beyond it who is asked for less displaces what is wanted of who is asked for most.
   public var maximumWanted = 4_096
   /// The most messages waited for from one peer at once.
   public var maximumWantedPerPeer = 512
@@ -67,9 +67,15 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var maximumAnnouncedPerHeartbeat = 4_096
   /// The most requested ids answered to one peer in a heartbeat; more are ignored.
   public var maximumRequestedPerHeartbeat = 4_096
+  /// The most ids that are not wanted, taken from one peer in a heartbeat; more are ignored. A graft or a prune counts as
+  /// some of them.
+  public var maximumControlPerHeartbeat = 2 * GossipMessage.maximumIDs
+  /// How many times one peer may have each message that is kept, on the average over all.
+  public var answersOfOneMessage = 8
   /// The most bytes answered to one peer in a heartbeat; what it asks for beyond is not sent.
   public var maximumAnsweredBytesPerHeartbeat = 2 * GossipMessage.maximumIDs * Envelope.maximumBytes
-  /// How many times what is taken of announcements or requests in a heartbeat is a flood, which costs the score.
+  /// How many times what is taken of announcements, requests or words on the mesh in a heartbeat is a flood, which costs the
+  /// score.
   public var floodFactor = 4
   /// What misconduct leads to.
   public var conduct = ConductSettings()

@@ -19,8 +19,8 @@ extension BroadcastMachine {
         store.addHolder(announcer, of: id)
       } else if wants.contains(id) {
         wants.addAnnouncer(announcer, of: id)
-      } else if wants.count < settings.maximumWanted,
-        wants.count(asked: announcer) < settings.maximumWantedPerPeer, hasRoomToAsk(announcer)
+      } else if wants.count(asked: announcer) < settings.maximumWantedPerPeer, hasRoomToAsk(announcer),
+        hasRoomToWant(from: announcer)
       {
         ask(announcer, for: id, others: [], now)
       } else {
@@ -45,11 +45,36 @@ extension BroadcastMachine {
         counters.add("requestUnknown")
         continue
       }
+      guard hasAnswerLeft(asker) else { return counters.add("requestRepeated") }
       guard let sent = links[asker]?.answeredBytes, sent + item.bytes <= settings.maximumAnsweredBytesPerHeartbeat
       else { return counters.add("requestTooMuch") }
-      _ = links.modify(asker) { $0.answeredBytes += item.bytes }
+      _ = links.modify(asker) { state in
+        state.answeredBytes += item.bytes
+        state.answersUsed += 1
+      }
       outbox[asker, default: []].append(item.message.value.envelope)
     }
+  }
+
+  /// A peer is answered as often as there are messages kept, and new ones, times some, whichever it asks for; so often only
+  /// that no request of an honest one is left out, which asks for each once, and again for what was lost with a link or by a
+  /// restart. What is beyond is not answered, and costs nothing: who is restarted all the time is broken and not hostile.
+  private mutating func hasAnswerLeft(_ peer: NodeID) -> Bool {
+    let times = UInt64(settings.answersOfOneMessage)
+    let end = store.newestOrder * times
+    let start = end - UInt64(store.count) * times
+    return links.modify(peer) { state in
+      state.answersUsed = max(state.answersUsed, start)
+      return state.answersUsed < end
+    } ?? false
+  }
+
+  private mutating func hasRoomToWant(from peer: NodeID) -> Bool {
+    guard wants.count >= settings.maximumWanted else { return true }
+    guard wants.displace(for: peer) else { return false }
+    // Nothing is lost: its id is announced in some heartbeats, and by several.
+    counters.add("wantDisplaced")
+    return true
   }
 
   /// Rule 7.

@@ -21,6 +21,10 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
   case requestFlood = 9
   /// It asked services several times as much as they answer at once.
   case serviceFlood = 10
+  /// It spread far more transactions that no block can hold than honest nodes come to.
+  case worthlessFlood = 11
+  /// It sent more grafts, prunes and ids that it does not want in a heartbeat than are taken.
+  case floodControl = 12
 
   /// What one case of it costs, in points.
   public var points: Int64 {
@@ -28,7 +32,7 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
     case .badFrame: 50
     case .invalidMessage, .badRecord: 20
     // A tenth of all points fades with a heartbeat: with 10 each, a flood in every heartbeat would never get to 100.
-    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood: 15
+    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood, .worthlessFlood, .floodControl: 15
     case .graftTooSoon: 10
     case .falseAccusation: 5
     case .brokenPromise: 2
@@ -39,7 +43,8 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
   /// is lost on the way to an honest peer.
   public var isOncePerHeartbeat: Bool {
     switch self {
-    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood, .brokenPromise: true
+    case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood, .worthlessFlood, .floodControl, .brokenPromise:
+      true
     case .badFrame, .invalidMessage, .badRecord, .graftTooSoon, .falseAccusation: false
     }
   }
@@ -60,6 +65,8 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
     case .falseAccusation: "falseAccusation"
     case .requestFlood: "requestFlood"
     case .serviceFlood: "serviceFlood"
+    case .worthlessFlood: "worthlessFlood"
+    case .floodControl: "floodControl"
     }
   }
 }

@@ -1,6 +1,9 @@
 import Primitives
 
 /// The messages that were announced, asked for and have not come.
+///
+/// When there is no room for more, peers are even: who is asked for less displaces the newest of who is asked for most, so
+/// that those who promise what there is not do not keep others from bringing what there is.
 struct Wants: Sendable {
   /// The most announcers remembered for one message.
   static let maximumAnnouncers = 8
@@ -20,9 +23,31 @@ struct Wants: Sendable {
     static func < (left: Due, right: Due) -> Bool { left.at == right.at ? left.id < right.id : left.at < right.at }
   }
 
+  /// A want by who is asked, the newest first.
+  private struct Asked: Comparable, Sendable {
+    var peer: NodeID
+    var due: Due
+
+    static func < (left: Asked, right: Asked) -> Bool {
+      left.peer == right.peer ? right.due < left.due : left.peer < right.peer
+    }
+  }
+
+  /// A peer by how much it is asked for.
+  private struct Load: Comparable, Sendable {
+    var count: Int
+    var peer: NodeID
+
+    static func < (left: Load, right: Load) -> Bool {
+      left.count == right.count ? left.peer < right.peer : left.count < right.count
+    }
+  }
+
   private var wants = Table<Digest, Want>()
   private var queue = OrderedSet<Due>()
+  private var asked = Table<Asked, Digest>()
   private var perPeer = Table<NodeID, Int>()
+  private var loads = Table<Load, NodeID>()
 
   var count: Int { wants.count }
   var next: Instant? { queue.first?.at }
@@ -37,9 +62,11 @@ struct Wants: Sendable {
 
   mutating func ask(_ peer: NodeID, for id: Digest, others: [NodeID], deadline: Instant) {
     remove(id)
+    let due = Due(at: deadline, id: id)
     wants[id] = Want(asked: peer, deadline: deadline, others: others)
-    queue.insert(Due(at: deadline, id: id))
-    perPeer[peer, default: 0] += 1
+    queue.insert(due)
+    asked[Asked(peer: peer, due: due)] = id
+    setLoad(of: peer, to: count(asked: peer) + 1)
   }
 
   mutating func addAnnouncer(_ peer: NodeID, of id: Digest) {
@@ -51,10 +78,20 @@ struct Wants: Sendable {
 
   @discardableResult mutating func remove(_ id: Digest) -> Want? {
     guard let want = wants.removeValue(forKey: id) else { return nil }
-    queue.remove(Due(at: want.deadline, id: id))
-    let left = (perPeer[want.asked] ?? 0) - 1
-    perPeer[want.asked] = left > 0 ? left : nil
+    let due = Due(at: want.deadline, id: id)
+    queue.remove(due)
+    asked.removeValue(forKey: Asked(peer: want.asked, due: due))
+    setLoad(of: want.asked, to: count(asked: want.asked) - 1)
     return want
+  }
+
+  /// Makes room for one more of a peer. False when nobody is asked for so much more that there would still be more.
+  mutating func displace(for peer: NodeID) -> Bool {
+    guard let most = loads.last?.key, most.count > count(asked: peer) + 1,
+      let newest = ids(asked: most.peer, limit: 1).first
+    else { return false }
+    remove(newest)
+    return true
   }
 
   /// Removes and returns a want whose time has run out.
@@ -63,9 +100,19 @@ struct Wants: Sendable {
     return (due.id, want)
   }
 
-  /// The ids that a peer is asked for.
-  func ids(asked peer: NodeID) -> [Digest] {
-    guard count(asked: peer) > 0 else { return [] }
-    return wants.filter { $0.value.asked == peer }.map(\.key)
+  /// The ids that a peer is asked for, the newest first.
+  func ids(asked peer: NodeID, limit: Int = .max) -> [Digest] {
+    var found: [Digest] = []
+    for (key, id) in asked.entries(from: Asked(peer: peer, due: Due(at: .distantFuture, id: .zero))) {
+      guard key.peer == peer, found.count < limit else { break }
+      found.append(id)
+    }
+    return found
+  }
+
+  private mutating func setLoad(of peer: NodeID, to count: Int) {
+    if let old = perPeer[peer] { loads.removeValue(forKey: Load(count: old, peer: peer)) }
+    perPeer[peer] = count > 0 ? count : nil
+    if count > 0 { loads[Load(count: count, peer: peer)] = peer }
   }
 }

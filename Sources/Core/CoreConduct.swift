@@ -17,7 +17,8 @@ extension NodeCore {
     case .invalidMessage, .badFrame, .badRecord:
       // It may have been the answer to a request: another is asked.
       sync(now: now, into: &effects) { $0.fail(peer, height: $1, now: now, into: &$2) }
-    case .floodAnnounce, .floodRequest, .brokenPromise, .graftTooSoon, .falseAccusation, .requestFlood, .serviceFlood:
+    case .floodAnnounce, .floodRequest, .brokenPromise, .graftTooSoon, .falseAccusation, .requestFlood, .serviceFlood,
+      .worthlessFlood, .floodControl:
       break
     }
   }

@@ -68,7 +68,8 @@ public struct NodeCore: Sendable {
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
-  var falseAccusations = FalseAccusations()
+  var refutedAccusations = Allowances.refutedAccusations
+  var worthlessGossip = Allowances.worthlessGossip
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
   ///
@@ -155,12 +156,7 @@ public struct NodeCore: Sendable {
       step(consensus: .message(message, from: peer), now: now, into: &effects)
     case .laterEpoch(let peer):
       sync(now: now, into: &effects) { $0.peerIsAhead(peer, height: $1, now: now, into: &$2) }
-    case .gossip(let messages, let peer):
-      let again = broadcast.hears(peer) ? messages.filter(isOnceMore) : []
-      step(broadcast: .received(messages, from: peer), now: now, into: &effects)
-      for message in again where admit(message, now: now) {
-        step(broadcast: .renewed(message, from: peer), now: now, into: &effects)
-      }
+    case .gossip(let messages, let peer): gossip(messages, from: peer, now: now, into: &effects)
     case .announced(let ids, let peer):
       step(broadcast: .announced(ids, from: peer), now: now, into: &effects)
     case .requested(let ids, let peer):
@@ -285,7 +281,6 @@ public struct NodeCore: Sendable {
     for result in results {
       switch result {
       case .send(let message, let peer): effects.append(.send(.gossip(message), to: peer, after: 0))
-      case .deliver(let message): admit(message, now: now)
       case .close(let peer, let misconduct, let score, let banSeconds):
         effects.append(.close(peer, reason: "misconduct, at last \(misconduct)", banSeconds: banSeconds))
         effects.append(.network(.closedForMisconduct(peer, score: score, banSeconds: banSeconds)))

@@ -71,52 +71,6 @@ extension NodeCore {
     }
   }
 
-  /// The longest that a transaction taken into the mempool can still be valid, in milliseconds: what no block includes
-  /// must not wait for ever.
-  public static let maximumValidityMilliseconds: UInt64 = 24 * 3_600_000
-
-  /// Puts a transaction that has come in into the mempool, if the account could ever include it.
-  @discardableResult mutating func admit(_ message: Verified<Message>, now: Instant) -> Bool {
-    guard case .transaction(let transaction) = message.value.body else {
-      counters.add("gossipOfUnknownKind")
-      return false
-    }
-    // Ledger time lags far behind after a long halt, and the clock can be wrong.
-    let time = max(identity.wallClock.unixMilliseconds(at: now), finalState.ledgerTimeMilliseconds)
-    guard transaction.expiresMilliseconds <= time + NodeCore.maximumValidityMilliseconds else {
-      counters.add("transactionExpiresTooLate")
-      return false
-    }
-    if case .never = ledger.includability(of: message, on: ledger.finalID) {
-      counters.add("transactionStale")
-      return false
-    }
-    let account = finalState.account(message.value.author)
-    switch mempool.add(message, next: account.nonce, balanceMicrocredits: account.balanceMicrocredits) {
-    case .added: return true
-    case .displaced(let ids):
-      counters.add("mempoolDisplaced", UInt64(ids.count))
-      return true
-    case .known: break
-    case .nonceTaken: counters.add("mempoolNonceTaken")
-    case .accountFull: counters.add("mempoolAccountFull")
-    case .gapFull: counters.add("mempoolGapFull")
-    case .unaffordable: counters.add("mempoolUnaffordable")
-    case .poolFull: counters.add("mempoolFull")
-    }
-    return false
-  }
-
-  /// True for a transaction that broadcast has seen and will not deliver, that the mempool refused or dropped, and whose
-  /// turn can still come: why it was refused may have passed. It is offered to the mempool again, and spread again only if
-  /// that takes it, so that who sends it often gains nothing.
-  func isOnceMore(_ message: Verified<Message>) -> Bool {
-    guard !mempool.contains(message.value.id), broadcast.hasSeen(message.value.id),
-      case .transaction(let transaction) = message.value.body
-    else { return false }
-    return transaction.nonce >= finalState.account(message.value.author).nonce
-  }
-
   /// Takes out of the mempool what these accounts can't include or pay for any more by the final state; answers the ids.
   mutating func dropHopeless(of accounts: [NodeID]) -> [Digest] {
     let state = finalState

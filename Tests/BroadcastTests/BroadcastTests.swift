@@ -153,6 +153,71 @@ import Wire
     #expect(scores.first { $0.id == gossip.ids[0] }!.score < 0)
   }
 
+  /// Those who promise what there is not, as much as may be asked of each, do not keep others from bringing what there is.
+  @Test func inventedIdsDoNotSwitchOffRepair() {
+    let settings = BroadcastSettings()
+    var machine = BroadcastMachine(settings: settings, seed: 19)
+    let liars = (0..<10).map { StandIn.identity($0).id }
+    let honest = StandIn.identity(20).id
+    var effects: [BroadcastEffect] = []
+    for peer in liars + [honest] { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
+    func invented(_ name: String) -> [Digest] { (0..<512).map { Digest(hashing: Array("\(name) \($0)".utf8)) } }
+    for round in 0..<20 as Range<Int64> {
+      let now = Instant.zero + settings.requestTimeout * round
+      machine.step(.tick, now: now, into: &effects)
+      for (number, liar) in liars.enumerated() {
+        machine.step(.announced(invented("\(round) \(number)"), from: liar), now: now, into: &effects)
+      }
+      #expect(machine.wantedCount == settings.maximumWanted)
+      effects = []
+      let ids = (0..<300).map { StandIn.message(UInt64(round) * 300 + $0).value.id }
+      machine.step(.announced(ids, from: honest), now: now, into: &effects)
+      let asked = effects.flatMap { if case .send(.request(let ids), honest) = $0 { ids } else { [Digest]() } }
+      #expect(asked == ids && machine.wantedCount == settings.maximumWanted)
+      for place in machine.occupancy { #expect(!place.isExceeded, "\(place)") }
+      // The liars take nothing back from who is asked for less than they are.
+      machine.step(.announced(invented("more \(round)"), from: liars[0]), now: now, into: &effects)
+      #expect(machine.wants.count(asked: honest) == 300)
+      for number in 0..<300 as Range<UInt64> {
+        machine.step(.received([StandIn.message(UInt64(round) * 300 + number)], from: honest), now: now, into: &effects)
+      }
+      #expect(machine.wants.count(asked: honest) == 0)
+    }
+    #expect(machine.conduct(of: honest)?.costs.isEmpty == true)
+  }
+
+  /// Within what is asked for without a flood: 4,096 in a heartbeat would else be answered for ever.
+  @Test func theSameMessagesAreNotAnsweredForEver() {
+    let settings = BroadcastSettings()
+    var machine = BroadcastMachine(settings: settings, seed: 20)
+    let (hostile, honest) = (StandIn.identity(0).id, StandIn.identity(1).id)
+    var effects: [BroadcastEffect] = []
+    for peer in [hostile, honest] { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
+    var now = Instant.zero
+    func answered(_ ids: [Digest], _ peer: NodeID) -> Int {
+      effects = []
+      machine.step(.requested(ids, from: peer), now: now, into: &effects)
+      return effects.reduce(0) { if case .send(.publish(let list), peer) = $1 { $0 + list.count } else { $0 } }
+    }
+    for number in 0..<10_000 as Range<UInt64> {
+      machine.step(.publish(StandIn.message(number)), now: now, into: &effects)
+    }
+    let first = (9_000..<9_100 as Range<UInt64>).map { StandIn.message($0).value.id }
+    var total = 0
+    for _ in 0..<2_000 {
+      now = now + .milliseconds(75)
+      machine.step(.tick, now: now, into: &effects)
+      total += answered(first, hostile)
+    }
+    #expect(total == settings.answersOfOneMessage * settings.maximumStored)
+    #expect(machine.conduct(of: hostile) == nil)
+    // What is new is answered, and others are not concerned.
+    machine.step(.publish(StandIn.message(20_000)), now: now, into: &effects)
+    #expect(answered([StandIn.message(20_000).value.id], hostile) == 1)
+    #expect(answered(first, hostile) == settings.answersOfOneMessage - 1)
+    #expect(answered(first, honest) == first.count)
+  }
+
   @Test func floodsAreBoundedAndEndInAClosedLink() {
     var settings = BroadcastSettings()
     settings.maximumStored = 100
@@ -239,7 +304,7 @@ import Wire
       effects = []
       machine.step(.tick, now: now, into: &effects)
       machine.step(.received([StandIn.message(UInt64(heartbeat))], from: peer), now: now, into: &effects)
-      #expect(effects.isEmpty == (heartbeat < 7), "\(heartbeat)")
+      #expect(machine.storedCount == (heartbeat < 7 ? 0 : 1), "\(heartbeat)")
     }
     #expect(machine.hears(peer) && !machine.peers[0].isInMesh)
     // It is told of what it missed.
@@ -274,6 +339,21 @@ import Wire
     let to = effects.compactMap { if case .send(.publish, let to) = $0 { to } else { nil } }
     #expect(to.sorted() == peers[1...].sorted() && effects.count == 2)
     #expect(machine.storedCount == 1 && machine.counters["renewed"] == 1)
+  }
+
+  @Test func whatIsOfNoUseIsRememberedAndGoesNoFurther() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 18)
+    let peers = (0..<3).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
+    let id = StandIn.message(1).value.id
+    machine.step(.announced([id], from: peers[0]), now: .zero, into: &effects)
+    effects = []
+    machine.step(.refused([id], from: peers[0]), now: .zero, into: &effects)
+    machine.step(.announced([id], from: peers[1]), now: .zero, into: &effects)
+    for beat in 1...4 { machine.step(.tick, now: Instant.zero + .milliseconds(300 * Int64(beat)), into: &effects) }
+    #expect(effects.isEmpty && machine.wantedCount == 0 && machine.storedCount == 0 && machine.hasSeen(id))
+    #expect(machine.peers.allSatisfy { $0.score == 0 })
   }
 
   @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {

@@ -12,7 +12,7 @@ import Wire
   @Test func misconductHasAPriceAndAName() {
     #expect(Misconduct.allCases.allSatisfy { $0.points > 0 })
     #expect(OrderedSet(Misconduct.allCases.map(\.description)).members.count == Misconduct.allCases.count)
-    #expect(Misconduct.allCases.map(\.rawValue) == Array(1...10))
+    #expect(Misconduct.allCases.map(\.rawValue) == Array(1...12))
   }
 
   @Test func operatorsAreToldEveryPrice() throws {

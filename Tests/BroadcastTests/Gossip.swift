@@ -110,13 +110,15 @@ struct Gossip {
 
   mutating func step(_ number: Int, _ input: BroadcastInput) {
     var effects: [BroadcastEffect] = []
+    if case .received(let messages, let from) = input, machines[number].hears(from) {
+      delivered[number] += messages.map(\.value.id).filter { !machines[number].hasSeen($0) }
+    }
     machines[number].step(input, now: now, into: &effects)
     for place in machines[number].occupancy where place.isExceeded { Issue.record("\(place)") }
     if case .publish(let message) = input { hops[number][message.value.id] = 0 }
     largestMesh = max(largestMesh, machines[number].links.reduce(0) { $0 + ($1.value.isInMesh ? 1 : 0) })
     for effect in effects {
       switch effect {
-      case .deliver(let message): delivered[number].append(message.value.id)
       case .close(let peer, _, _, _), .muted(let peer, _, _): closed.append((number, ids.firstIndex(of: peer)!))
       case .send(let message, let peer):
         let target = ids.firstIndex(of: peer)!

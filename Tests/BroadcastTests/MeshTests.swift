@@ -108,6 +108,30 @@ import Wire
     #expect(closed)
   }
 
+  /// Grafts, prunes and what is not wanted cost a node little each, and nobody has many to send.
+  @Test func floodsOfWordsOnTheMeshAreIgnoredAndEndInAClosedLink() {
+    let floods: [BroadcastInput] = [
+      .graft(from: peers[0]), .prune(backoffSeconds: 0, from: peers[0]),
+      .unwanted((0..<16).map { Digest(hashing: [$0]) }, from: peers[0]),
+    ]
+    for flood in floods {
+      var machine = machine(4)
+      var effects: [BroadcastEffect] = []
+      func send(_ count: Int, at beat: Int64) {
+        let now = Instant.zero + settings.smallHeartbeat * beat
+        for _ in 0..<count { machine.step(flood, now: now, into: &effects) }
+      }
+      for beat in 0..<40 as Range<Int64> { send(64, at: beat) }
+      #expect(machine.counters["controlIgnored"] == 0 && machine.conduct(of: peers[0]) == nil)
+      for beat in 40..<80 as Range<Int64> { send(256, at: beat) }
+      #expect(machine.counters["controlIgnored"] == 40 * 192 && machine.conduct(of: peers[0]) == nil)
+      for beat in 80..<91 as Range<Int64> { send(257, at: beat) }
+      #expect(machine.conduct(of: peers[0])?.costs.last?.misconduct == .floodControl)
+      let isClosed = effects.contains { if case .close(peers[0], _, _, 60) = $0 { true } else { false } }
+      #expect(isClosed)
+    }
+  }
+
   @Test func whoIsPrunedWaitsAsLongAsItIsTold() {
     var machine = machine(4)
     #expect(step(&machine, .prune(backoffSeconds: 7, from: peers[0])).isEmpty)

@@ -67,6 +67,23 @@ import Wire
     #expect(machine.peers.count == 4)
   }
 
+  /// A burst of large messages, one at a time: each is told of to be not wanted, as far as honest nodes may.
+  @Test func whatIsNotWantedIsToldAtHalfThePaceThatIsTaken() {
+    var (sender, receiver) = (machine(), machine())
+    var told = 0
+    for number in 0..<20_000 as Range<UInt64> {
+      // Two thousand in a heartbeat.
+      let at = Int64(number * 300 / 2_000)
+      let sent = step(&sender, .received([StandIn.large(number)], from: peers[0]), at: at)
+      for case (.unwanted(let ids), peers[1]) in sent {
+        told += ids.count
+        _ = step(&receiver, .unwanted(ids, from: peers[0]), at: at)
+      }
+    }
+    #expect(told == 10 * 512)
+    #expect(receiver.counters["controlIgnored"] == 0 && receiver.conduct(of: peers[0]) == nil)
+  }
+
   @Test func overALinkThatTakesNoMoreNothingIsPushedAndAllIsAnnouncedLater() {
     var machine = machine()
     let slow = peers[2]

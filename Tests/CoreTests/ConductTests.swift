@@ -133,7 +133,7 @@ import Wire
     #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
     // One accusation in twenty seconds is free for ever.
     for _ in 0..<40 {
-      cluster.now = cluster.now + FalseAccusations.interval
+      cluster.now = cluster.now + Allowances.refutedAccusations.interval
       refute(1)
     }
     #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
