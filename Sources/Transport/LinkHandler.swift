@@ -44,6 +44,7 @@ final class LinkHandler: ChannelInboundHandler {
   private var keys: LinkKeys?
   private var streams: LinkStreams
   private var liveness: LinkLiveness
+  private var progress: LinkProgress
   /// Bytes that came and are in no frame yet: this link's part of the registry's `reassemblyByteCount`.
   private(set) var heldByteCount = 0
   private var isDraining = false
@@ -54,7 +55,9 @@ final class LinkHandler: ChannelInboundHandler {
     self.registry = registry
     self.dial = dial
     streams = LinkStreams(role: dial == nil ? .server : .client, configuration: registry.configuration)
-    liveness = LinkLiveness(configuration: registry.configuration, now: .current())
+    let now = Instant.current()
+    liveness = LinkLiveness(configuration: registry.configuration, now: now)
+    progress = LinkProgress(configuration: registry.configuration, now: now)
   }
 
   var direction: LinkDirection { dial == nil ? .inbound : .outbound }
@@ -279,13 +282,20 @@ final class LinkHandler: ChannelInboundHandler {
     drain()
   }
 
-  /// Looks at the clock: pings, and closes what is silent. Called some times in each ping interval.
+  /// Too much waits to be sent on all links together.
+  func relieve(_ byteCount: Int) { registry.relieve(byteCount) }
+
+  /// Looks at the clock: pings, and closes what is silent or stalled. Called some times in each ping interval.
   func tick(_ now: Instant) {
-    guard port != nil, !isClosed else { return }
+    guard let port, !isClosed else { return }
     switch liveness.due(now) {
     case .nothing: break
     case .ping: sendPing(now)
     case .end: return close(.silent, notice: .normal)
+    }
+    guard !progress.isStalled(port.info.streams, now: now) else {
+      registry.count("slowConsumer")
+      return close(.slowConsumer, notice: .normal)
     }
     giveBack()
   }

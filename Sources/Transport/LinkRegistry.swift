@@ -238,6 +238,21 @@ final class LinkRegistry {
     }
   }
 
+  /// A frame of so many bytes found no room, since too much waits on all links together: that on which most wait gives way,
+  /// the newest of several, but for those to preferred nodes and those with no more than their share.
+  func relieve(_ byteCount: Int) {
+    budget.isRelieving.store(false, ordering: .relaxed)
+    while budget.isFull(for: byteCount),
+      let most = links.filter({ !preferred.contains($0.key) }).values
+        .map({ (handler: $0, byteCount: $0.port?.waitingByteCount ?? 0) })
+        .max(by: { ($0.byteCount, $0.handler.number) < ($1.byteCount, $1.handler.number) }),
+      most.byteCount > budget.share
+    {
+      counters.add("slowConsumer")
+      most.handler.close(.slowConsumer, notice: .normal)
+    }
+  }
+
   /// A link ended.
   func closed(_ handler: LinkHandler, _ reason: LinkCloseReason) {
     reassemblyByteCount -= handler.heldByteCount

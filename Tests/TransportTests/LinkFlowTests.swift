@@ -174,6 +174,8 @@ import Wire
   @Test func whatWaitsOnAllLinksIsBounded() async throws {
     let one = try await TestNode { $0.queueByteCount = 3 << 20 }
     let (two, three) = (try await TestNode(), try await TestNode())
+    // Or the first frame too many would close the link.
+    one.endpoint.prefer([two.id])
     await one.link(to: two)
     await one.link(to: three)
     two.reader.pause()
@@ -197,5 +199,53 @@ import Wire
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()
     await three.endpoint.shutdown()
+  }
+
+  // Of those that take nothing, who holds most gives way, and with it what waited: the others are served again.
+  @Test func theLinkOnWhichMostWaitsGivesWay() async throws {
+    let one = try await TestNode { $0.queueByteCount = 8 << 20 }
+    var others: [TestNode] = []
+    for _ in 0..<3 { others.append(try await TestNode { $0.servicesWindowByteCount = 262_144 }) }
+    let (validator, stranger, reader) = (others[0], others[1], others[2])
+    one.endpoint.prefer([validator.id])
+    for other in others { await one.link(to: other) }
+    let frame = [UInt8](repeating: 3, count: 1 << 20)
+    for (other, count) in [(validator, 4), (stranger, 2)] {
+      other.reader.pause()
+      // The first arrives whole, and of the next a part.
+      for _ in 0...count { #expect(one.endpoint.send(frame, channel: .services, to: other.id)) }
+      await eventually {
+        one.endpoint.links.first { $0.id == other.id }?.waitingBytes == count * LinkQueue.cost(of: frame)
+      }
+    }
+    await eventually { one.endpoint.send(frame + frame + frame, channel: .sync, to: reader.id) }
+    await eventually { !one.log.downs.isEmpty }
+    #expect(one.log.downs == [.slowConsumer] && one.endpoint.counters.count("slowConsumer") == 1)
+    #expect(Set(one.endpoint.links.map(\.id)) == [validator.id, reader.id])
+    await eventually { stranger.log.downs == [.closedByPeer(.normal)] && !reader.log.received.isEmpty }
+    for node in [one] + others { await node.endpoint.shutdown() }
+  }
+
+  // It reads, and answers, and makes room for nothing.
+  @Test func aLinkThatTakesNothingOfAChannelIsClosed() async throws {
+    let (node, key) = (
+      try await TestNode {
+        $0.pingInterval = .milliseconds(40)
+        $0.stallLimit = .milliseconds(400)
+      }, try SigningKey.generate()
+    )
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: key)
+    raw.say(YamuxFrame.openings())
+    await eventually { node.endpoint.links.first?.streams[2].sendWindowBytes ?? 0 > 0 }
+    let frame = [UInt8](repeating: 3, count: Int(YamuxFrame.initialWindow))
+    #expect(node.endpoint.send(frame, channel: .sync, to: key.id))
+    while !node.endpoint.links.isEmpty {
+      node.endpoint.send([1], channel: .broadcast, to: key.id)
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    #expect(raw.goodbye() == .normal)
+    #expect(node.log.downs == [.slowConsumer] && node.endpoint.counters.count("slowConsumer") == 1)
+    await node.endpoint.shutdown()
   }
 }
