@@ -44,6 +44,8 @@ import Wire
     two.reader.pause([.services, .consensus])
     let frame = [UInt8](repeating: 3, count: 1 << 20)
     var accepted = 0
+    // Until the other side has opened its streams, there is no room either.
+    await eventually { one.endpoint.links.first?.streams[3].sendWindowBytes ?? 0 > 0 }
     // Until the loop has moved what the window takes, the queue alone may be full.
     await eventually {
       if one.endpoint.send(frame, channel: .services, to: two.id) { accepted += 1 }
