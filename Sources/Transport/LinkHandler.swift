@@ -45,8 +45,8 @@ final class LinkHandler: ChannelInboundHandler {
   private var streams: LinkStreams
   private var liveness: LinkLiveness
   private var progress: LinkProgress
-  /// Bytes that came and are in no frame yet: this link's part of the registry's `reassemblyByteCount`.
-  private(set) var heldByteCount = 0
+  /// What came and is in no frame yet: this link's part of the registry's `reassemblyByteCount`.
+  private(set) var held = HeldBytes()
   private var isDraining = false
   /// Set while the connection is read only to be thrown away.
   private var linger: Scheduled<Void>?
@@ -250,10 +250,12 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   private func act(on events: [LinkStreams.Event]) {
+    var handedOn: Set<LinkChannel> = []
     for event in events {
       guard let port, !isClosed else { return }
       switch event {
       case .frame(let channel, let bytes):
+        handedOn.insert(channel)
         port.handOn(channel)
         registry.emit(.received(port.id, channel, bytes))
       case .pong(let value): liveness.pong(value, now: .current())
@@ -263,15 +265,18 @@ final class LinkHandler: ChannelInboundHandler {
       }
     }
     guard !isClosed else { return }
-    let held = streams.heldByteCount - heldByteCount
-    heldByteCount += held
-    registry.hold(held)
+    let (before, now) = (held.byteCount, Instant.current())
+    for channel in LinkChannel.allCases {
+      let byteCount = streams.heldByteCount(channel)
+      held.update(channel, byteCount: byteCount, hasHandedOn: handedOn.contains(channel), now: now)
+    }
+    registry.hold(held.byteCount - before, now: now)
   }
 
   /// Gives credit for the frames that were dealt with, and sends what is due.
   func giveBack() {
     guard let port, !isClosed else { return }
-    let dealt = port.takeDealt { streams.isHolding($0) }
+    let dealt = port.takeDealt { streams.heldByteCount($0) > 0 }
     var events: [LinkStreams.Event] = []
     for channel in LinkChannel.allCases {
       let dealt = dealt[channel.index]

@@ -227,14 +227,18 @@ final class LinkRegistry {
   }
 
   /// More bytes came on a link that are in no frame yet, or fewer are left. When all links together hold too many, the one
-  /// that holds most ends, the newest of several.
-  func hold(_ byteCount: Int) {
+  /// that has held most for longest ends, the newest of several; one to a preferred node only when no other holds any.
+  func hold(_ byteCount: Int, now: Instant) {
     reassemblyByteCount += byteCount
+    func rank(_ id: NodeID, _ handler: LinkHandler) -> (Int, Int, UInt64) {
+      (preferred.contains(id) ? 0 : 1, handler.held.claim(now), handler.number)
+    }
     while reassemblyByteCount > configuration.reassemblyByteCount,
-      let most = links.values.max(by: { ($0.heldByteCount, $0.number) < ($1.heldByteCount, $1.number) }),
-      most.heldByteCount > 0
+      let most = links.filter({ $0.value.held.byteCount > 0 }).max(by: {
+        rank($0.key, $0.value) < rank($1.key, $1.value)
+      })
     {
-      most.close(.violation("reassemblyLimit"), notice: .protocolError)
+      most.value.close(.violation("reassemblyLimit"), notice: .protocolError)
     }
   }
 
@@ -255,7 +259,7 @@ final class LinkRegistry {
 
   /// A link ended.
   func closed(_ handler: LinkHandler, _ reason: LinkCloseReason) {
-    reassemblyByteCount -= handler.heldByteCount
+    reassemblyByteCount -= handler.held.byteCount
     if case .violation(let name) = reason { counters.add(name) }
     guard let port = handler.port, links[port.id] === handler else {
       // It gave way before it was up. Who dialled hears of it all the same.
