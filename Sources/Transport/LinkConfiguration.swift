@@ -17,7 +17,8 @@ package struct LinkConfiguration: Sendable {
   package var maximumLinksPerPrefix = 32
   /// The same for a private prefix: a network of one's own.
   package var maximumLinksPerPrivatePrefix = 256
-  /// The most accepted connections whose handshakes are under way at once; further ones are closed unread.
+  /// The most accepted connections whose handshakes are under way at once; a further one takes the place of one of the prefix
+  /// that has most (`HandshakePlaces`), or is closed unread.
   package var maximumHandshakes = 128
   /// The most of them from one /24 or /56: who opens connections and says nothing takes up a part only.
   package var maximumHandshakesPerPrefix = 32

@@ -39,6 +39,8 @@ final class LinkHandler: ChannelInboundHandler {
   private var handshake: NoiseHandshake?
   private var timeout: Scheduled<Void>?
   private var isClosed = false
+  /// True while nothing has come on the connection.
+  private(set) var isSilent = true
   private var inbound = ByteBuffer()
 
   private var keys: LinkKeys?
@@ -103,6 +105,7 @@ final class LinkHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isClosed else { return }
     var bytes = unwrapInboundIn(data)
+    isSilent = false
     port?.bytesIn.add(UInt64(bytes.readableBytes), ordering: .relaxed)
     liveness.heard(.current())
     // Messages are opened in place, and what came is the channel's, too: so it has to be copied, once.

@@ -37,8 +37,8 @@ final class LinkRegistry {
   /// How many links ever came up: the newest has the highest number.
   private var establishedCount: UInt64 = 0
   /// The connections whose handshakes are under way, by who made them.
-  private var accepted: [ObjectIdentifier: (handler: LinkHandler, prefix: [UInt8])] = [:]
-  private var acceptedPerPrefix: [[UInt8]: Int] = [:]
+  private var accepted: [ObjectIdentifier: LinkHandler] = [:]
+  private var places: HandshakePlaces<ObjectIdentifier>
   private var dialled: [ObjectIdentifier: LinkHandler] = [:]
   /// The nodes whose links come first when there is no room for all.
   var preferred: Set<NodeID> = []
@@ -69,6 +69,8 @@ final class LinkRegistry {
     self.logger = logger
     self.onEvent = onEvent
     self.onRoute = onRoute
+    places = HandshakePlaces(
+      maximum: configuration.maximumHandshakes, maximumOfPrefix: configuration.maximumHandshakesPerPrefix)
     limiter = PrefixLimiter(
       TokenBucket.Allowance(
         ratePerSecond: configuration.handshakesPerSecondPerPrefix, burst: configuration.handshakeBurstPerPrefix),
@@ -87,16 +89,17 @@ final class LinkRegistry {
   func accept(from address: PeerAddress) -> LinkHandler? {
     let now = Instant.current()
     let prefix = address.prefix
-    guard !isStopped, accepted.count < configuration.maximumHandshakes,
-      acceptedPerPrefix[prefix, default: 0] < configuration.maximumHandshakesPerPrefix,
-      limiter.take(address, now: now), everyone.take(allowance, now: now)
-    else {
+    let room = places.room(for: prefix) { accepted[$0]?.isSilent == true }
+    guard !isStopped, room != .full, limiter.take(address, now: now), everyone.take(allowance, now: now) else {
       counters.add(TransportError.Code.tooManyHandshakes.rawValue)
       return nil
     }
+    if case .of(let other) = room {
+      accepted[other]?.fail(TransportError(.tooManyHandshakes, "Too many connections from one prefix are being made."))
+    }
     let handler = LinkHandler(registry: self, dial: nil)
-    accepted[ObjectIdentifier(handler)] = (handler, prefix)
-    acceptedPerPrefix[prefix, default: 0] += 1
+    accepted[ObjectIdentifier(handler)] = handler
+    places.insert(ObjectIdentifier(handler), from: prefix)
     return handler
   }
 
@@ -121,8 +124,7 @@ final class LinkRegistry {
   private func forget(_ handler: LinkHandler) {
     let id = ObjectIdentifier(handler)
     dialled.removeValue(forKey: id)
-    guard let prefix = accepted.removeValue(forKey: id)?.prefix, let count = acceptedPerPrefix[prefix] else { return }
-    acceptedPerPrefix[prefix] = count > 1 ? count - 1 : nil
+    if accepted.removeValue(forKey: id) != nil { places.remove(id) }
   }
 
   /// Judges whom a dial reached, or is to reach.
@@ -303,7 +305,7 @@ final class LinkRegistry {
   /// Ends everything. The answer comes when no connection is left that says why it ends.
   func shutdown(_ loop: any EventLoop) -> EventLoopFuture<Void> {
     isStopped = true
-    for handler in accepted.values.map(\.handler) + Array(dialled.values) {
+    for handler in Array(accepted.values) + Array(dialled.values) {
       handler.fail(TransportError(.notRunning, "This node shuts down."))
     }
     for handler in links.values { handler.close(.shutdown, notice: .normal) }
