@@ -125,7 +125,7 @@ final class InboundPipeline: Sendable {
   private let lanes: [[Lane]]
   private let isValidator: @Sendable (NodeID) -> Bool
   private let post: @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void
-  private let service: @Sendable (ServiceMessage, NodeID) -> Void
+  private let service: @Sendable (ServiceMessage, NodeID, @escaping @Sendable () -> Void) -> Void
   private let consumed: @Sendable (Int, LinkChannel, NodeID) -> Void
   private let judged: @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void
   private let answered: @Sendable (NodeID, PeerAddress) -> Void
@@ -139,7 +139,7 @@ final class InboundPipeline: Sendable {
   ///   - background: the threads on which gossip is verified, none of which does anything else.
   ///   - isValidator: whether a node is a validator of this epoch or of the next.
   ///   - post: takes what is verified to the core, and calls back when the core has handled it.
-  ///   - service: takes messages of services.
+  ///   - service: takes messages of services, and calls back when one has been dealt with.
   ///   - judged: told of each datagram whether it makes sense and is signed by whom it names.
   ///   - answered: told who sent an answer to a probe, and from where, when the core has handled it.
   ///   - consumed: told of each frame, by its bytes, once it has been dealt with or dropped.
@@ -147,7 +147,7 @@ final class InboundPipeline: Sendable {
     _ inbound: Inbound, workers: Int, background: [any EventLoop],
     isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void,
-    service: @escaping @Sendable (ServiceMessage, NodeID) -> Void,
+    service: @escaping @Sendable (ServiceMessage, NodeID, @escaping @Sendable () -> Void) -> Void,
     judged: @escaping @Sendable (ReceivedDatagram, _ isSound: Bool) -> Void = { _, _ in },
     answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
     consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
@@ -191,7 +191,7 @@ final class InboundPipeline: Sendable {
     run(datagram.isPreferred ? .datagrams : .strangers, datagram.source.ip) { [self] done in
       let received = inbound.datagram(datagram.payload, from: datagram.source)
       judged(datagram, !received.inputs.isEmpty)
-      deliver(received, from: nil) { [self] in
+      deliver(received) { [self] in
         done()
         for case .datagram(let message, _, let source) in received.inputs {
           if case .ack = message.value.body { answered(message.value.author, source) }
@@ -225,21 +225,25 @@ final class InboundPipeline: Sendable {
       consumed(bytes.count, channel, peer)
     }
     let isQueued = run(sort, peer.bytes + [channel.rawValue]) { [self] done in
-      deliver(inbound.frame(bytes, from: peer), from: peer) {
-        release()
-        done()
+      let received = inbound.frame(bytes, from: peer)
+      guard let message = received.service else {
+        return deliver(received) {
+          release()
+          done()
+        }
       }
+      service(message, peer, release)
+      done()
     }
     if !isQueued { release() }
   }
 
-  private func deliver(_ received: Received, from peer: NodeID?, _ done: @escaping @Sendable () -> Void) {
+  private func deliver(_ received: Received, _ done: @escaping @Sendable () -> Void) {
     if !received.refused.isEmpty {
       counted.withLock { counters in
         for name in received.refused { counters.add(name) }
       }
     }
-    if let message = received.service, let peer { service(message, peer) }
     if received.inputs.isEmpty { done() } else { post(received.inputs, done) }
   }
 

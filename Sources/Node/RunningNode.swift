@@ -113,7 +113,7 @@ final class RunningNode: Sendable {
       background: Array(background.makeIterator()),
       isValidator: { shell.validators.isValidator($0) },
       post: { driver.post($0, done: $1) },
-      service: { hub.receive($0, from: $1) },
+      service: { hub.receive($0, from: $1, dealt: $2) },
       judged: { datagram, isSound in
         if isSound { shell.datagrams.value?.verified(datagram) } else { shell.datagrams.value?.forged(datagram) }
       },
@@ -165,6 +165,7 @@ final class RunningNode: Sendable {
     case .received(let peer, let channel, let bytes): pipeline.frame(bytes, channel: channel, from: peer)
     case .congested(let peer, let channel, let isCongested):
       if channel == .broadcast { driver.post(.congested(peer, isCongested)) }
+      if channel == .services { hub.congested(peer, isCongested) }
     case .dialFailed(let address, let peer, let error):
       logger.debug("no link with \(address): \(error)")
       discovery.value?.dialFailed(address, peer, error)

@@ -32,17 +32,23 @@ enum ServiceFailure: Error, Sendable, CustomStringConvertible {
   }
 }
 
-/// Questions and answers between the services of two nodes.
+/// Questions and answers between the services of two nodes, by the rules:
+///
+/// 1. Of one peer a few questions are worked on at once, and so a few of the own are under way to one peer; the others wait
+///    here until one of them has ended. What a peer asks beyond that is refused and counted.
+/// 2. A question counts as dealt with when its answer was handed to the link: who asks without end has its channel filled,
+///    and is sent no room for more.
+/// 3. Who takes no answers gets none: while much waits to be sent to a peer, its questions are refused and counted.
 final class ServiceHub: Sendable {
   /// The most own questions under way.
   private static let maximumQuestions = 1_024
   /// The most questions of peers that wait or are worked on; over it they are dropped and counted.
   static let maximumWork = 1_024
 
-  /// The most of one peer, so that none takes all: several fetches, each with a few questions.
-  static let maximumWorkOfPeer = 128
-  /// A peer that has as many at work and asks so often beyond them floods. An honest one that has all its `maximumQuestions`
-  /// under way here gets there at once, and not again before they have timed out.
+  /// The most of one peer, so that none takes all: two fetches, each with a few questions. As answers they are half of what
+  /// makes a channel congested.
+  static let maximumWorkOfPeer = 8
+  /// A peer that has as many at work and asks so often beyond them floods. An honest one asks only in place of what timed out.
   static let refusedOfFlood = 384
 
   private struct Question {
@@ -52,11 +58,43 @@ final class ServiceHub: Sendable {
     var timer: Task<Void, Never>?
   }
 
+  /// The own questions to one peer: those that were sent, and those that wait for one of these to end.
+  private struct Line {
+    var underWay: Set<UInt64> = []
+    var waiting: [ServiceMessage] = []
+
+    /// True when it is to be sent now.
+    mutating func enter(_ message: ServiceMessage) -> Bool {
+      guard underWay.count < ServiceHub.maximumWorkOfPeer else {
+        waiting.append(message)
+        return false
+      }
+      underWay.insert(message.number)
+      return true
+    }
+
+    /// The question that is to be sent in place of one that has ended.
+    mutating func leave(_ number: UInt64) -> ServiceMessage? {
+      guard underWay.remove(number) != nil else {
+        waiting.removeAll { $0.number == number }
+        return nil
+      }
+      guard !waiting.isEmpty else { return nil }
+      let next = waiting.removeFirst()
+      underWay.insert(next.number)
+      return next
+    }
+  }
+
   private struct State {
     var nextNumber: UInt64 = 1
     var waiting: [UInt64: Question] = [:]
+    /// Some under way, for each entry.
+    var lines: [NodeID: Line] = [:]
     var work = 0
     var workOf: [NodeID: Int] = [:]
+    /// Rule 3. Of peers that are linked.
+    var congested: Set<NodeID> = []
     /// What was refused to those that have too much at work, since they were charged for it or had less.
     var refusedOf: [NodeID: Int] = [:]
     var counters = Counters()
@@ -84,6 +122,9 @@ final class ServiceHub: Sendable {
   /// What was refused.
   var counters: Counters { state.withLock { $0.counters } }
 
+  /// How many own questions are under way or wait to be.
+  var questionCount: Int { state.withLock { $0.waiting.count } }
+
   /// Asks a peer and waits for its answer.
   func ask(_ service: PeerService, _ body: [UInt8], of peer: NodeID, timeoutSeconds: Double) async throws -> [UInt8] {
     let number = state.withLock { state in
@@ -92,14 +133,16 @@ final class ServiceHub: Sendable {
     }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        let isTaken = state.withLock { state in
-          guard state.waiting.count < ServiceHub.maximumQuestions else { return false }
-          state.waiting[number] = Question(peer: peer, service: service, continuation: continuation)
-          return true
-        }
-        guard isTaken else { return continuation.resume(throwing: ServiceFailure.tooManyQuestions) }
         let message = ServiceMessage(number: number, isAnswer: false, service: service.rawValue, body: body)
-        guard send(message, peer) else { return finish(number, .failure(ServiceFailure.noLink(peer))) }
+        let isToSend: Bool? = state.withLock { state in
+          guard state.waiting.count < ServiceHub.maximumQuestions else { return nil }
+          state.waiting[number] = Question(peer: peer, service: service, continuation: continuation)
+          return state.lines[peer, default: Line()].enter(message)
+        }
+        guard let isToSend else { return continuation.resume(throwing: ServiceFailure.tooManyQuestions) }
+        guard !isToSend || send(message, peer) else {
+          return finish(number, .failure(ServiceFailure.noLink(peer)))
+        }
         let timer = Task {
           do { try await Task.sleep(for: .seconds(timeoutSeconds)) } catch { return }
           finish(number, .failure(ServiceFailure.timedOut(peer)))
@@ -118,24 +161,39 @@ final class ServiceHub: Sendable {
   }
 
   /// Takes a message that a peer sent.
-  func receive(_ message: ServiceMessage, from peer: NodeID) {
+  ///
+  /// - Parameter dealt: called once it has been dealt with (rule 2).
+  func receive(_ message: ServiceMessage, from peer: NodeID, dealt: @escaping @Sendable () -> Void = {}) {
+    guard !take(message, from: peer, dealt) else { return }
+    dealt()
+  }
+
+  /// False when it has been dealt with.
+  private func take(_ message: ServiceMessage, from peer: NodeID, _ dealt: @escaping @Sendable () -> Void) -> Bool {
     if message.isAnswer {
       let isExpected = state.withLock { state in
         guard let question = state.waiting[message.number] else { return false }
         return question.peer == peer && question.service.rawValue == message.service
       }
-      guard isExpected else { return count("service.unexpectedAnswer") }
-      return finish(message.number, .success(message.body))
+      if isExpected { finish(message.number, .success(message.body)) } else { count("service.unexpectedAnswer") }
+      return false
     }
-    guard let service = PeerService(rawValue: message.service) else { return count("service.unknown") }
+    guard let service = PeerService(rawValue: message.service) else {
+      count("service.unknown")
+      return false
+    }
     let mayWork = state.withLock { state in
+      guard !state.congested.contains(peer) else { return false }
       let ofPeer = state.workOf[peer, default: 0]
       guard state.work < ServiceHub.maximumWork, ofPeer < ServiceHub.maximumWorkOfPeer else { return false }
       state.work += 1
       state.workOf[peer] = ofPeer + 1
       return true
     }
-    guard mayWork else { return refuse(peer) }
+    guard mayWork else {
+      refuse(peer)
+      return false
+    }
     Task {
       if let body = await answer(service, message.body, peer) {
         _ = send(
@@ -149,11 +207,24 @@ final class ServiceHub: Sendable {
         state.workOf[peer] = left > 0 ? left : nil
         if left <= ServiceHub.maximumWorkOfPeer / 2 { state.refusedOf[peer] = nil }
       }
+      dealt()
+    }
+    return true
+  }
+
+  /// Much waits to be sent to a peer on the services channel, or no longer.
+  func congested(_ peer: NodeID, _ isCongested: Bool) {
+    state.withLock { state in
+      if isCongested { state.congested.insert(peer) } else { state.congested.remove(peer) }
     }
   }
 
   private func refuse(_ peer: NodeID) {
     let isFlood = state.withLock { state in
+      guard !state.congested.contains(peer) else {
+        state.counters.add("service.congested")
+        return false
+      }
       state.counters.add("service.busy")
       guard state.workOf[peer, default: 0] >= ServiceHub.maximumWorkOfPeer else { return false }
       let refused = state.refusedOf[peer, default: 0] + 1
@@ -165,14 +236,27 @@ final class ServiceHub: Sendable {
 
   /// Ends all questions to a peer whose link is gone.
   func linkDown(_ peer: NodeID) {
-    let numbers = state.withLock { $0.waiting.filter { $0.value.peer == peer }.map(\.key) }
+    let numbers = state.withLock { state in
+      state.congested.remove(peer)
+      return state.waiting.filter { $0.value.peer == peer }.map(\.key)
+    }
     for number in numbers { finish(number, .failure(ServiceFailure.noLink(peer))) }
   }
 
   private func finish(_ number: UInt64, _ result: Result<[UInt8], any Error>) {
-    let entry = state.withLock { $0.waiting.removeValue(forKey: number) }
-    entry?.timer?.cancel()
-    entry?.continuation.resume(with: result)
+    var ended: (number: UInt64, result: Result<[UInt8], any Error>)? = (number, result)
+    while let (number, result) = ended.take() {
+      let (entry, next) = state.withLock { state -> (Question?, ServiceMessage?) in
+        guard let entry = state.waiting.removeValue(forKey: number) else { return (nil, nil) }
+        let next = state.lines[entry.peer]?.leave(number)
+        if state.lines[entry.peer]?.underWay.isEmpty == true { state.lines[entry.peer] = nil }
+        return (entry, next)
+      }
+      guard let entry else { return }
+      entry.timer?.cancel()
+      entry.continuation.resume(with: result)
+      if let next, !send(next, entry.peer) { ended = (next.number, .failure(ServiceFailure.noLink(entry.peer))) }
+    }
   }
 
   private func count(_ name: String) { state.withLock { $0.counters.add(name) } }

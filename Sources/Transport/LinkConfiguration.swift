@@ -17,7 +17,8 @@ package struct LinkConfiguration: Sendable {
   package var maximumLinksPerPrefix = 32
   /// The same for a private prefix: a network of one's own.
   package var maximumLinksPerPrivatePrefix = 256
-  /// The most accepted connections whose handshakes are under way at once; further ones are closed unread.
+  /// The most accepted connections whose handshakes are under way at once; a further one takes the place of one of the prefix
+  /// that has most (`HandshakePlaces`), or is closed unread.
   package var maximumHandshakes = 128
   /// The most of them from one /24 or /56: who opens connections and says nothing takes up a part only.
   package var maximumHandshakesPerPrefix = 32
@@ -37,6 +38,9 @@ package struct LinkConfiguration: Sendable {
   package var pingInterval = Microseconds.seconds(5)
   /// A link is closed when nothing was heard for so long.
   package var silenceLimit = Microseconds.seconds(15)
+  /// A link is closed when something has waited on a channel for so long and nothing of it could be sent. Some silence
+  /// limits: a node that has much to do may deal with nothing for a while, and it lives.
+  package var stallLimit = Microseconds.seconds(60)
   /// Messages that one key seals at most.
   package var rekeyMessages: UInt64 = 1 << 20
   /// How long one key is used at most, when there is anything to seal.
@@ -62,7 +66,8 @@ package struct LinkConfiguration: Sendable {
   package var syncQueueByteCount = 32 * 1_024 * 1_024
   /// Bytes that may wait on one link's services channel; then new frames are refused.
   package var servicesQueueByteCount = 32 * 1_024 * 1_024
-  /// Bytes that may wait on all links together; then new frames are refused on every channel but consensus.
+  /// Bytes that may wait on all links together; then the link on which most wait is closed, and until it is, new frames are
+  /// refused on every channel but consensus where more waits than the link's share.
   package var queueByteCount = 512 * 1_024 * 1_024
   /// Bytes held in no frame yet, for all links together; when they are more, the link that holds most is closed.
   package var reassemblyByteCount = 128 * 1_024 * 1_024

@@ -34,6 +34,8 @@ package enum LinkCloseReason: Sendable, Equatable, CustomStringConvertible {
   case replaced
   /// Nothing was heard for the silence limit.
   case silent
+  /// The other side takes so little of what is sent to it that this waits for ever, or is in the way of what others are sent.
+  case slowConsumer
   /// The connection broke; the text says how.
   case lost(String)
   /// The other side said that it closes the link.
@@ -50,6 +52,7 @@ package enum LinkCloseReason: Sendable, Equatable, CustomStringConvertible {
     case .shutdown: "this node shuts down"
     case .replaced: "another link to the same node takes its place"
     case .silent: "nothing heard from the other node"
+    case .slowConsumer: "the other node does not take what is sent to it"
     case .lost(let how): "the connection broke: \(how)"
     case .closedByPeer(let notice): "closed by the other node (\(notice))"
     case .violation(let how): "the other node broke the protocol (\(how))"

@@ -39,13 +39,16 @@ final class LinkHandler: ChannelInboundHandler {
   private var handshake: NoiseHandshake?
   private var timeout: Scheduled<Void>?
   private var isClosed = false
+  /// True while nothing has come on the connection.
+  private(set) var isSilent = true
   private var inbound = ByteBuffer()
 
   private var keys: LinkKeys?
   private var streams: LinkStreams
   private var liveness: LinkLiveness
-  /// Bytes that came and are in no frame yet: this link's part of the registry's `reassemblyByteCount`.
-  private(set) var heldByteCount = 0
+  private var progress: LinkProgress
+  /// What came and is in no frame yet: this link's part of the registry's `reassemblyByteCount`.
+  private(set) var held = HeldBytes()
   private var isDraining = false
   /// Set while the connection is read only to be thrown away.
   private var linger: Scheduled<Void>?
@@ -54,7 +57,9 @@ final class LinkHandler: ChannelInboundHandler {
     self.registry = registry
     self.dial = dial
     streams = LinkStreams(role: dial == nil ? .server : .client, configuration: registry.configuration)
-    liveness = LinkLiveness(configuration: registry.configuration, now: .current())
+    let now = Instant.current()
+    liveness = LinkLiveness(configuration: registry.configuration, now: now)
+    progress = LinkProgress(configuration: registry.configuration, now: now)
   }
 
   var direction: LinkDirection { dial == nil ? .inbound : .outbound }
@@ -100,6 +105,7 @@ final class LinkHandler: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isClosed else { return }
     var bytes = unwrapInboundIn(data)
+    isSilent = false
     port?.bytesIn.add(UInt64(bytes.readableBytes), ordering: .relaxed)
     liveness.heard(.current())
     // Messages are opened in place, and what came is the channel's, too: so it has to be copied, once.
@@ -247,10 +253,12 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   private func act(on events: [LinkStreams.Event]) {
+    var handedOn: Set<LinkChannel> = []
     for event in events {
       guard let port, !isClosed else { return }
       switch event {
       case .frame(let channel, let bytes):
+        handedOn.insert(channel)
         port.handOn(channel)
         registry.emit(.received(port.id, channel, bytes))
       case .pong(let value): liveness.pong(value, now: .current())
@@ -260,15 +268,18 @@ final class LinkHandler: ChannelInboundHandler {
       }
     }
     guard !isClosed else { return }
-    let held = streams.heldByteCount - heldByteCount
-    heldByteCount += held
-    registry.hold(held)
+    let (before, now) = (held.byteCount, Instant.current())
+    for channel in LinkChannel.allCases {
+      let byteCount = streams.heldByteCount(channel)
+      held.update(channel, byteCount: byteCount, hasHandedOn: handedOn.contains(channel), now: now)
+    }
+    registry.hold(held.byteCount - before, now: now)
   }
 
   /// Gives credit for the frames that were dealt with, and sends what is due.
   func giveBack() {
     guard let port, !isClosed else { return }
-    let dealt = port.takeDealt { streams.isHolding($0) }
+    let dealt = port.takeDealt { streams.heldByteCount($0) > 0 }
     var events: [LinkStreams.Event] = []
     for channel in LinkChannel.allCases {
       let dealt = dealt[channel.index]
@@ -279,13 +290,20 @@ final class LinkHandler: ChannelInboundHandler {
     drain()
   }
 
-  /// Looks at the clock: pings, and closes what is silent. Called some times in each ping interval.
+  /// Too much waits to be sent on all links together.
+  func relieve(_ byteCount: Int) { registry.relieve(byteCount) }
+
+  /// Looks at the clock: pings, and closes what is silent or stalled. Called some times in each ping interval.
   func tick(_ now: Instant) {
-    guard port != nil, !isClosed else { return }
+    guard let port, !isClosed else { return }
     switch liveness.due(now) {
     case .nothing: break
     case .ping: sendPing(now)
     case .end: return close(.silent, notice: .normal)
+    }
+    guard !progress.isStalled(port.info.streams, now: now) else {
+      registry.count("slowConsumer")
+      return close(.slowConsumer, notice: .normal)
     }
     giveBack()
   }

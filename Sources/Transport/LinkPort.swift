@@ -19,11 +19,16 @@ final class LinkPort: Sendable {
     /// What one link may have waiting however much waits on the others: so those that read nothing silence nobody else.
     let share: Int
     let byteCount = Atomic<Int>(0)
+    /// True while a turn of the loop is on its way that will make room.
+    let isRelieving = Atomic<Bool>(false)
 
     init(limit: Int, links: Int) {
       self.limit = limit
       share = limit / max(1, links)
     }
+
+    /// True when the limit leaves no room for so many bytes more.
+    func isFull(for byteCount: Int) -> Bool { self.byteCount.load(ordering: .relaxed) + byteCount > limit }
   }
   private let budget: Budget
 
@@ -73,16 +78,14 @@ final class LinkPort: Sendable {
 
   /// Queues a frame and sees to it that the loop sends it.
   func send(_ frame: [UInt8], on channel: LinkChannel) -> LinkQueue.Outcome {
+    let cost = LinkQueue.cost(of: frame)
+    let isFull = budget.isFull(for: cost)
     let (outcome, isToSchedule) = waiting.withLock { waiting -> (LinkQueue.Outcome, Bool) in
       guard var queue = waiting.queue.take() else { return (.refused, false) }
       defer { waiting.queue = queue }
       let before = queue.byteCount
       // Votes are never refused for what waits for others.
-      let cost = LinkQueue.cost(of: frame)
-      let isWithinBudget =
-        channel == .consensus || before + cost <= budget.share
-        || budget.byteCount.load(ordering: .relaxed) + cost <= budget.limit
-      guard isWithinBudget else { return (.refused, false) }
+      guard !isFull || channel == .consensus || before + cost <= budget.share else { return (.refused, false) }
       let outcome = queue.push(frame, on: channel)
       budget.byteCount.add(queue.byteCount - before, ordering: .relaxed)
       let isToSchedule = outcome != .refused && !waiting.isScheduled
@@ -90,6 +93,9 @@ final class LinkPort: Sendable {
       return (outcome, isToSchedule)
     }
     if isToSchedule { loop.execute { [handler] in handler.value.drain() } }
+    if isFull, !budget.isRelieving.exchange(true, ordering: .relaxed) {
+      loop.execute { [handler] in handler.value.relieve(cost) }
+    }
     return outcome
   }
 
@@ -140,6 +146,9 @@ final class LinkPort: Sendable {
 
   /// Takes note of how the link is.
   func report(_ report: Report) { incoming.withLock { $0.report = report } }
+
+  /// What waits to be sent.
+  var waitingByteCount: Int { waiting.withLock { $0.queue?.byteCount ?? 0 } }
 
   var info: LinkInfo {
     var report = incoming.withLock { $0.report }

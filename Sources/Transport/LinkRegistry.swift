@@ -37,8 +37,8 @@ final class LinkRegistry {
   /// How many links ever came up: the newest has the highest number.
   private var establishedCount: UInt64 = 0
   /// The connections whose handshakes are under way, by who made them.
-  private var accepted: [ObjectIdentifier: (handler: LinkHandler, prefix: [UInt8])] = [:]
-  private var acceptedPerPrefix: [[UInt8]: Int] = [:]
+  private var accepted: [ObjectIdentifier: LinkHandler] = [:]
+  private var places: HandshakePlaces<ObjectIdentifier>
   private var dialled: [ObjectIdentifier: LinkHandler] = [:]
   /// The nodes whose links come first when there is no room for all.
   var preferred: Set<NodeID> = []
@@ -69,6 +69,8 @@ final class LinkRegistry {
     self.logger = logger
     self.onEvent = onEvent
     self.onRoute = onRoute
+    places = HandshakePlaces(
+      maximum: configuration.maximumHandshakes, maximumOfPrefix: configuration.maximumHandshakesPerPrefix)
     limiter = PrefixLimiter(
       TokenBucket.Allowance(
         ratePerSecond: configuration.handshakesPerSecondPerPrefix, burst: configuration.handshakeBurstPerPrefix),
@@ -87,16 +89,17 @@ final class LinkRegistry {
   func accept(from address: PeerAddress) -> LinkHandler? {
     let now = Instant.current()
     let prefix = address.prefix
-    guard !isStopped, accepted.count < configuration.maximumHandshakes,
-      acceptedPerPrefix[prefix, default: 0] < configuration.maximumHandshakesPerPrefix,
-      limiter.take(address, now: now), everyone.take(allowance, now: now)
-    else {
+    let room = places.room(for: prefix) { accepted[$0]?.isSilent == true }
+    guard !isStopped, room != .full, limiter.take(address, now: now), everyone.take(allowance, now: now) else {
       counters.add(TransportError.Code.tooManyHandshakes.rawValue)
       return nil
     }
+    if case .of(let other) = room {
+      accepted[other]?.fail(TransportError(.tooManyHandshakes, "Too many connections from one prefix are being made."))
+    }
     let handler = LinkHandler(registry: self, dial: nil)
-    accepted[ObjectIdentifier(handler)] = (handler, prefix)
-    acceptedPerPrefix[prefix, default: 0] += 1
+    accepted[ObjectIdentifier(handler)] = handler
+    places.insert(ObjectIdentifier(handler), from: prefix)
     return handler
   }
 
@@ -121,8 +124,7 @@ final class LinkRegistry {
   private func forget(_ handler: LinkHandler) {
     let id = ObjectIdentifier(handler)
     dialled.removeValue(forKey: id)
-    guard let prefix = accepted.removeValue(forKey: id)?.prefix, let count = acceptedPerPrefix[prefix] else { return }
-    acceptedPerPrefix[prefix] = count > 1 ? count - 1 : nil
+    if accepted.removeValue(forKey: id) != nil { places.remove(id) }
   }
 
   /// Judges whom a dial reached, or is to reach.
@@ -227,20 +229,39 @@ final class LinkRegistry {
   }
 
   /// More bytes came on a link that are in no frame yet, or fewer are left. When all links together hold too many, the one
-  /// that holds most ends, the newest of several.
-  func hold(_ byteCount: Int) {
+  /// that has held most for longest ends, the newest of several; one to a preferred node only when no other holds any.
+  func hold(_ byteCount: Int, now: Instant) {
     reassemblyByteCount += byteCount
+    func rank(_ id: NodeID, _ handler: LinkHandler) -> (Int, Int, UInt64) {
+      (preferred.contains(id) ? 0 : 1, handler.held.claim(now), handler.number)
+    }
     while reassemblyByteCount > configuration.reassemblyByteCount,
-      let most = links.values.max(by: { ($0.heldByteCount, $0.number) < ($1.heldByteCount, $1.number) }),
-      most.heldByteCount > 0
+      let most = links.filter({ $0.value.held.byteCount > 0 }).max(by: {
+        rank($0.key, $0.value) < rank($1.key, $1.value)
+      })
     {
-      most.close(.violation("reassemblyLimit"), notice: .protocolError)
+      most.value.close(.violation("reassemblyLimit"), notice: .protocolError)
+    }
+  }
+
+  /// A frame of so many bytes found no room, since too much waits on all links together: that on which most wait gives way,
+  /// the newest of several, but for those to preferred nodes and those with no more than their share.
+  func relieve(_ byteCount: Int) {
+    budget.isRelieving.store(false, ordering: .relaxed)
+    while budget.isFull(for: byteCount),
+      let most = links.filter({ !preferred.contains($0.key) }).values
+        .map({ (handler: $0, byteCount: $0.port?.waitingByteCount ?? 0) })
+        .max(by: { ($0.byteCount, $0.handler.number) < ($1.byteCount, $1.handler.number) }),
+      most.byteCount > budget.share
+    {
+      counters.add("slowConsumer")
+      most.handler.close(.slowConsumer, notice: .normal)
     }
   }
 
   /// A link ended.
   func closed(_ handler: LinkHandler, _ reason: LinkCloseReason) {
-    reassemblyByteCount -= handler.heldByteCount
+    reassemblyByteCount -= handler.held.byteCount
     if case .violation(let name) = reason { counters.add(name) }
     guard let port = handler.port, links[port.id] === handler else {
       // It gave way before it was up. Who dialled hears of it all the same.
@@ -284,7 +305,7 @@ final class LinkRegistry {
   /// Ends everything. The answer comes when no connection is left that says why it ends.
   func shutdown(_ loop: any EventLoop) -> EventLoopFuture<Void> {
     isStopped = true
-    for handler in accepted.values.map(\.handler) + Array(dialled.values) {
+    for handler in Array(accepted.values) + Array(dialled.values) {
       handler.fail(TransportError(.notRunning, "This node shuts down."))
     }
     for handler in links.values { handler.close(.shutdown, notice: .normal) }

@@ -50,11 +50,9 @@ struct LinkStreams {
     }
   }
 
-  /// Bytes that came and are in no frame that was handed on.
-  var heldByteCount: Int { lanes.reduce(0) { $0 + $1.assembler.heldByteCount } }
-
-  /// True when bytes of a channel came that are in no frame yet: then the other side may be waiting for credit.
-  func isHolding(_ channel: LinkChannel) -> Bool { lanes[channel.index].assembler.heldByteCount > 0 }
+  /// Bytes of a channel that came and are in no frame that was handed on: while there are any, the other side may be waiting
+  /// for credit.
+  func heldByteCount(_ channel: LinkChannel) -> Int { lanes[channel.index].assembler.heldByteCount }
 
   /// What is known about a channel's stream, but for what waits to be sent on it.
   func info(_ channel: LinkChannel) -> StreamInfo {

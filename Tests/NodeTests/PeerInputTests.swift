@@ -46,7 +46,7 @@ import Wire
   private func pipeline(
     isValidator: @escaping @Sendable (NodeID) -> Bool = { _ in true },
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
-    service: @escaping @Sendable (ServiceMessage, NodeID) -> Void = { _, _ in },
+    service: @escaping @Sendable (ServiceMessage, NodeID, @escaping @Sendable () -> Void) -> Void = { $2() },
     judged: @escaping @Sendable (ReceivedDatagram, Bool) -> Void = { _, _ in },
     answered: @escaping @Sendable (NodeID, PeerAddress) -> Void = { _, _ in },
     consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in }
@@ -207,7 +207,11 @@ import Wire
   @Test func aServiceMessageGoesPastTheCore() async throws {
     let (messages, continuation) = AsyncStream<(ServiceMessage, NodeID)>.makeStream()
     let pipeline = try pipeline(
-      post: { inputs, _ in Issue.record("the core was told: \(inputs)") }, service: { continuation.yield(($0, $1)) })
+      post: { inputs, _ in Issue.record("the core was told: \(inputs)") },
+      service: { message, peer, dealt in
+        continuation.yield((message, peer))
+        dealt()
+      })
     let peer = try nodeID(1)
     let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])
     pipeline.frame(LinkMessage.service(message).encoded, channel: .services, from: peer)
@@ -220,9 +224,10 @@ import Wire
     let isOpen = Mutex(false)
     // The first message holds its lane up until the flood is over.
     let pipeline = try pipeline(
-      service: { _, peer in
+      service: { _, peer, dealt in
         while !isOpen.withLock({ $0 }) {}
         continuation.yield(peer)
+        dealt()
       })
     let peer = try nodeID(1)
     let message = ServiceMessage(number: 4, isAnswer: true, service: 1, body: [UInt8](repeating: 0, count: 512 << 10))
@@ -239,6 +244,33 @@ import Wire
     // There is room again.
     pipeline.frame(bytes, channel: .sync, from: peer)
     #expect(await served.first { _ in true } == peer)
+  }
+
+  // Who asks and is not answered has its channel filled, and nobody else's lane.
+  @Test func aQuestionGivesCreditWhenItIsAnswered() async throws {
+    let (credits, continuation) = AsyncStream<Int>.makeStream()
+    let (questions, asked) = AsyncStream<@Sendable () -> Void>.makeStream()
+    let credited = Mutex<[Int]>([])
+    let pipeline = try pipeline(
+      service: { message, _, dealt in
+        if message.isAnswer { dealt() } else { asked.yield(dealt) }
+      },
+      consumed: { byteCount, _, _ in
+        credited.withLock { $0.append(byteCount) }
+        continuation.yield(byteCount)
+      })
+    let peer = try nodeID(1)
+    func frame(_ body: [UInt8], isAnswer: Bool) -> [UInt8] {
+      LinkMessage.service(ServiceMessage(number: 4, isAnswer: isAnswer, service: 1, body: body)).encoded
+    }
+    let (question, answer) = (frame([9, 9, 9], isAnswer: false), frame([9], isAnswer: true))
+    pipeline.frame(question, channel: .services, from: peer)
+    let dealt = try #require(await questions.first { _ in true })
+    pipeline.frame(answer, channel: .services, from: peer)
+    #expect(await credits.first { _ in true } == answer.count)
+    #expect(credited.withLock { $0 } == [answer.count])
+    dealt()
+    #expect(await credits.first { _ in true } == question.count)
   }
 
   // Whatever becomes of a frame, its sender gets credit for it once, or the link would stall for ever.
@@ -333,7 +365,11 @@ import Wire
       validators: KnownValidators(genesis.validatorSet))
     return InboundPipeline(
       inbound, workers: 1, background: [MultiThreadedEventLoopGroup.singleton.next()], isValidator: isValidator,
-      post: post, service: { service($1) })
+      post: post,
+      service: { _, peer, dealt in
+        service(peer)
+        dealt()
+      })
   }
 
   /// Who cannot refute in time is down: what tables of members say does not wait with the gossip of the same channel.

@@ -101,10 +101,17 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
         return body.isEmpty ? nil : body.reversed()
       })
     let excess = 3
+    let dealt = Mutex<[UInt64]>([])
     for number in 1...UInt64(ServiceHub.maximumWorkOfPeer + excess) {
-      hub.receive(ServiceMessage(number: number, isAnswer: false, service: 1, body: [1, 2]), from: peer)
+      hub.receive(ServiceMessage(number: number, isAnswer: false, service: 1, body: [1, 2]), from: peer) {
+        dealt.withLock { $0.append(number) }
+      }
     }
-    hub.receive(ServiceMessage(number: 0, isAnswer: false, service: 77, body: []), from: peer)
+    hub.receive(ServiceMessage(number: 0, isAnswer: false, service: 77, body: []), from: peer) {
+      dealt.withLock { $0.append(0) }
+    }
+    // What is refused is dealt with, and what is worked on is not.
+    #expect(dealt.withLock { $0 } == [9, 10, 11, 0] && ServiceHub.maximumWorkOfPeer == 8)
     #expect(hub.counters.all.first { $0.0 == "service.busy" }?.1 == UInt64(excess))
     #expect(hub.counters.all.first { $0.0 == "service.unknown" }?.1 == 1)
     // Another peer has room.
@@ -115,6 +122,72 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
     #expect(answers.allSatisfy { $0.isAnswer })
     #expect(answers.filter { $0.body == [2, 1] }.count == ServiceHub.maximumWorkOfPeer)
     #expect(answers.contains { $0.number == 5 && $0.body == [7] })
+    while dealt.withLock({ $0.count }) < 12 { try await Task.sleep(for: .milliseconds(2)) }
+    #expect(Set(dealt.withLock { $0 }) == Set(0...11))
+  }
+
+  // An honest node never asks more of a peer at once than that works on.
+  @Test func ownQuestionsToOnePeerWaitForEachOther() async throws {
+    let out = Outgoing()
+    let (peer, other) = (try nodeID(1), try nodeID(2))
+    let isLinked = Mutex(true)
+    let hub = ServiceHub(
+      send: { message, _ in
+        guard isLinked.withLock({ $0 }) else { return false }
+        out.add(message)
+        return true
+      }, answer: { _, _, _ in nil })
+    let all = ServiceHub.maximumWorkOfPeer + 3
+    let asked = (0..<all).map { number in
+      Task { try await hub.ask(.blob, [UInt8(number)], of: peer, timeoutSeconds: 60) }
+    }
+    var sent: [ServiceMessage] = []
+    for _ in 0..<ServiceHub.maximumWorkOfPeer { sent.append(try #require(await out.next())) }
+    // The others have a peer of their own for this, which shows that nothing more of the first was sent.
+    while hub.questionCount < all { try await Task.sleep(for: .milliseconds(2)) }
+    let elsewhere = Task { try await hub.ask(.log, [], of: other, timeoutSeconds: 60) }
+    #expect(try #require(await out.next()).service == PeerService.log.rawValue)
+    // For each that ends one is sent, whether it was answered or given up; one that was not sent makes no room.
+    let last = try #require(asked.indices.first { index in !sent.contains { $0.body == [UInt8(index)] } })
+    asked[last].cancel()
+    await #expect(throws: CancellationError.self) { try await asked[last].value }
+    hub.receive(ServiceMessage(number: sent[0].number, isAnswer: true, service: 1, body: [3]), from: peer)
+    let next = try #require(await out.next())
+    #expect(next.service == PeerService.blob.rawValue && !sent.contains { $0.number == next.number })
+    // Without a link the rest ends with it.
+    isLinked.withLock { $0 = false }
+    hub.linkDown(peer)
+    hub.linkDown(other)
+    var answers = 0
+    for task in asked where (try? await task.value) == [3] { answers += 1 }
+    #expect(answers == 1 && hub.questionCount == 0)
+    await #expect(throws: ServiceFailure.self) { try await elsewhere.value }
+  }
+
+  @Test func whoTakesNoAnswersGetsNone() async throws {
+    let out = Outgoing()
+    let (peer, other) = (try nodeID(1), try nodeID(2))
+    let hub = ServiceHub(
+      send: { message, _ in
+        out.add(message)
+        return true
+      }, answer: { _, body, _ in body })
+    func ask(_ number: UInt64, _ peer: NodeID) {
+      hub.receive(ServiceMessage(number: number, isAnswer: false, service: 1, body: []), from: peer)
+    }
+    hub.congested(peer, true)
+    ask(1, peer)
+    ask(2, other)
+    #expect(try #require(await out.next()).number == 2)
+    #expect(hub.counters.all.first { $0.0 == "service.congested" }?.1 == 1)
+    hub.congested(peer, false)
+    ask(3, peer)
+    #expect(try #require(await out.next()).number == 3)
+    // Another link begins with nothing.
+    hub.congested(peer, true)
+    hub.linkDown(peer)
+    ask(4, peer)
+    #expect(try #require(await out.next()).number == 4)
   }
 
   @Test func whoAsksFarMoreThanIsAnsweredFloods() async throws {

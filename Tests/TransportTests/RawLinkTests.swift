@@ -254,42 +254,6 @@ import Wire
     await node.endpoint.shutdown()
   }
 
-  @Test func incompleteFramesOfAllLinksAreBounded() async throws {
-    let node = try await TestNode { $0.reassemblyByteCount = 100_000 }
-    let (one, two) = (RawPeer(connectingTo: node.address), RawPeer(connectingTo: node.address))
-    for raw in [one, two] {
-      try raw.shake(.initiator, key: .generate())
-      raw.say(YamuxFrame.openings())
-    }
-    let part = [UInt8](repeating: 1, count: 60_000)
-    let begun = YamuxFrame.data(.sync, YamuxFrame.prefix(60_001) + part)
-    // An answered ping shows that the part was taken.
-    one.say(begun + YamuxFrame(YamuxFrame.ping, flags: YamuxFrame.syn, length: 12).bytes)
-    while let frame = one.next(YamuxFrame.ping), frame.flags != YamuxFrame.ack || frame.length != 12 {}
-    two.say(begun)
-    // Of two that hold as much, the newer one ends.
-    await eventually { node.log.downs.count == 1 }
-    #expect(node.log.downs == [.violation("reassemblyLimit")])
-    #expect(two.goodbye() == .protocolError)
-    // What the closed link held is free again: the first one may go on, and another begin.
-    one.say(YamuxFrame.data(.sync, [2]))
-    await eventually { node.log.received.count == 1 }
-    #expect(node.log.received[0].bytes == part + [2])
-    one.say(YamuxFrame.data(.services, YamuxFrame.prefix(60_001) + part))
-    one.say(YamuxFrame.data(.services, [3]))
-    await eventually { node.log.received.count == 2 }
-    // Who holds most ends, though another brings the last byte.
-    let three = RawPeer(connectingTo: node.address)
-    try three.shake(.initiator, key: .generate())
-    three.say(YamuxFrame.openings() + YamuxFrame.data(.sync, YamuxFrame.prefix(60_001) + part[..<45_000]))
-    await eventually { node.endpoint.links.contains { $0.streams.count > 2 && $0.streams[2].receivedBytes == 45_004 } }
-    one.say(begun)
-    #expect(one.goodbye() == .protocolError)
-    three.say(YamuxFrame.data(.sync, [UInt8](repeating: 1, count: 15_001)))
-    await eventually { node.log.received.count == 3 }
-    await node.endpoint.shutdown()
-  }
-
   @Test func theOtherSideMayRekey() async throws {
     let node = try await TestNode { $0.rekeyMessages = 3 }
     let raw = RawPeer(connectingTo: node.address)

@@ -104,6 +104,7 @@ struct TestNode {
     configuration.handshakeTimeout = .seconds(60)
     configuration.pingInterval = .seconds(100)
     configuration.silenceLimit = .seconds(300)
+    configuration.stallLimit = .seconds(300)
     change(&configuration)
     endpoint = try LinkEndpoint(
       identity: key, networkID: network, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,

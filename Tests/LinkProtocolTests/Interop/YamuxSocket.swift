@@ -30,7 +30,8 @@ struct YamuxSocket {
 
   private static let readByteCount = 256 * 1_024
   private static let pieceByteCount = 16 * 1_024
-  /// How long a slow stream's reader waits before it takes all that there is.
+  /// How often it is looked whether slow readers go on: those whose senders have used up the room, and those that wait for
+  /// no more. So they are slower than the other side however slow this process is.
   private static let pause = Duration.milliseconds(10)
 
   private let descriptor: CInt
@@ -147,7 +148,9 @@ struct YamuxSocket {
     guard now - resumedAt >= YamuxSocket.pause else { return }
     resumedAt = now
     for view in session.streams where isSlow(view.id) && view.unconsumedBytes > 0 {
-      if view.receiveWindow == 0 { stalls.receiving += 1 }
+      let isFull = view.receiveWindow == 0
+      guard isFull || streams[view.id]?.received == byteCount else { continue }
+      if isFull { stalls.receiving += 1 }
       session.consumed(view.id, Int(view.unconsumedBytes))
     }
   }

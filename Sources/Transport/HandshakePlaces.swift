@@ -1,0 +1,44 @@
+/// The connections that were accepted and whose handshakes are not done, and which of them gives way when there is no room
+/// for a further one. Pure.
+struct HandshakePlaces<ID: Hashable> {
+  private struct Place {
+    var id: ID
+    var prefix: [UInt8]
+  }
+
+  let maximum: Int
+  let maximumOfPrefix: Int
+  /// The oldest first.
+  private var places: [Place] = []
+
+  init(maximum: Int, maximumOfPrefix: Int) {
+    self.maximum = maximum
+    self.maximumOfPrefix = maximumOfPrefix
+  }
+
+  /// Whether there is a place for a connection from a prefix.
+  enum Room: Equatable {
+    case free
+    /// That of another, which is to be closed.
+    case of(ID)
+    case full
+  }
+
+  /// When all places are taken, the prefix that has most gives one up, unless it would then have fewer than the newcomer's:
+  /// so a few prefixes keep nobody else out. That of its oldest connection which has said nothing, or else of its oldest.
+  func room(for prefix: [UInt8], isSilent: (ID) -> Bool) -> Room {
+    var counts: [[UInt8]: Int] = [:]
+    for place in places { counts[place.prefix, default: 0] += 1 }
+    let own = counts[prefix, default: 0]
+    guard own < maximumOfPrefix else { return .full }
+    guard places.count >= maximum else { return .free }
+    let most = counts.values.max() ?? 0
+    guard most >= own + 2 else { return .full }
+    let others = places.filter { counts[$0.prefix] == most }
+    return (others.first { isSilent($0.id) } ?? others.first).map { .of($0.id) } ?? .full
+  }
+
+  mutating func insert(_ id: ID, from prefix: [UInt8]) { places.append(Place(id: id, prefix: prefix)) }
+
+  mutating func remove(_ id: ID) { places.removeAll { $0.id == id } }
+}
