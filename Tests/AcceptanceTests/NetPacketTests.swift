@@ -68,11 +68,11 @@ extension Acceptance {
     static let attacks = [
       [
         Attack(mode: "accuse", seconds: 20, cost: "falseAccusation"),
-        Attack(mode: "announce", seconds: 12, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
+        Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
         Attack(mode: "beacon", seconds: 6),
       ],
       [
-        Attack(mode: "request", seconds: 12, cost: "floodRequest", isCut: true),
+        Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true),
         Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true), Attack(mode: "replay", seconds: 6),
         Attack(mode: "graft", seconds: 6), Attack(mode: "lie", seconds: 6),
       ],
