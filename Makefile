@@ -61,9 +61,9 @@ bench-consensus: release ## consensus against what it could be at best: BENCH="-
 	@scripts/bench-build
 	@Benchmarks/consensus-bench $(LINNET) $(BENCH)
 
-bench-network: release ## the network layer against its limits, and against serf: BENCH="links serf flood"
+bench-network: release ## the network layer against its limits, and against serf: BENCH="links datagrams serf flood"
 	@scripts/bench-build network
-	@Benchmarks/network-bench $(or $(BENCH),links serf flood)
+	@Benchmarks/network-bench $(or $(BENCH),links datagrams serf flood)
 
 asan: dependencies ## the pure targets' and the transport's tests under AddressSanitizer
 	@scripts/sanitize address

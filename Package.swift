@@ -146,7 +146,7 @@ let testPrograms =
 let benches = [
   Room(
     name: "bench-link", kind: .bench,
-    needs: ["Transport", "LinkProtocol", "CSodium", "Sodium", "Wire", "Primitives"],
+    needs: ["Core", "Transport", "LinkProtocol", "CSodium", "Sodium", "Wire", "Primitives"],
     products: [("NIOCore", nio), ("NIOPosix", nio), ("Logging", "swift-log")]),
   Room(
     name: "bench-load", kind: .bench, needs: ["Transport", "Config", "Sodium", "Wire", "Primitives"],

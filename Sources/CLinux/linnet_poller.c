@@ -16,6 +16,10 @@ int linnet_poller_watch(int poller, int descriptor, int for_writing) {
   return epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
+int linnet_poller_forget(int poller, int descriptor) {
+  return epoll_ctl(poller, EPOLL_CTL_DEL, descriptor, NULL) < 0 ? -errno : 0;
+}
+
 int linnet_poller_wait(int poller, int *ready, int capacity, int64_t timeout_nanoseconds) {
   struct epoll_event events[64];
   if (capacity > 64) capacity = 64;

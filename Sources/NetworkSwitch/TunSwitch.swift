@@ -137,8 +137,12 @@ package final class TunSwitch {
   private func receive(from host: Int, _ device: Int32, _ buffer: inout [UInt8]) {
     for _ in 0..<TunSwitch.packetsAtOnce {
       let count = read(device, &buffer, buffer.count)
-      // EIO while the device is down: its host's namespace may bring it up again.
-      guard count > 0 else { return }
+      guard count > 0 else {
+        // EIO while the device is down: its host's namespace may bring it up again. It went for good with its namespace when
+        // the descriptor is bad, and would be ready for ever.
+        if count < 0, errno == EBADFD { _ = linnet_poller_forget(poller, device) }
+        return
+      }
       take(buffer[..<count], from: host)
     }
   }

@@ -91,6 +91,7 @@ struct PeerJSON: Decodable {
   var address: String
   var state: String
   var rttMicroseconds: UInt64?
+  var clockOffsetMicroseconds: Int64?
 }
 
 struct LeaseJSON: Decodable {

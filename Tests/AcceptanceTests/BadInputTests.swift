@@ -38,7 +38,7 @@ extension Acceptance {
           try Sockets.datagrams((0..<5).map { _ in bytes(60_000) }, to: address)
         }
 
-        let heard = try Sockets.overhear(to: address, count: 40, within: 20)
+        let heard = try Sockets.overhear(to: address, count: 16, within: 20)
         #expect(heard.count >= 5, "the nodes probe each other over UDP")
         try growth("\(heard.count) real datagrams, each cut at every eighth", ["udp.", "datagram."], atLeast: 5) {
           try Sockets.datagrams(
@@ -105,6 +105,7 @@ extension Acceptance {
         _ = try? daemon.outcome(within: 10)
       }
       try node.waitUntilReady(daemon)
+      // Long enough for the first dials and the second, after a pause.
       usleep(3_000_000)
       #expect(try node.status().peersAlive == 0)
     }

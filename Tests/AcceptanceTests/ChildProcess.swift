@@ -135,6 +135,15 @@ func eventually(
   }
 }
 
+/// The time that a process has had of the processors.
+func processorSeconds(of pid: pid_t) throws -> Double {
+  let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+  // User and system time, in ticks, are fields 14 and 15; the name before may hold anything.
+  let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+  guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { throw Trouble(stat) }
+  return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+}
+
 /// Prints what a test measured beside its bound.
 func measured(_ what: String, _ value: String, bound: String? = nil) {
   print("  measured: \(what): \(value)" + (bound.map { " (bound: \($0))" } ?? ""))

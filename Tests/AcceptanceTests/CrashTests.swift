@@ -79,6 +79,7 @@ extension Acceptance {
     {
       try LocalTestnet.with { net in
         for node in [3, 4] { try net.crash(node) }
+        // A block that had its votes when they died may still become final.
         usleep(500_000)
         let before = try net.chain(1).height
         let waiting = try net.submit(1, "--", "echo", "patience")

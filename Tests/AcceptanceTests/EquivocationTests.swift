@@ -8,7 +8,7 @@ extension Acceptance {
 
     @Test("a validator that contradicts itself is slashed on the chain, named by `linnet peer`, and nobody else is")
     func slashed() throws {
-      try LocalTestnet.with(options: ["--epoch-blocks", "30"]) { net in
+      try LocalTestnet.with(options: ["--epoch-blocks", "12"]) { net in
         let ids = try net.ids()
         let culprit = 4
         let culpritID = try #require(ids[culprit])

@@ -88,6 +88,9 @@ extension Acceptance {
             $0 = NetHosts.without(lanDiscovery: NetHosts.bootstrap($0, "\(lab.hosts[entrance - 1].addresses[0]):7447"))
           }
         }
+        // Its data, its address and its host go with it.
+        try FileManager.default.removeItem(atPath: lab.net.file(entrance, ""))
+        try lab.removeHost(entrance)
         let others = lab.numbers.filter { $0 != entrance }
         for host in others {
           let book = try FileManager.default.attributesOfItem(atPath: lab.net.file(host, "peers"))

@@ -118,12 +118,7 @@ final class NetLab: @unchecked Sendable {
     try must(inside(host, words), within: seconds)
   }
 
-  /// Stops a node as a crash would and starts it again by itself, with words and variables of its own.
-  func restart(_ host: Int, prefix: [String] = [], environment: [String: String] = [:]) throws {
-    try stop(host)
-    try start(host, prefix: prefix, environment: environment)
-  }
-
+  /// Stops a node, as a crash would where nothing else is said.
   func stop(_ host: Int, by signal: Int32 = SIGKILL) throws {
     if let pid = try? net.pid(of: host) {
       kill(pid, signal)
@@ -134,6 +129,10 @@ final class NetLab: @unchecked Sendable {
     connections[host] = nil
   }
 
+  /// Removes the namespace of a host whose node is stopped, with its device, for good.
+  func removeHost(_ host: Int) throws { try must(["ip", "netns", "del", hosts[host - 1].namespace]) }
+
+  /// Starts a node by itself, with words and variables of its own.
   func start(_ host: Int, prefix: [String] = [], environment: [String: String] = [:]) throws {
     daemons[host] = try net.start(host, prefix: inside(host, prefix), environment: environment)
   }
@@ -271,6 +270,7 @@ final class NetLab: @unchecked Sendable {
         seen.insert("\(entry.of) is \(entry.state) at \(entry.at)")
       }
       try during?()
+      // Often enough for whatever lasts as long as a probe, and no load by itself.
       usleep(250_000)
     }
     return seen.sorted()

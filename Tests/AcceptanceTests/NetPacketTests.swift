@@ -56,59 +56,82 @@ extension Acceptance {
     }
 
     /// What a malicious node does, for how long, what `linnet peer` says that it did, and whether it is cut off for it.
-    /// Nothing is charged for what is not in its own name, or what any node may do: in a network of five everyone may
-    /// graft everyone. False accusations cost most where there are many to refute them.
-    static let attacks: [(mode: String, seconds: Int, cost: String?, isCut: Bool)] = [
-      ("accuse", 20, "falseAccusation", false), ("replay", 6, nil, false), ("announce", 8, "floodAnnounce", true),
-      ("request", 8, "floodRequest", true), ("graft", 6, nil, false), ("invalid", 6, "invalidMessage", true),
-      ("lie", 6, nil, false), ("dial", 6, nil, false), ("beacon", 6, nil, false),
+    struct Attack {
+      var mode: String
+      var seconds: Int
+      var cost: String? = nil
+      var isCut = false
+    }
+
+    /// Those of a group go on at once. Nothing is charged for what is not in its own name, or what any node may do: in a
+    /// network of five everyone may graft everyone. False accusations cost most where there are many to refute them.
+    static let attacks = [
+      [
+        Attack(mode: "accuse", seconds: 20, cost: "falseAccusation"),
+        Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
+        Attack(mode: "beacon", seconds: 6),
+      ],
+      [
+        Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true),
+        Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true), Attack(mode: "replay", seconds: 6),
+        Attack(mode: "graft", seconds: 6), Attack(mode: "lie", seconds: 6),
+      ],
     ]
 
-    @Test("a malicious node harms nobody and is found out", arguments: attacks.map(\.mode)) func malicious(
-      mode: String
+    @Test("malicious nodes harm nobody and are found out", arguments: attacks.map { $0.map(\.mode) }) func malicious(
+      modes: [String]
     ) throws {
       let lab = try #require(NetLab.shared)
       try lab.reporting { lab in
         let honest = [1, 2, 3, 4]
-        let attack = try #require(NetPackets.attacks.first { $0.mode == mode })
-        // The attacker has its place: it is down at all until the last of the attacks is over.
+        let attacks = NetPackets.attacks.joined().filter { modes.contains($0.mode) }
+        // The attackers have its place: it is down at all until the last of the attacks is over.
         if (try? lab.net.pid(of: 5)) != nil { try lab.stop(5) }
-        defer { if mode == NetPackets.attacks.last?.mode { _ = try? lab.tell("start", "5") } }
+        defer { if modes == NetPackets.attacks.last?.map(\.mode) { _ = try? lab.tell("start", "5") } }
         try lab.together(honest, within: 60)
         let before = try lab.finality(at: 1)
         let memory = try honest.map { try lab.residentKilobytes($0) }
         let targets = try honest.map { "\(lab.hosts[$0 - 1].addresses[0]):7447@\(try #require(lab.ids[$0]))" }
-        let words = [
-          Requirement.malicious, "--mode", mode, "--genesis", lab.net.directory + "/genesis.json", "--listen",
-          lab.hosts[4].addresses[0] + ":7447", "--seconds",
-          "\(attack.seconds)",
-        ]
-        let attacker = try ChildProcess(lab.inside(5, words + targets))
-        try eventually(within: 10, "it says who it is") { attacker.stdout.contains("\n") }
-        let id = String(attacker.stdout.prefix { !$0.isNewline })
+        let attackers = try attacks.enumerated().map { index, attack in
+          let words = [
+            Requirement.malicious, "--mode", attack.mode, "--genesis", lab.net.directory + "/genesis.json", "--listen",
+            "\(lab.hosts[4].addresses[0]):\(7_447 + index)", "--seconds", "\(attack.seconds)",
+          ]
+          return try ChildProcess(lab.inside(5, words + targets))
+        }
+        try eventually(within: 10, "they say who they are") { attackers.allSatisfy { $0.stdout.contains("\n") } }
+        // They behave for two seconds, to be known.
         usleep(2_500_000)
         let during = try lab.finality(at: 1, count: 9)
         var seen: Set<String> = []
-        while attacker.isRunning { seen.formUnion(try lab.watch(seconds: 0.5, of: honest, at: honest)) }
-        let outcome = try attacker.outcome(within: 30)
-        #expect(outcome.code == 0, "\(outcome.described)")
+        while attackers.contains(where: \.isRunning) {
+          seen.formUnion(try lab.watch(seconds: 0.5, of: honest, at: honest))
+        }
         #expect(seen == [])
         let grown = try zip(honest, memory).map { try lab.residentKilobytes($0) - $1 }.max() ?? 0
-        measured("what it did", outcome.stdout.split(separator: "\n").last.map(String.init) ?? "")
-        measured("\(mode): final before and during", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
-        measured("\(mode): memory grown by", "\(grown) KiB at the most", bound: "65,536 KiB")
+        let name = modes.joined(separator: ", ")
+        measured("\(name): final before and during", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
+        measured("\(name): memory grown by", "\(grown) KiB at the most", bound: "65,536 KiB")
         #expect(during < 2 * before + 0.1 && grown < 65_536)
-        if let cost = attack.cost {
-          let charged = try honest.compactMap { host -> PeerDetailJSON.Conduct? in
-            let detail = try lab.net.json(PeerDetailJSON.self, host, "peer", id)
-            return detail.conduct?.costs.contains { $0.reason == cost } == true ? detail.conduct : nil
-          }
-          #expect(!charged.isEmpty, "`linnet peer` says that it did \(cost)")
-          #expect(charged.allSatisfy { $0.score < 0 || !$0.closings.isEmpty }, "and thinks less of it")
-          #expect(charged.contains { !$0.closings.isEmpty } == attack.isCut, "and that it was cut off: \(charged)")
-        }
+        for (attack, attacker) in zip(attacks, attackers) { try foundOut(attack, attacker, lab, honest) }
         try lab.chainGoesOn(at: honest, within: 30)
       }
+    }
+
+    /// The attacker did what it was told to do, and `linnet peer` says of it what it should.
+    private func foundOut(_ attack: Attack, _ attacker: ChildProcess, _ lab: NetLab, _ honest: [Int]) throws {
+      let outcome = try attacker.outcome(within: 30)
+      #expect(outcome.code == 0, "\(outcome.described)")
+      measured("what it did", outcome.stdout.split(separator: "\n").last.map(String.init) ?? "")
+      guard let cost = attack.cost else { return }
+      let id = String(outcome.stdout.prefix { !$0.isNewline })
+      let charged = try honest.compactMap { host -> PeerDetailJSON.Conduct? in
+        let detail = try lab.net.json(PeerDetailJSON.self, host, "peer", id)
+        return detail.conduct?.costs.contains { $0.reason == cost } == true ? detail.conduct : nil
+      }
+      #expect(!charged.isEmpty, "`linnet peer` says that it did \(cost)")
+      #expect(charged.allSatisfy { $0.score < 0 || !$0.closings.isEmpty }, "and thinks less of it")
+      #expect(charged.contains { !$0.closings.isEmpty } == attack.isCut, "and that it was cut off: \(charged)")
     }
 
     @Test("a destination that is forbidden or unreachable silences nobody") func forbidden() throws {
@@ -139,8 +162,12 @@ extension Acceptance {
     {
       try NetLab.inShared { lab in
         for offset in ["+120s", "-120s"] {
+          // What it signs is numbered by its clock, and by a mark where that is later, for ten minutes after a start. Without
+          // the mark a fast clock shows at once, as that of a host on which it always was fast.
+          try lab.stop(4)
+          if offset.hasPrefix("+") { try FileManager.default.removeItem(atPath: lab.net.file(4, "sequence")) }
           // The clock by which it waits is left alone.
-          try lab.restart(
+          try lab.start(
             4,
             environment: [
               "LD_PRELOAD": Requirement.faketime, "FAKETIME": offset,
@@ -150,12 +177,30 @@ extension Acceptance {
           measured("a validator whose clock is \(offset) is alive at all after", text(seconds), bound: "60 s")
           let seen = try lab.watch(seconds: 8) { for host in [1, 5] { try lab.transfer(host, within: 30) } }
           #expect(seen == [], "\(offset)")
+          // What 4 shows goes by its own clock. Others tell its clock by the numbers of its answers, which don't go back.
+          let ahead = try #require(Double(offset.dropLast()))
+          try clock(of: 1, at: 4, isAheadBy: -ahead, lab)
+          try clock(of: 5, at: 4, isAheadBy: -ahead, lab)
+          if ahead > 0 { for host in [1, 5] { try clock(of: 4, at: host, isAheadBy: ahead, lab) } }
           try lab.chainGoesOn(at: [4], everywhere: lab.numbers, within: 60)
         }
         try lab.stop(4)
         try lab.tell("start", "4")
         try lab.together(within: 60)
       }
+    }
+
+    /// `linnet peers` of a host shows how far another's clock is ahead, once answers have come that show it.
+    private func clock(of other: Int, at host: Int, isAheadBy expected: Double, _ lab: NetLab) throws {
+      var shown: Double?
+      let seconds = try eventually(within: 60, every: 200, "the clock of \(other) is \(expected) s ahead at \(host)") {
+        let peers = try lab.net.json([PeerJSON].self, host, "peers")
+        shown = peers.first { $0.id == lab.ids[other] }?.clockOffsetMicroseconds.map { Double($0) / 1e6 }
+        return shown.map { abs($0 - expected) < 1 } == true
+      }
+      measured(
+        "the clock of \(other), as \(host) shows it after \(text(seconds))", "\(shown ?? 0) s ahead",
+        bound: "\(expected) s within 1 s")
     }
   }
 }

@@ -11,6 +11,9 @@ int linnet_poller_open(void);
 /// already changes to that. It is forgotten when it is closed. Returns 0 or -errno.
 int linnet_poller_watch(int poller, int descriptor, int for_writing);
 
+/// Watches a descriptor no longer that stays open. Returns 0 or -errno.
+int linnet_poller_forget(int poller, int descriptor);
+
 /// Waits until something is ready, or `timeout_nanoseconds` have passed (negative: for ever), and puts up to `capacity`
 /// descriptors that are ready, or broken, into `ready`. Returns how many, 0 after a signal too, or -errno.
 int linnet_poller_wait(int poller, int *ready, int capacity, int64_t timeout_nanoseconds);
