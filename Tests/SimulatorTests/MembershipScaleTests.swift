@@ -1,3 +1,4 @@
+import Broadcast
 import Membership
 import Primitives
 import Testing
@@ -14,6 +15,20 @@ import Testing
     #expect(report.traffic.meanOut < 3_000 && report.traffic.meanOut > 200)
     let broadcasts = try #require(report.broadcasts)
     #expect(broadcasts.published == 5 && broadcasts.missed == 0 && broadcasts.redundancy <= 6)
+    #expect(try #require(broadcasts.allSeconds) < 1)
+    #expect(report.closings == 0)
+  }
+
+  @Test func bothEndsOfALinkAgreeWhetherItIsInTheMesh() {
+    let scale = MembershipScale(ScaleOptions(count: 30))
+    scale.run(for: .seconds(1))
+    for _ in 0..<5 { scale.join() }
+    scale.run(for: .seconds(5))
+    // Who has many links decides by what its peers say which of them carry the mesh.
+    #expect(scale.nodes.contains { $0.links.count > BroadcastSettings().fullMeshLinks })
+    let ends = Set(
+      scale.nodes.flatMap { node in node.broadcast.peers.filter(\.isInMesh).map { [node.id, $0.id] } })
+    #expect(!ends.isEmpty && ends.allSatisfy { ends.contains($0.reversed()) })
   }
 
   @Test func lossAndSlowNodesKillNobody() {

@@ -37,6 +37,8 @@ final class MembershipScale {
   var events: UInt64 = 0
   var falseSuspicions = 0
   var falseDowns = 0
+  /// Times that a node would hear another no more for its misconduct; all keep to the rules.
+  var closings = 0
   /// Who is waited for, and the state that the others are to see.
   var watch: Watch?
   var watchedState = MemberState.alive
@@ -56,6 +58,7 @@ final class MembershipScale {
     let known = KnownMembers(nodes.map(\.membership.ownRecord), settings: options.settings, now: now)
     for node in nodes {
       node.membership.preload(known)
+      step(node, BroadcastInput.nodes(options.count))
       node.isSlow = random.chance(partsPerMillion: options.slowPartsPerMillion)
     }
     // Rings in random order: connected, and everyone has two links of each.
@@ -161,8 +164,13 @@ final class MembershipScale {
     var effects: [BroadcastEffect] = []
     node.broadcast.step(input, now: now, into: &effects)
     for effect in effects {
-      guard case .send(let message, let peer) = effect, let target = numbers[peer] else { continue }
-      carry(.gossip(message, from: node.number, to: target), WireSizes.gossip(message), from: node, to: target)
+      switch effect {
+      case .send(let message, let peer):
+        guard let target = numbers[peer] else { continue }
+        carry(.gossip(message, from: node.number, to: target), WireSizes.gossip(message), from: node, to: target)
+      case .close, .muted: closings += 1
+      case .deliver: break
+      }
     }
     node.broadcastWake = node.broadcast.nextWake
     schedule(node)
@@ -197,7 +205,9 @@ final class MembershipScale {
     case .dial(let address, let peer):
       guard let target = numbers[peer], nodes[target].address == address, nodes[target].isUp else { return }
       wheel.add(.linkUp(node.number, target), at: now + delay() + delay() + delay())
-    case .changed(let member, _, let state): changed(member, to: state, at: node)
+    case .changed(let member, _, let state):
+      changed(member, to: state, at: node)
+      step(node, BroadcastInput.nodes(node.membership.activeCount))
     default: break
     }
   }
@@ -216,11 +226,14 @@ final class MembershipScale {
     switch message {
     case .publish(let envelopes):
       let received = envelopes.compactMap { messages.message($0) }
-      for message in received { hops?.received(message.value.id, by: node.number, from: from) }
+      for message in received { hops?.received(message.value.id, by: node.number, from: from, at: now) }
       step(node, BroadcastInput.received(received, from: sender))
     case .announce(let ids): step(node, BroadcastInput.announced(ids, from: sender))
     case .request(let ids): step(node, BroadcastInput.requested(ids, from: sender))
-    case .graft, .prune, .unwanted: break
+    case .unwanted(let ids): step(node, BroadcastInput.unwanted(ids, from: sender))
+    case .graft: step(node, BroadcastInput.graft(from: sender))
+    case .prune(_, let backoffSeconds):
+      step(node, BroadcastInput.prune(backoffSeconds: backoffSeconds, from: sender))
     }
   }
 
@@ -266,7 +279,7 @@ final class MembershipScale {
       action: .transfer(to: node.id, amountMicrocredits: 1))
     let message = node.identity.seal(.transaction(transaction), now: now)
     messages.add(message)
-    hops?.published(message.value.id, by: node.number)
+    hops?.published(message.value.id, by: node.number, at: now, expected: running(except: node.number))
     step(node, BroadcastInput.publish(message))
   }
 

@@ -38,40 +38,43 @@ struct Watch {
 
 /// How published messages spread.
 struct HopMeter {
+  private struct Journey {
+    var hops: [UInt8]
+    var watch: Watch
+  }
+
   private static let unknown = UInt8.max
-  private var hops: [Digest: [UInt8]] = [:]
+  private var journeys: [Digest: Journey] = [:]
   private var copies = 0
   private let nodes: Int
 
   init(nodes: Int) { self.nodes = nodes }
 
-  mutating func published(_ id: Digest, by node: Int) {
-    var places = [UInt8](repeating: HopMeter.unknown, count: nodes)
-    places[node] = 0
-    hops[id] = places
+  /// - Parameter expected: how many nodes should get it.
+  mutating func published(_ id: Digest, by node: Int, at now: Instant, expected: Int) {
+    var hops = [UInt8](repeating: HopMeter.unknown, count: nodes)
+    hops[node] = 0
+    journeys[id] = Journey(hops: hops, watch: Watch(target: node, start: now, nodes: nodes, expected: expected))
   }
 
-  mutating func received(_ id: Digest, by node: Int, from sender: Int) {
-    guard let known = hops[id]?[sender], known != HopMeter.unknown, node < nodes else { return }
+  mutating func received(_ id: Digest, by node: Int, from sender: Int, at now: Instant) {
+    // Who has joined since is not counted.
+    guard sender < nodes, node < nodes, let hop = journeys[id]?.hops[sender], hop != HopMeter.unknown else { return }
     copies += 1
-    if hops[id]?[node] == HopMeter.unknown { hops[id]?[node] = min(known + 1, HopMeter.unknown - 1) }
+    guard journeys[id]?.hops[node] == HopMeter.unknown else { return }
+    journeys[id]?.hops[node] = min(hop + 1, HopMeter.unknown - 1)
+    journeys[id]?.watch.note(node, at: now)
   }
 
-  /// What came about, of the nodes that run.
-  func report(isUp: (Int) -> Bool) -> ScaleReport.Broadcasts {
-    var (missed, reached, most) = (0, 0, 0)
-    for places in hops.values {
-      for (node, hop) in places.enumerated() where isUp(node) {
-        if hop == HopMeter.unknown {
-          missed += 1
-        } else {
-          if hop > 0 { reached += 1 }
-          most = max(most, Int(hop))
-        }
-      }
-    }
+  /// What came about: sums, and the worst of all messages.
+  var report: ScaleReport.Broadcasts {
+    let spreads = journeys.values.map(\.watch.spread)
+    let reached = spreads.reduce(0) { $0 + $1.knownBy }
+    func slowest(_ times: [Double?]) -> Double? { times.contains(nil) ? nil : times.compactMap { $0 }.max() }
     return ScaleReport.Broadcasts(
-      published: hops.count, missed: missed, hops: most,
-      redundancy: reached == 0 ? 0 : Double(copies) / Double(reached))
+      published: journeys.count, missed: spreads.reduce(0) { $0 + $1.of - $1.knownBy },
+      hops: journeys.values.map { Int($0.hops.filter { $0 != HopMeter.unknown }.max() ?? 0) }.max() ?? 0,
+      redundancy: reached == 0 ? 0 : Double(copies) / Double(reached), mostSeconds: slowest(spreads.map(\.mostSeconds)),
+      allSeconds: slowest(spreads.map(\.allSeconds)))
   }
 }

@@ -12,12 +12,13 @@ extension ScaleOptions {
     var report = ScaleReport(
       members: count, seed: seed, virtualSeconds: 0, events: 0, idleSeconds: idleSeconds,
       traffic: ScaleOptions.traffic(scale, since: before, seconds: idleSeconds), falseSuspicions: 0, falseDowns: 0,
-      failedProbes: 0)
+      closings: 0, failedProbes: 0)
     if hasEvents { happen(scale, &report) }
     report.virtualSeconds = Double((scale.now - Instant.zero).count) / 1_000_000
     report.events = scale.events
     report.falseSuspicions = scale.falseSuspicions
     report.falseDowns = scale.falseDowns
+    report.closings = scale.closings
     report.failedProbes = scale.nodes.reduce(0) { $0 + $1.membership.counters["probeFailed"] }
     return report
   }
@@ -29,7 +30,7 @@ extension ScaleOptions {
       scale.run(for: .seconds(1))
     }
     scale.run(for: .seconds(3))
-    report.broadcasts = scale.hops?.report { scale.nodes[$0].isUp }
+    report.broadcasts = scale.hops?.report
     func watch(_ longest: Microseconds) -> ScaleReport.Spread? {
       scale.run(for: longest) { scale.watch?.isOver ?? true }
       defer { scale.watch = nil }

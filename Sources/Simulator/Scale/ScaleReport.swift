@@ -30,6 +30,9 @@ package struct ScaleReport: Sendable, Equatable, Encodable {
     package var hops: Int
     /// Copies received for each first one.
     package var redundancy: Double
+    /// Until 99.9 % and all of the nodes had the slowest, in seconds; nil when so many never did.
+    package var mostSeconds: Double?
+    package var allSeconds: Double?
   }
 
   package var members: Int
@@ -42,6 +45,8 @@ package struct ScaleReport: Sendable, Equatable, Encodable {
   /// Times that somebody took a running node for suspect or down.
   package var falseSuspicions: Int
   package var falseDowns: Int
+  /// Times that a node would hear another no more for its misconduct, of which there was none.
+  package var closings: Int
   /// Probes that nobody answered, those of nodes that had ended among them.
   package var failedProbes: UInt64
   package var broadcasts: Broadcasts?
@@ -75,12 +80,14 @@ package struct ScaleReport: Sendable, Equatable, Encodable {
       "idle for \(number(idleSeconds)) s: \(number(traffic.meanOut, 0)) B/s out on average, "
         + "99 % below \(number(traffic.mostOut, 0)), the most \(number(traffic.highOut, 0)) out and "
         + "\(number(traffic.highIn, 0)) in",
-      "false suspicions \(falseSuspicions), false downs \(falseDowns), failed probes \(failedProbes)",
+      "false suspicions \(falseSuspicions), false downs \(falseDowns), closed for misconduct \(closings), failed probes "
+        + "\(failedProbes)",
     ]
     if let broadcasts {
       lines.append(
-        "\(broadcasts.published) messages published: missed by \(broadcasts.missed), last after \(broadcasts.hops) hops, "
-          + "\(number(broadcasts.redundancy, 2)) copies a node")
+        "\(broadcasts.published) messages published: missed by \(broadcasts.missed), at 99.9 % of the nodes in "
+          + "\(seconds(broadcasts.mostSeconds)), at all in \(seconds(broadcasts.allSeconds)), last after "
+          + "\(broadcasts.hops) hops, \(number(broadcasts.redundancy, 2)) copies a node")
     }
     return lines + line("join", join) + line("killed process", killed) + line("lost host", powerless)
   }
