@@ -7,6 +7,13 @@ struct NetworkJSON: Decodable {
     var new: Int
   }
   var addressBook: AddressBook?
+  var counters: [String: UInt64]
+}
+
+/// A line of `linnet ping --json`.
+struct PingJSON: Decodable {
+  var path: String
+  var rttMicroseconds: UInt64?
 }
 
 struct StatusJSON: Decodable {

@@ -99,6 +99,7 @@ extension Acceptance {
       try NetLab.inShared { lab in
         let pid = try lab.net.pid(of: 10)
         defer { kill(pid, SIGCONT) }
+        let before = try lab.downs()
         var seen: Set<String> = []
         for _ in 0..<3 {
           // For three probes: the stop is the fault, and so is each below.
@@ -118,6 +119,8 @@ extension Acceptance {
         }
         seen.formUnion(try lab.watch(seconds: 3))
         #expect(seen == [], "a twentieth of a processor for 10 s")
+        // Also not while nobody was looking.
+        #expect(try lab.downs() == before)
       }
     }
   }

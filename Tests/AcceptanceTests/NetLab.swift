@@ -258,10 +258,12 @@ final class NetLab: @unchecked Sendable {
   }
 
   /// Who was held for something else than alive while some seconds passed, as "5 is down at 3"; suspicions are no harm
-  /// and are left out. `during` is done again and again.
+  /// and are left out. `during` is done again and again. Where everybody is watched, each host's own count of whom it found
+  /// down is looked at, too: who is wrongly down may be back before anybody looks.
   func watch(
     seconds: Double, of: [Int]? = nil, at: [Int]? = nil, during: (() throws -> Void)? = nil
   ) throws -> [String] {
+    let before = of == nil ? try downs(at: at) : [:]
     let started = ContinuousClock.now
     var seen: Set<String> = []
     while started.secondsAgo < seconds {
@@ -273,7 +275,33 @@ final class NetLab: @unchecked Sendable {
       // Often enough for whatever lasts as long as a probe, and no load by itself.
       usleep(250_000)
     }
+    if of == nil, try downs(at: at) != before {
+      seen.insert("found down: \(before) before, \(try downs(at: at)) after")
+    }
     return seen.sorted()
+  }
+
+  /// How often each host has found somebody down since its start.
+  func downs(at viewers: [Int]? = nil) throws -> [Int: UInt64] {
+    var counts: [Int: UInt64] = [:]
+    for viewer in viewers ?? numbers {
+      let network = try #require(try connection(viewer).json(NetworkJSON.self, "/v1/network"), "\(viewer) answers")
+      counts[viewer] = network.counters["membership.becameDown", default: 0]
+    }
+    return counts
+  }
+
+  /// Datagrams pass between two hosts both ways: a link answers for a member whose socket is dead.
+  func datagramsPass(_ one: Int, _ other: Int) throws {
+    for (host, target) in [(one, other), (other, one)] {
+      let outcome = try net.linnet(
+        host, "ping", "--json", "--count", "5", "--interval", "200", try #require(ids[target]))
+      let answered = try outcome.stdout.split(separator: "\n").count { line in
+        let ping = try JSONDecoder().decode(PingJSON.self, from: Data(line.utf8))
+        return ping.path == "udp" && ping.rttMicroseconds != nil
+      }
+      #expect(answered >= 3, "\(host) pings \(target): \(outcome.described)")
+    }
   }
 }
 

@@ -50,6 +50,7 @@ extension Acceptance {
         let after = try #require(try lab.status(1)).refused
         let counted = after.filter { $0.key.hasPrefix("udp.") }.reduce(0) { $0 + $1.value - (before[$1.key] ?? 0) }
         #expect(counted > 10_000, "refused and counted: \(after)")
+        try lab.datagramsPass(1, 3)
         #expect(try lab.net.pid(of: 1) == pid && kill(pid, 0) == 0)
         try lab.chainGoesOn(at: [1], everywhere: [1, 2, 3, 4], within: 30)
       }
@@ -113,6 +114,12 @@ extension Acceptance {
         measured("\(name): final before and during", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
         measured("\(name): memory grown by", "\(grown) KiB at the most", bound: "65,536 KiB")
         #expect(during < 2 * before + 0.1 && grown < 65_536)
+        // Who lies about addresses is believed by nobody about others.
+        for host in honest {
+          for (number, peer) in try #require(try lab.peers(host)) where honest.contains(number) {
+            #expect(peer.address == lab.hosts[number - 1].addresses[0] + ":7447", "\(number) at \(host)")
+          }
+        }
         for (attack, attacker) in zip(attacks, attackers) { try foundOut(attack, attacker, lab, honest) }
         try lab.chainGoesOn(at: honest, within: 30)
       }
@@ -153,6 +160,7 @@ extension Acceptance {
           try lab.on(1, "ip", "route", "del", kind, target)
         }
         try lab.together(within: 30)
+        for other in [2, 3] { try lab.datagramsPass(1, other) }
         try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers, within: 30)
       }
     }

@@ -101,9 +101,11 @@ extension MaliciousNode {
   }
 
   private func lie(_ round: Int) {
+    // Everybody in the lab at once, whose hosts have /24 prefixes.
+    let directed = (listen.ip.dropLast().map(String.init) + ["255"]).joined(separator: ".")
     let places: [PeerAddress] = [
       ("255.255.255.255", 7_447), ("192.0.2.1", 7_447), (listen.ipText, 0), (targets[0].address.ipText, 7_447),
-      ("0.0.0.0", 7_447), ("224.0.0.1", 7_447), ("10.78.255.255", 1),
+      ("0.0.0.0", 7_447), ("224.0.0.1", 7_447), (directed, 7_447),
     ].compactMap { PeerAddress(text: "\($0.0):\($0.1)") }
     if round % 10 == 0 {
       let claims = (0..<NodeRecord.maximumAddresses).map { places[(round / 10 + $0) % places.count] }

@@ -169,7 +169,6 @@ final class MembershipScale {
         guard let target = numbers[peer] else { continue }
         carry(.gossip(message, from: node.number, to: target), WireSizes.gossip(message), from: node, to: target)
       case .close, .muted: closings += 1
-      case .deliver: break
       }
     }
     node.broadcastWake = node.broadcast.nextWake
