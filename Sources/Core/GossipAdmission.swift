@@ -23,8 +23,6 @@ extension NodeCore {
         case .crowded: break
         case .worthless: worthless.append(id)
         }
-      } else if mempool.contains(id) {
-        received.append(message)
       } else {
         switch judge(message, now: now) {
         case .taken: received.append(message)
@@ -58,8 +56,8 @@ extension NodeCore {
   private enum Verdict {
     /// It is in.
     case taken
-    /// There is no room for it, or for its account: in a network that is offered more than it can do, so it is with what
-    /// everybody sends.
+    /// It is there already, or there is no room for it or for its account: in a network that is offered more than it can do, so
+    /// it is with what everybody sends.
     case crowded
     /// By the final state no block will hold it, or nobody pays for it.
     case worthless

@@ -57,9 +57,9 @@ extension Acceptance {
 
     /// What a malicious node does, for how long, what `linnet peer` says that it did, and whether it is cut off for it.
     /// Nothing is charged for what is not in its own name, or what any node may do: in a network of five everyone may
-    /// graft everyone. False accusations cost most where there are many to refute them.
+    /// graft everyone.
     static let attacks: [(mode: String, seconds: Int, cost: String?, isCut: Bool)] = [
-      ("accuse", 20, "falseAccusation", false), ("replay", 6, nil, false), ("announce", 8, "floodAnnounce", true),
+      ("accuse", 40, "falseAccusation", true), ("replay", 6, nil, false), ("announce", 8, "floodAnnounce", true),
       ("request", 8, "floodRequest", true), ("graft", 6, nil, false), ("invalid", 6, "invalidMessage", true),
       ("lie", 6, nil, false), ("dial", 6, nil, false), ("beacon", 6, nil, false),
     ]
