@@ -125,9 +125,12 @@ public struct ConductBook: Sendable {
     entries[id]?.bannedUntil.flatMap { $0 > now ? $0 : nil }
   }
 
-  /// All that are not let in.
-  func bans(now: Instant) -> [(peer: NodeID, until: Instant)] {
-    entries.entries.compactMap { id, entry in entry.bannedUntil.flatMap { $0 > now ? (id, $0) : nil } }
+  /// All that are not let in, until when, and for what at last.
+  func bans(now: Instant) -> [(peer: NodeID, until: Instant, misconduct: Misconduct)] {
+    entries.entries.compactMap { id, entry in
+      guard let until = entry.bannedUntil, until > now, let last = entry.closings.last else { return nil }
+      return (id, until, last.misconduct)
+    }
   }
 
   /// When a node's link was closed, or the node was not heard any more, for the last time.

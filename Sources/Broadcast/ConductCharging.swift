@@ -71,8 +71,8 @@ extension BroadcastMachine {
     }
   }
 
-  /// Who is not let in now and until when, in the order of ids, members or not.
-  public func bans(now: Instant) -> [(peer: NodeID, until: Instant)] {
+  /// Who is not let in now, until when, and for what at last; in the order of ids, members or not.
+  public func bans(now: Instant) -> [(peer: NodeID, until: Instant, misconduct: Misconduct)] {
     conduct.bans(now: now).filter { !kept.contains($0.peer) }
   }
 }

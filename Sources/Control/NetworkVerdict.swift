@@ -146,7 +146,7 @@ package enum NetworkVerdict {
       lines.append(
         VerdictAnswer(
           "bans", .caution,
-          "\(network.bans.count) nodes are not let in for their misconduct: `linnet peer <id>` says why"))
+          "\(network.bans.count) nodes are not let in for their misconduct: `linnet peer <id>` says more of members"))
     }
     return lines
   }

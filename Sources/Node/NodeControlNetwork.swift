@@ -81,7 +81,9 @@ extension NodeControl {
     network.answeringByDatagram = alive.count { $0.rtt != nil }
     let offsets = alive.compactMap { $0.clockOffset?.count }.sorted()
     network.clockOffsetMicroseconds = offsets.isEmpty ? nil : offsets[offsets.count / 2]
-    network.bans = core.broadcast.bans(now: now).map { BanAnswer(peer: "\($0.peer)", until: wall($0.until, core)) }
+    network.bans = core.broadcast.bans(now: now).map {
+      BanAnswer(peer: "\($0.peer)", until: wall($0.until, core), reason: "\($0.misconduct)")
+    }
     network.localHealth = Int(membership.healthScore)
     return network
   }

@@ -92,7 +92,7 @@ extension NodeControl {
       lastSeen: member.lastSeen.map { wall($0, core) },
       ageSeconds: UInt64(max(0, (now - member.firstSeen).count) / 1_000_000),
       clockOffsetMicroseconds: member.clockOffset?.count, via: via.map { "\($0)" }, isUnseen: member.isUnseen,
-      isMesh: mesh?.isInMesh ?? false, agent: member.agent,
+      isMesh: mesh?.isInMesh ?? false, isMuted: mesh?.isMuted ?? false, agent: member.agent,
       jailed: core.finalState.validator(member.id)?.isJailed ?? false)
   }
 
