@@ -123,7 +123,7 @@ public struct BroadcastMachine: Sendable {
     case .congested(let peer, let isCongested): congested(peer, isCongested, &effects)
     case .linkUp(let peer, let isOutbound): linkUp(peer, isOutbound, now, &effects)
     case .linkDown(let peer): linkDown(peer, now)
-    case .keep(let peers): keep(peers)
+    case .keep(let peers): keep(peers, now, &effects)
     case .forget(let ids): for id in ids { forget(id, now) }
     case .nodes(let count): nodes = count
     case .leave: leaveMesh(now, &effects)
@@ -223,9 +223,8 @@ public struct BroadcastMachine: Sendable {
   private mutating func forget(_ id: Digest, _ now: Instant) {
     // What is not needed any more is not waited for either: whoever announced it has forgotten it, too, and broke no promise.
     wants.remove(id)
-    guard store.remove(id) else { return }
-    fresh.remove(id)
-    // Others may still hold and announce it: remembered anew from now.
+    if store.remove(id) { fresh.remove(id) }
+    // Others may still hold and announce it, also what came in a block before it came by itself: remembered anew from now.
     seen.removeValue(forKey: id)
     seen.insert(now, forKey: id)
   }

@@ -125,6 +125,17 @@ public struct ConductBook: Sendable {
     entries[id]?.bannedUntil.flatMap { $0 > now ? $0 : nil }
   }
 
+  /// All that are not let in, until when, and for what at last.
+  func bans(now: Instant) -> [(peer: NodeID, until: Instant, misconduct: Misconduct)] {
+    entries.entries.compactMap { id, entry in
+      guard let until = entry.bannedUntil, until > now, let last = entry.closings.last else { return nil }
+      return (id, until, last.misconduct)
+    }
+  }
+
+  /// When a node's link was closed, or the node was not heard any more, for the last time.
+  func lastClosing(of id: NodeID) -> Conduct.Closing? { entries[id]?.closings.last }
+
   /// What a node has cost and brought, in thousandths of a point.
   func balance(of id: NodeID, heartbeat: Microseconds, now: Instant) -> (debt: Int64, merit: Int64) {
     guard var entry = entries[id] else { return (0, 0) }

@@ -27,13 +27,18 @@ extension BroadcastMachine {
       effects.append(.muted(peer, misconduct, score: score(of: peer, now)))
     } else if links.contains(peer) || conduct.bannedUntil(peer, now: now) == nil {
       // What came over a link that has ended since counts as well.
-      mute(peer)
-      let span = conduct.ban(peer, for: misconduct, now: now)
-      counters.add("closed")
-      effects.append(
-        .close(
-          peer, misconduct, score: score(of: peer, now), banSeconds: UInt32(clamping: span.count / 1_000_000)))
+      close(peer, misconduct, now, &effects)
     }
+  }
+
+  private mutating func close(
+    _ peer: NodeID, _ misconduct: Misconduct, _ now: Instant, _ effects: inout [BroadcastEffect]
+  ) {
+    mute(peer)
+    let span = conduct.ban(peer, for: misconduct, now: now)
+    counters.add("closed")
+    effects.append(
+      .close(peer, misconduct, score: score(of: peer, now), banSeconds: UInt32(clamping: span.count / 1_000_000)))
   }
 
   private mutating func mute(_ peer: NodeID) {
@@ -56,9 +61,18 @@ extension BroadcastMachine {
     isMeshStale = true
   }
 
-  /// Who is kept from now on; a ban ends with it.
-  mutating func keep(_ peers: [NodeID]) {
+  /// Who is kept from now on; a ban ends with it. Who is not any more, and not heard, is closed like any other.
+  mutating func keep(_ peers: [NodeID], _ now: Instant, _ effects: inout [BroadcastEffect]) {
     kept = OrderedSet(peers.prefix(BroadcastMachine.maximumLinks))
     for peer in kept { conduct.pardon(peer) }
+    for (peer, state) in links where state.isMuted && !kept.contains(peer) {
+      guard conduct.bannedUntil(peer, now: now) == nil, let last = conduct.lastClosing(of: peer) else { continue }
+      close(peer, last.misconduct, now, &effects)
+    }
+  }
+
+  /// Who is not let in now, until when, and for what at last; in the order of ids, members or not.
+  public func bans(now: Instant) -> [(peer: NodeID, until: Instant, misconduct: Misconduct)] {
+    conduct.bans(now: now).filter { !kept.contains($0.peer) }
   }
 }

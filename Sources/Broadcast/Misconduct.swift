@@ -17,7 +17,7 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
   case badRecord = 7
   /// It accuses nodes that refute it again and again.
   case falseAccusation = 8
-  /// It asked for blocks, certificates, states or relays several times as often as is answered.
+  /// It asked for blocks, certificates, states, relays or members several times as often as is answered.
   case requestFlood = 9
   /// It asked services several times as much as they answer at once.
   case serviceFlood = 10
@@ -34,7 +34,9 @@ public enum Misconduct: UInt8, CaseIterable, Sendable, Comparable, CustomStringC
     // A tenth of all points fades with a heartbeat: with 10 each, a flood in every heartbeat would never get to 100.
     case .floodAnnounce, .floodRequest, .requestFlood, .serviceFlood, .worthlessFlood, .floodControl: 15
     case .graftTooSoon: 10
-    case .falseAccusation: 5
+    // A node refutes once a second at the most. One that is accused again each time, by a member of a small network where
+    // points fade within seconds, is enough to close that member's link.
+    case .falseAccusation: 35
     case .brokenPromise: 2
     }
   }

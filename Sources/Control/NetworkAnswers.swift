@@ -34,7 +34,7 @@ package struct NetworkAnswer: Codable, Sendable, Equatable {
   package var localHealth: Int
   /// How far most live members' clocks are ahead of this node's: the median; nil when never measured.
   package var clockOffsetMicroseconds: Int64?
-  /// The nodes that are not let in.
+  /// The nodes that are not let in, members or not.
   package var bans: [BanAnswer]
   /// The longest datagram that is sent; a path must bear it whole.
   package var longestDatagramBytes: Int
@@ -231,11 +231,14 @@ package struct BanAnswer: Codable, Sendable, Equatable {
   package var peer: String
   /// Until when.
   package var until: WallTime
+  /// What it did last: of a node that is no member nothing else is told.
+  package var reason: String
 
   /// Every field.
-  package init(peer: String, until: WallTime) {
+  package init(peer: String, until: WallTime, reason: String) {
     self.peer = peer
     self.until = until
+    self.reason = reason
   }
 }
 

@@ -24,7 +24,9 @@ package enum NetworkText {
     fields.add("local health", network.localHealth == 0 ? "well" : "\(network.localHealth) points slow")
     fields.add("longest datagram", "\(network.longestDatagramBytes) B")
     fields.add("address book", network.addressBook.map { "\($0.tried) tried, \($0.new) new" })
-    for ban in network.bans { fields.add("not let in", "\(ban.peer) until \(PeerText.clock(ban.until))") }
+    for ban in network.bans {
+      fields.add("not let in", "\(ban.peer) until \(PeerText.clock(ban.until)), at last for \(ban.reason)")
+    }
     text += "\n" + fields.rendered(style: style)
     return text + tables(network, style: style)
   }

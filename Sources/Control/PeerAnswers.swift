@@ -47,6 +47,9 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
   package var isUnseen: Bool
   /// True when this node sends it messages as soon as they come, and not only their ids.
   package var isMesh: Bool
+  /// True when the messages that it spreads are not heard for a while, for its misconduct; its link stays, since it is a
+  /// validator.
+  package var isMuted: Bool
   /// The software that it runs and its version.
   package var agent: String
   /// True for a validator that was put out because it contradicted itself, until it may stake again.
@@ -57,7 +60,7 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
     id: String, name: String, address: String, state: PeerState, since: WallTime? = nil, path: String? = nil,
     rttMicroseconds: UInt64? = nil, roles: [String] = [], height: UInt64? = nil, gpus: Int = 0, score: Int = 0,
     lastSeen: WallTime? = nil, ageSeconds: UInt64? = nil, clockOffsetMicroseconds: Int64? = nil, via: [String] = [],
-    isUnseen: Bool = false, isMesh: Bool = false, agent: String = "", jailed: Bool = false
+    isUnseen: Bool = false, isMesh: Bool = false, isMuted: Bool = false, agent: String = "", jailed: Bool = false
   ) {
     self.id = id
     self.name = name
@@ -76,6 +79,7 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
     self.via = via
     self.isUnseen = isUnseen
     self.isMesh = isMesh
+    self.isMuted = isMuted
     self.agent = agent
     self.jailed = jailed
   }

@@ -33,8 +33,13 @@ package enum PeerText {
 
   private static func path(of peer: PeerAnswer) -> String {
     guard let path = peer.path else { return "-" }
-    guard path.hasPrefix("via ") else { return path + (peer.isMesh ? ", mesh" : "") }
+    guard path.hasPrefix("via ") else { return path + standing(of: peer) }
     return "via " + short(String(path.dropFirst(4)))
+  }
+
+  /// Where it stands with what is spread.
+  private static func standing(of peer: PeerAnswer) -> String {
+    peer.isMuted ? ", muted" : peer.isMesh ? ", mesh" : ""
   }
 
   /// What `linnet peer` shows.
@@ -51,7 +56,7 @@ package enum PeerText {
     fields.add("record expires", detail.recordExpires.map(clock))
     fields.add("capabilities", detail.capabilities)
     fields.add("agent", peer.agent.isEmpty ? nil : peer.agent)
-    fields.add("path", peer.path.map { $0 + (peer.isMesh ? ", mesh" : "") })
+    fields.add("path", peer.path.map { $0 + standing(of: peer) })
     fields.add("rtt", peer.rttMicroseconds.map { Quantity.roundTrip(microseconds: $0) })
     fields.add("clock", peer.clockOffsetMicroseconds.map { Quantity.offset(microseconds: $0) })
     fields.add("roles", peer.roles.joined(separator: ", "))

@@ -18,10 +18,17 @@ package struct WallTime: Sendable, Hashable, Comparable {
 extension WallTime: CustomStringConvertible {
   private static let microsecondsPerDay: Int64 = 86_400_000_000
 
-  /// RFC 3339 with six fractional digits. The proleptic Gregorian date is found by counting in 400-year eras that
+  /// The last time that RFC 3339, with its four digits for the year, has a word for: the end of the year 9999.
+  package static let latest = WallTime(microsecondsSinceEpoch: 253_402_300_800_000_000 - 1)
+  /// The first one: the beginning of the year 0.
+  package static let earliest = WallTime(microsecondsSinceEpoch: -62_167_219_200_000_000)
+
+  /// RFC 3339 with six fractional digits; the nearest time that it has a word for, since others' clocks and records may say
+  /// anything, and what is written must be readable. The proleptic Gregorian date is found by counting in 400-year eras that
   /// begin on 1 March, so that the leap day comes last (H. Hinnant, "chrono-compatible low-level date algorithms").
   package var description: String {
-    let (days, inDay) = Self.floorDivide(microsecondsSinceEpoch, by: Self.microsecondsPerDay)
+    let time = min(max(self, .earliest), .latest)
+    let (days, inDay) = Self.floorDivide(time.microsecondsSinceEpoch, by: Self.microsecondsPerDay)
     let (era, dayOfEra) = Self.floorDivide(days + 719_468, by: 146_097)
     let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
     let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

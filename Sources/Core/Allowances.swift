@@ -5,10 +5,11 @@ struct Allowances: Sendable {
   /// The most peers remembered; the one that came first is forgotten.
   static let maximumPeers = 4_096
 
-  /// Accusations that their accused refutes. Not each of these is a lie: who is cut off for a while, or too busy to read,
-  /// accuses in good faith whom it does not hear, as many as it probes in that time, and all of them refute at once when it
-  /// is over. After that it is as many as a node that hears badly for good may make: three in a minute.
-  static let refutedAccusations = Allowances(atOnce: 30, interval: .seconds(20))
+  /// Accusations that their accused refutes, besides one for each member (`NodeCore.charge(accusers:)`). Not each of these is
+  /// a lie: who is cut off for a while, or too busy to read, accuses in good faith whom it does not hear, each of them once,
+  /// since it hears of no refutation, and all of them refute at once when it is over. After that it is as many as a node that
+  /// hears badly for good may make: it finds that out by what it does not hear, and probes once in nine seconds then.
+  static let refutedAccusations = Allowances(atOnce: 30, interval: .seconds(5))
 
   /// Transactions that are worthless by the final state of a node that is up to date: their nonces are over or taken, they
   /// have expired, or nobody pays for them. An honest node passes on only what its own pool has taken. That may be as much as
@@ -34,8 +35,10 @@ struct Allowances: Sendable {
   }
 
   /// Takes from a peer's allowance. Returns how much of it is free.
-  mutating func take(_ wanted: Int = 1, by peer: NodeID, now: Instant) -> Int {
-    let span = interval * atOnce
+  ///
+  /// - Parameter more: what is free at once besides.
+  mutating func take(_ wanted: Int = 1, by peer: NodeID, more: Int = 0, now: Instant) -> Int {
+    let span = interval * (atOnce + Int64(more))
     let used = max(usedUntil[peer] ?? now - span, now - span)
     let free = min(Int64(wanted), (now - used).count / interval.count)
     guard free > 0 else { return 0 }
@@ -47,8 +50,9 @@ struct Allowances: Sendable {
 extension NodeCore {
   /// A suspect, or this node, has refuted these accusers.
   mutating func charge(accusers: [NodeID], now: Instant, into effects: inout [CoreEffect]) {
-    for accuser in accusers where accuser != id && refutedAccusations.take(by: accuser, now: now) == 0 {
-      charge(accuser, .falseAccusation, now: now, into: &effects)
+    for accuser in accusers where accuser != id {
+      let isFree = refutedAccusations.take(by: accuser, more: membership.activeCount, now: now) > 0
+      if !isFree { charge(accuser, .falseAccusation, now: now, into: &effects) }
     }
   }
 }

@@ -23,8 +23,6 @@ extension NodeCore {
         case .crowded: break
         case .worthless: worthless.append(id)
         }
-      } else if mempool.contains(id) {
-        received.append(message)
       } else {
         switch judge(message, now: now) {
         case .taken: received.append(message)
@@ -35,7 +33,8 @@ extension NodeCore {
     }
     if !received.isEmpty { step(broadcast: .received(received, from: peer), now: now, into: &effects) }
     for message in renewed { step(broadcast: .renewed(message, from: peer), now: now, into: &effects) }
-    let free = isUpToDate(now) ? worthlessGossip.take(worthless.count, by: peer, now: now) : worthless.count
+    let isCounted = !worthless.isEmpty && isUpToDate(now)
+    let free = isCounted ? worthlessGossip.take(worthless.count, by: peer, now: now) : worthless.count
     // What is beyond must not push out of memory what honest peers have sent.
     let refused = crowded + worthless.prefix(free)
     if !refused.isEmpty { step(broadcast: .refused(refused, from: peer), now: now, into: &effects) }
@@ -50,16 +49,17 @@ extension NodeCore {
   /// messages then. A clock that is wrong leads to the same, and so to too little being charged and not to too much, unless
   /// it is late by as much as the node is behind.
   private func isUpToDate(_ now: Instant) -> Bool {
-    let lag = NodeCore.longestLagMilliseconds + genesis.parameters.blockIntervalIdleMilliseconds
-    return identity.wallClock.unixMilliseconds(at: now) <= finalState.ledgerTimeMilliseconds + lag
+    let (time, ledgerTime) = (identity.wallClock.unixMilliseconds(at: now), finalState.ledgerTimeMilliseconds)
+    guard time > ledgerTime, time - ledgerTime > NodeCore.longestLagMilliseconds else { return true }
+    return time - ledgerTime - NodeCore.longestLagMilliseconds <= genesis.parameters.blockIntervalIdleMilliseconds
   }
 
   /// What the pool makes of a transaction.
   private enum Verdict {
     /// It is in.
     case taken
-    /// There is no room for it, or for its account: in a network that is offered more than it can do, so it is with what
-    /// everybody sends.
+    /// It is there already, or there is no room for it or for its account: in a network that is offered more than it can do, so
+    /// it is with what everybody sends.
     case crowded
     /// By the final state no block will hold it, or nobody pays for it.
     case worthless

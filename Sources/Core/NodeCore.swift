@@ -172,8 +172,10 @@ public struct NodeCore: Sendable {
       step(broadcast: .congested(peer, isCongested), now: now, into: &effects)
     case .misconduct(let peer, let misconduct): charge(peer, misconduct, now: now, into: &effects)
     case .digest(let digest, let peer):
+      guard admitMemberQuestion(of: peer, now: now, into: &effects) else { break }
       step(membership: .digest(digest, from: peer), now: now, into: &effects)
     case .memberRequest(let request, let peer):
+      guard admitMemberQuestion(of: peer, now: now, into: &effects) else { break }
       step(membership: .memberRequest(request, from: peer), now: now, into: &effects)
     case .interfaces(let addresses): step(membership: .interfaces(addresses), now: now, into: &effects)
     case .contact(let address, let peer): contact(address, peer, now: now, into: &effects)

@@ -19,6 +19,9 @@ struct ServingLimits: Sendable {
     case certificates
     /// Relays: one request in 5 seconds.
     case relays
+    /// Members: a digest, and a request for what differs, when a link comes up and then some in a minute. Membership answers
+    /// fewer; here only floods are found.
+    case members
 
     /// The requests that a peer may have at once after a rest, and the time after which it has one more.
     var allowance: (burst: Int64, interval: Microseconds) {
@@ -27,7 +30,7 @@ struct ServingLimits: Sendable {
       case .chain: (256, .milliseconds(20))
       case .blocks: (256, .milliseconds(10))
       case .certificates: (32, .milliseconds(100))
-      case .relays: (16, .seconds(1))
+      case .relays, .members: (16, .seconds(1))
       }
     }
   }

@@ -57,6 +57,14 @@ extension NodeCore {
     return false
   }
 
+  /// False for a digest or a request for members of a peer that floods with them.
+  mutating func admitMemberQuestion(of peer: NodeID, now: Instant, into effects: inout [CoreEffect]) -> Bool {
+    guard servingLimits.admit(peer, .members, now: now) == .flood else { return true }
+    charge(peer, .requestFlood, now: now, into: &effects)
+    counters.add("memberQuestionFlood")
+    return false
+  }
+
   /// Asks sync, with the actions that follow.
   mutating func sync(
     now: Instant, into effects: inout [CoreEffect],

@@ -79,9 +79,8 @@ extension NodeControl {
     network.answeringByDatagram = alive.count { $0.rtt != nil }
     let offsets = alive.compactMap { $0.clockOffset?.count }.sorted()
     network.clockOffsetMicroseconds = offsets.isEmpty ? nil : offsets[offsets.count / 2]
-    for member in members {
-      guard let end = core.conduct(of: member.id)?.bannedUntil, end > now else { continue }
-      network.bans.append(BanAnswer(peer: "\(member.id)", until: wall(end, core)))
+    network.bans = core.broadcast.bans(now: now).map {
+      BanAnswer(peer: "\($0.peer)", until: wall($0.until, core), reason: "\($0.misconduct)")
     }
     network.localHealth = Int(membership.healthScore)
     return network

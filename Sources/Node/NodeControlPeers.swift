@@ -94,7 +94,11 @@ extension NodeControl {
       lastSeen: member.lastSeen.map { wall($0, core) },
       ageSeconds: UInt64(max(0, (now - member.firstSeen).count) / 1_000_000),
       clockOffsetMicroseconds: member.clockOffset?.count, via: via.map { "\($0)" }, isUnseen: member.isUnseen,
+<<<<<<< HEAD
       isMesh: isMesh, agent: member.agent,
+=======
+      isMesh: mesh?.isInMesh ?? false, isMuted: mesh?.isMuted ?? false, agent: member.agent,
+>>>>>>> conduct
       jailed: core.finalState.validator(member.id)?.isJailed ?? false)
   }
 

@@ -356,6 +356,20 @@ import Wire
     #expect(machine.peers.allSatisfy { $0.score == 0 })
   }
 
+  /// A block brought it before it came by itself.
+  @Test func whatIsForgottenBeforeItHasComeIsNotAskedForAnyMore() {
+    var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 21)
+    let peers = (0..<2).map { StandIn.identity($0).id }
+    var effects: [BroadcastEffect] = []
+    for peer in peers { machine.step(.linkUp(peer, isOutbound: true), now: .zero, into: &effects) }
+    let message = StandIn.message(1)
+    machine.step(.forget([message.value.id]), now: .zero, into: &effects)
+    effects = []
+    machine.step(.announced([message.value.id], from: peers[0]), now: .zero, into: &effects)
+    machine.step(.received([message], from: peers[1]), now: .zero, into: &effects)
+    #expect(effects.isEmpty && machine.storedCount == 0 && machine.wantedCount == 0)
+  }
+
   @Test func requestsForUnknownIdsAndFromStrangersAreIgnored() {
     var machine = BroadcastMachine(settings: BroadcastSettings(), seed: 13)
     let peers = (0..<2).map { StandIn.identity($0).id }

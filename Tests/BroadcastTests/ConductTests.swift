@@ -145,6 +145,7 @@ import Wire
     let later = Instant.zero + .milliseconds(500)
     #expect(machine.banSeconds(of: peer, now: .zero) == 60 && machine.banSeconds(of: peer, now: later) == 60)
     #expect(machine.banSeconds(of: peer, now: Instant.zero + .seconds(60)) == 0)
+    machine.step(.linkDown(peer), now: .zero, into: &effects)
     machine.step(.keep([peer]), now: .zero, into: &effects)
     machine.step(.keep([]), now: .zero, into: &effects)
     #expect(machine.banSeconds(of: peer, now: .zero) == 0)

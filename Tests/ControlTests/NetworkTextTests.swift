@@ -24,6 +24,9 @@ import Testing
       peerB-222222    b     127.0.0.2:7001  suspect, unseen, jailed  tcp outbound, mesh  830 µs  -12.4 ms  provider       7     2     -1  1m 1s  1970-01-01T00:00:01Z
       peerC-333333-l  b     127.0.0.2:7001  alive                    via peerB-222222-l       -         -  provider       7     2     -1      -  never
       """)
+    quiet.path = "tcp inbound"
+    (quiet.isMesh, quiet.isMuted) = (false, true)
+    #expect(PeerText.render([quiet], style: plain).contains(" tcp inbound, muted "))
     #expect(PeerText.render([PeerAnswer](), style: plain) == "no peers known yet\n")
   }
 
@@ -99,7 +102,7 @@ import Testing
       local health      1 points slow
       longest datagram  1200 B
       address book      2 tried, 9 new
-      not let in        peerD-444444 until 1970-01-01T00:00:00Z
+      not let in        peerD-444444 until 1970-01-01T00:00:00Z, at last for badFrame
 
       INTERFACE  STATE  ADDRESSES    BEACONS IPV4  BEACONS IPV6
       eth0       up     10.0.0.5/24  joined        unused

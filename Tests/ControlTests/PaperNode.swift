@@ -87,7 +87,7 @@ final class PaperNode: ControlService {
     members: MemberCountsAnswer(alive: 3, suspect: 1, down: 0, left: 2),
     links: LinkCountsAnswer(inbound: 1, outbound: 2), answeringByDatagram: 2, localHealth: 1,
     clockOffsetMicroseconds: 700_000,
-    bans: [BanAnswer(peer: "peerD-444444", until: WallTime(microsecondsSinceEpoch: 8))],
+    bans: [BanAnswer(peer: "peerD-444444", until: WallTime(microsecondsSinceEpoch: 8), reason: "badFrame")],
     longestDatagramBytes: 1_200, counters: ["udp.datagram.sendFailed": 3, "udp.datagram.forged": 0], eventsMissed: 5,
     verdict: [VerdictAnswer("nat", .caution, "nobody can dial this node")])
 

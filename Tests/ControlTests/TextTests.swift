@@ -29,6 +29,14 @@ import Testing
     #expect(Quantity.seconds(text) == seconds)
   }
 
+  /// Records of others say when they expire, as far away as they like: what is written of it must be readable.
+  @Test(arguments: [Int64.min, .min + 1, -62_167_219_200_000_001, 253_402_300_800_000_000, .max])
+  func timesWithoutAWordAreTheNearestThatHasOne(microseconds: Int64) throws {
+    let time = WallTime(microsecondsSinceEpoch: microseconds)
+    #expect(time.description == (microseconds < 0 ? "0000-01-01T00:00:00.000000Z" : "9999-12-31T23:59:59.999999Z"))
+    #expect(WallTime(time.description) == (microseconds < 0 ? .earliest : .latest))
+  }
+
   @Test func credits() {
     #expect(Quantity.microcredits("25") == 25_000_000)
     #expect(Quantity.microcredits("0.000001") == 1)

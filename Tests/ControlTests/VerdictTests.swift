@@ -92,6 +92,8 @@ import Testing
     #expect(codes(.caution) { ($0.interfaces[0].beaconIPv4, $0.interfaces[0].beaconIPv6) = (nil, nil) }.isEmpty)
     #expect(codes(.caution) { $0.localHealth = 2 } == ["slow"])
     #expect(
-      codes(.caution) { $0.bans = [BanAnswer(peer: "d", until: WallTime(microsecondsSinceEpoch: 0))] } == ["bans"])
+      codes(.caution) {
+        $0.bans = [BanAnswer(peer: "d", until: WallTime(microsecondsSinceEpoch: 0), reason: "badFrame")]
+      } == ["bans"])
   }
 }

@@ -127,26 +127,106 @@ import Wire
         cluster.members[0].core.charge(accusers: [cluster.id(0), liar], now: cluster.now, into: &effects)
       }
     }
-    refute(30)
+    // As many as there are members besides, since each may have been accused once.
+    let free = 30 + cluster.members[0].core.membership.activeCount
+    refute(free)
     #expect(cluster.members[0].core.conduct(of: liar)?.costs.isEmpty ?? true)
-    refute(3)
-    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
-    // One accusation in twenty seconds is free for ever.
+    refute(1)
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [1])
+    // Twelve in a minute are free for ever, more than who probes once in nine seconds makes.
     for _ in 0..<40 {
       cluster.now = cluster.now + Allowances.refutedAccusations.interval
       refute(1)
     }
-    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [3])
-    // Two in each heartbeat of 300 ms are more than any node's own probes make of it.
+    #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [1])
+    // One in each second is as fast as one node refutes.
     effects = []
     var beats = 0
     while !effects.contains(where: { if case .close(liar, _, 60) = $0 { true } else { false } }), beats < 100 {
-      cluster.now = cluster.now + .milliseconds(300)
-      refute(3)
+      cluster.now = cluster.now + .seconds(1)
+      refute(1)
       beats += 1
     }
     #expect(beats < 30)
     #expect(cluster.members[0].core.conduct(of: cluster.id(0)) == nil)
+  }
+
+  /// A member that accuses all others again and again, by whatever incarnation they have come to.
+  @Test(arguments: [4, 12]) func whoAccusesEverybodyIsCutInASmallNetworkToo(count: Int) throws {
+    var cluster = try Cluster(count, validators: 1)
+    cluster.start()
+    let isTogether = cluster.run(for: .seconds(20)) {
+      $0.members.allSatisfy { $0.core.membership.count(of: .alive) == count - 1 }
+    }
+    #expect(isTogether)
+    let liar = count - 1
+    var sequence: UInt64 = 1 << 60
+    var rounds = 0
+    while !(0..<liar).allSatisfy({ cluster.hasClosed(liar, at: $0) }), rounds < 200 {
+      rounds += 1
+      let accusations = (0..<liar).map { accused in
+        sequence += 1
+        return cluster.members[liar].signer.seal(
+          .accusation(
+            Accusation(
+              accused: cluster.id(accused),
+              incarnation: cluster.members[accused].core.membership.ownRecord.value.sequence)),
+          sequence: sequence)
+      }
+      for honest in 0..<liar where !cluster.hasClosed(liar, at: honest) {
+        cluster.step(honest, .members(accusations, from: cluster.id(liar)))
+      }
+      cluster.run(for: .milliseconds(300))
+    }
+    #expect(rounds < 200, "not by all within a minute")
+    for honest in 0..<liar {
+      #expect(cluster.members[honest].closed.allSatisfy { $0.peer == cluster.id(liar) })
+      #expect(cluster.members[honest].core.membership.count(of: .down) == 0)
+    }
+  }
+
+  /// What a peer asks for of the members is little work where it is refused, and not for nothing.
+  @Test func whoFloodsWithQuestionsForMembersIsCut() throws {
+    var cluster = try cluster()
+    let request = try #require(MemberRequest(count: MemberDigest.maximumBuckets, buckets: [0]))
+    func ask(_ count: Int, _ peer: NodeID) {
+      for _ in 0..<count { cluster.step(0, .memberRequest(request, from: peer)) }
+    }
+    // A link that comes and goes for a minute.
+    for _ in 0..<200 {
+      ask(1, cluster.id(2))
+      cluster.run(for: .milliseconds(300))
+    }
+    #expect(cluster.members[0].core.conduct(of: cluster.id(2))?.costs.isEmpty ?? true)
+    for _ in 0..<12 {
+      ask(100, cluster.id(1))
+      cluster.run(for: .milliseconds(300))
+    }
+    #expect(cluster.members[0].core.conduct(of: cluster.id(1))?.costs.map(\.misconduct) == [.requestFlood])
+    #expect(cluster.members[0].closed.map(\.peer) == [cluster.id(1)])
+  }
+
+  /// The link of a validator stays, whatever it costs, for as long as it is one.
+  @Test func whoIsNotHeardAndNoValidatorAnyMoreIsClosed() throws {
+    var cluster = try cluster()
+    let peer = cluster.id(1)
+    var effects: [CoreEffect] = []
+    cluster.members[0].core.nextValidators = try #require(
+      ValidatorSet(epoch: 1, members: [cluster.id(0), peer].sorted()))
+    cluster.members[0].core.keepValidators(now: cluster.now, into: &effects)
+    for _ in 0..<2 { cluster.step(0, .misconduct(peer, .badFrame)) }
+    #expect(cluster.members[0].closed.isEmpty && !cluster.members[0].core.broadcast.hears(peer))
+    #expect(cluster.members[0].core.broadcast.bans(now: cluster.now).isEmpty)
+    effects = []
+    cluster.members[0].core.nextValidators = try #require(ValidatorSet(epoch: 2, members: [cluster.id(0)]))
+    for _ in 0..<2 { cluster.members[0].core.keepValidators(now: cluster.now, into: &effects) }
+    let closes = effects.count { if case .close(peer, _, banSeconds: 60) = $0 { true } else { false } }
+    #expect(closes == 1)
+    #expect(cluster.members[0].core.broadcast.bans(now: cluster.now).map(\.peer) == [peer])
+    // A stranger's ban is told as well.
+    let stranger = NodeID(Digest(hashing: [9]).value)
+    for _ in 0..<2 { cluster.step(0, .misconduct(stranger, .badFrame)) }
+    #expect(cluster.members[0].core.broadcast.bans(now: cluster.now).map(\.peer) == [peer, stranger].sorted())
   }
 
   @Test func aNewAddressOfOnesOwnIsTold() throws {
@@ -170,4 +250,8 @@ import Wire
     cluster.step(0, .contact(address, stranger))
     #expect(cluster.members[0].dials.count { $0.to == stranger } == 1)
   }
+}
+
+extension Cluster {
+  func hasClosed(_ peer: Int, at number: Int) -> Bool { members[number].closed.contains { $0.peer == id(peer) } }
 }
