@@ -17,6 +17,7 @@ import Wire
 final class RunningNode: Sendable {
   private static let sequenceCheckSeconds = 60.0
   private static let sourceCheckSeconds = 30.0
+  /// What is looked at are counters, to which every datagram adds: an event for each would be the load that it tells of.
   private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.

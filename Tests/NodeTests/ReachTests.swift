@@ -86,7 +86,7 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
       #expect(await service.answer(.dial(asker), from: peer, at: start) == .tooMany)
     }
     #expect(notes.dials.withLock { $0.count } == ConnectService.askedPerMinute)
-    #expect(await service.answer(.dial(asker), from: helper, at: start + AskLimit.window) == .dialling)
+    #expect(await service.answer(.dial(asker), from: helper, at: start + AskLimit<NodeID>.window) == .dialling)
     for _ in 0..<ConnectService.askedPerMinute { _ = await service.answer(.tell(helper), from: asker, at: start) }
     #expect(await service.answer(.tell(helper), from: asker, at: start) == .tooMany)
     #expect(await service.answer([], from: helper) == nil)
@@ -160,13 +160,31 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
     }
     #expect(try await ask(address.port, as: key.id) == DialBackAnswer(isReached: true, reason: ""))
     let closed = try await ask(1, as: key.id)
-    #expect(!closed.isReached && closed.reason.hasPrefix("connectFailed"))
+    // Whether something else listens there is not told.
+    #expect(closed == DialBackAnswer(isReached: false, reason: DialBackService.unreached))
     let third = try await ask(address.port, as: key.id)
     #expect(!third.isReached && third.reason == "asked too often")
     let other = try await ask(address.port, as: try nodeID(9))
-    #expect(!other.isReached && other.reason.hasPrefix("unexpectedIdentity"))
+    #expect(other == closed)
     #expect(await service.answer([], from: key.id, at: source) == nil)
     await asker.shutdown()
+    try await group.shutdownGracefully()
+  }
+
+  // Identities cost nothing; addresses do.
+  @Test func aNetworkAsksSoOftenAndNoMore() async throws {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let service = DialBackService(networkID: Digest(hashing: [1]), group: group, logger: silence())
+    func ask(_ number: Int, at source: String) async throws -> String {
+      let address = try #require(PeerAddress(text: source))
+      let body = await service.answer(DialBackRequest(port: 1).encoded, from: try nodeID(UInt8(number)), at: address)
+      return try DialBackAnswer(decoding: try #require(body)).reason
+    }
+    for number in 0..<DialBackService.askedPerMinuteOfPrefix {
+      #expect(try await ask(number, at: "127.0.0.\(number + 1):9") == DialBackService.unreached)
+    }
+    #expect(try await ask(100, at: "127.0.0.100:9") == DialBackService.Unsaid.askedTooOften.rawValue)
+    #expect(try await ask(101, at: "127.0.1.1:9") == DialBackService.unreached)
     try await group.shutdownGracefully()
   }
 }

@@ -1,11 +1,11 @@
 import Primitives
 import Wire
 
-/// How often each peer may ask for something: so many times in `window`, which begins with the first.
-struct AskLimit: Sendable {
-  static let window = Microseconds.seconds(60)
-  /// The most peers that are counted; the one that asked longest ago goes first.
-  private static let maximumPeers = 1_024
+/// How often each peer, or each network, may ask for something: so many times in `window`, which begins with the first.
+struct AskLimit<Asker: Comparable & Sendable>: Sendable {
+  static var window: Microseconds { .seconds(60) }
+  /// The most askers that are counted; the one that asked longest ago goes first.
+  private static var maximumAskers: Int { 1_024 }
 
   private struct Count {
     var from: Instant
@@ -13,19 +13,19 @@ struct AskLimit: Sendable {
   }
 
   let perWindow: Int
-  private var counts = BoundedMap<NodeID, Count>(capacity: AskLimit.maximumPeers)
+  private var counts = BoundedMap<Asker, Count>(capacity: AskLimit.maximumAskers)
 
   init(perWindow: Int) { self.perWindow = perWindow }
 
-  /// Whether this peer may ask now; notes that it did.
-  mutating func take(_ peer: NodeID, at now: Instant) -> Bool {
-    guard var last = counts[peer], now - last.from < AskLimit.window else {
-      counts.insert(Count(from: now, count: 1), forKey: peer)
+  /// Whether this one may ask now; notes that it did.
+  mutating func take(_ asker: Asker, at now: Instant) -> Bool {
+    guard var last = counts[asker], now - last.from < AskLimit.window else {
+      counts.insert(Count(from: now, count: 1), forKey: asker)
       return true
     }
     guard last.count < perWindow else { return false }
     last.count += 1
-    counts.insert(last, forKey: peer)
+    counts.insert(last, forKey: asker)
     return true
   }
 }

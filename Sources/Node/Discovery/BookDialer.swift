@@ -7,6 +7,8 @@ import Wire
 /// Dials from the address book while links are few, so that a node finds its network again when nobody whom it was told of
 /// at first is there any more; and keeps the book: who is met, who is heard of, what is on the disk.
 struct BookDialer: Sendable {
+  /// As long as a dial may take to connect, so that a round's dials have mostly ended before the next. By the clock, since that
+  /// is also what makes most contacts due again: who failed is left alone for a while.
   private static let roundSeconds = 5.0
   /// Fewer links of its own than this, or than there are nodes in the book, are few.
   static let enoughLinks = 3

@@ -20,9 +20,9 @@ final class ConnectService: Sendable {
   private static let maximumDials = 2
 
   private struct State {
-    var asked = AskLimit(perWindow: ConnectService.askedPerMinute)
-    var dialled = AskLimit(perWindow: ConnectService.askedPerMinute)
-    var passedOn = AskLimit(perWindow: ConnectService.passedOnPerMinute)
+    var asked = AskLimit<NodeID>(perWindow: ConnectService.askedPerMinute)
+    var dialled = AskLimit<NodeID>(perWindow: ConnectService.askedPerMinute)
+    var passedOn = AskLimit<NodeID>(perWindow: ConnectService.passedOnPerMinute)
     var underWay = 0
   }
 

@@ -8,11 +8,13 @@ import Wire
 
 /// Asks names of `[network] dns` for lists of nodes, at the start and while links are few, and dials who is on them.
 final class DNSLists: Sendable {
-  /// The pause between two looks doubles up to the longest: at the start of a host the resolver may not be up yet.
+  /// The pause between two looks doubles up to the longest: at the start of a host the resolver may not be up yet. Nobody
+  /// tells when a name says something else, and resolvers keep what it said for minutes: to ask oftener would be in vain.
   private static let firstPauseSeconds = 5.0
   private static let longestPauseSeconds = 300.0
   private static let enoughLinks = 3
-  /// A question that has no answer waits for the resolver, which gives up by itself; nobody waits longer than this.
+  /// A question that has no answer waits for the resolver, which gives up by itself, unless told otherwise after twice five
+  /// seconds for each of three servers (resolv.conf(5)). Nobody waits longer than twice this.
   private static let answerSeconds = 60.0
 
   /// What a name said last.

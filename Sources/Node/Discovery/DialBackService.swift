@@ -12,8 +12,13 @@ import Wire
 final class DialBackService: Sendable {
   /// How often a minute a peer may ask.
   static let askedPerMinute = 2
+  /// How often a minute all peers of a /24 or /56 may: an identity costs nothing, and the nodes of a house or a rack ask for
+  /// themselves.
+  static let askedPerMinuteOfPrefix = 16
   /// The most dials under way.
   static let maximumUnderWay = 8
+  /// Longer than connecting and the handshake may take together, of which the endpoint tells when they fail: only an
+  /// endpoint that tells nothing is waited for so long.
   private static let waitSeconds = 11
   /// Longer than the one who is asked waits.
   static let askerWaitsSeconds = 15.0
@@ -24,9 +29,13 @@ final class DialBackService: Sendable {
     case askedTooOften = "asked too often"
     case cannotDial = "the one who was asked can't dial now"
   }
+  /// All that the asker learns when it was not reached: how a dial failed would tell what else listens there, or answers on
+  /// the way, by the address of another.
+  static let unreached = "no node of this identity answered there"
 
   private struct State {
-    var asked = AskLimit(perWindow: DialBackService.askedPerMinute)
+    var asked = AskLimit<NodeID>(perWindow: DialBackService.askedPerMinute)
+    var askedOfPrefix = AskLimit<UInt64>(perWindow: DialBackService.askedPerMinuteOfPrefix)
     var underWay = 0
   }
 
@@ -48,9 +57,10 @@ final class DialBackService: Sendable {
       return Self.answer(Unsaid.noAddress.rawValue).encoded
     }
     let mayWork = state.withLock { state in
-      guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: MonotonicClock.now()) else {
-        return false
-      }
+      let now = MonotonicClock.now()
+      guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: now),
+        state.askedOfPrefix.take(Self.network(of: source), at: now)
+      else { return false }
       state.underWay += 1
       return true
     }
@@ -66,10 +76,12 @@ final class DialBackService: Sendable {
     do {
       endpoint = try LinkEndpoint(
         identity: try SigningKey.generate(), networkID: networkID, group: group, logger: logger
-      ) { event in
+      ) { [logger] event in
         switch event {
         case .up: continuation.yield(DialBackAnswer(isReached: true, reason: ""))
-        case .dialFailed(_, _, let error): continuation.yield(Self.answer("\(error.code.rawValue): \(error.message)"))
+        case .dialFailed(_, _, let error):
+          logger.debug("dialled \(peer.short) back at \(address) in vain: \(error)")
+          continuation.yield(Self.answer(Self.unreached))
         case .down, .received, .congested: break
         }
       }
@@ -80,16 +92,20 @@ final class DialBackService: Sendable {
     endpoint.dial(address, expecting: peer)
     let timer = Task {
       try await Task.sleep(for: .seconds(DialBackService.waitSeconds))
-      continuation.yield(Self.answer("no answer in \(DialBackService.waitSeconds) s"))
+      continuation.yield(Self.answer(Self.unreached))
     }
     let outcome = await outcomes.first { _ in true }
     timer.cancel()
     await endpoint.shutdown()
-    return outcome ?? Self.answer("the one who was asked is stopping")
+    return outcome ?? Self.answer(Unsaid.cannotDial.rawValue)
+  }
+
+  /// The prefix, its family before it.
+  private static func network(of address: PeerAddress) -> UInt64 {
+    address.prefix.reduce(address.isIPv4 ? 4 : 6) { $0 << 8 | UInt64($1) }
   }
 
   private static func answer(_ reason: String) -> DialBackAnswer {
-    DialBackAnswer(
-      isReached: false, reason: LeaseRunner.bounded(reason, bytes: DialBackAnswer.maximumReasonBytes))
+    DialBackAnswer(isReached: false, reason: reason)
   }
 }

@@ -12,7 +12,7 @@ import Wire
 package struct GenesisFetch: Sendable {
   /// How long one address may take to answer the dial: the transport's limits for connecting and for the handshake.
   private static let dialSeconds = 11
-  /// How long the node may take for one part.
+  /// How long the node may take for one part: half a megabyte, for which a line of 256 kbit/s takes 17 s.
   private static let partSeconds = 20
 
   private enum Event: Sendable {

@@ -8,6 +8,8 @@ import Wire
 /// Fetches the grant of an invite: all that its account has goes to the node's own, less the fee. The money may take a while
 /// to come, for it is paid when the invite is made and this node knows of it when it has caught up.
 struct GrantClaim: Sendable {
+  /// A claim may get lost on its way, and is spread again so often; for that a clock is needed in any case. The money may come
+  /// with any block, in days: to look at each of them would find it a few seconds earlier, and cost as much.
   private static let checkSeconds = 5.0
   /// How long a claim is valid; then another is signed.
   private static let validityMilliseconds: UInt64 = 600_000

@@ -9,10 +9,13 @@ import Wire
 
 /// Finds nodes on the local network, and is found: sends this node's record by multicast, and dials whom it hears there.
 final class LANDiscovery: Sendable {
+  /// How often a node that is alone sends a beacon: as often as the endpoint looks for new interfaces, on each of which it is
+  /// to be heard. That it is alone no longer needs no event, for the core is asked before each beacon.
   private static let checkSeconds = 5.0
   /// The pause between two beacons of a node that has company, give or take a tenth.
   private static let pause = Microseconds.seconds(30)
-  /// The sockets are open by then.
+  /// The sockets, which open on a loop of their own, are open by then; a beacon that came too early would be no harm but
+  /// `checkSeconds` lost.
   private static let firstSeconds = 0.5
 
   let endpoint: BeaconEndpoint

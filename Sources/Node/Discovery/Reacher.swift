@@ -8,6 +8,8 @@ import Wire
 struct Reacher: Sendable {
   /// How long a dial, or a reverse dial, may take to become a link.
   private static let waitSeconds = 8.0
+  /// A dial takes some round trips, of which this is a part. That a link is up is told to the node as a whole; the few who wait
+  /// here do so for seconds, and a look is one lock and a short list, so they are not told one by one.
   private static let lookSeconds = 0.05
   private static let askSeconds = 6.0
   private static let maximumDials = 2
