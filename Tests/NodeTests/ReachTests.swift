@@ -160,7 +160,7 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
     }
     #expect(try await ask(address.port, as: key.id) == DialBackAnswer(isReached: true, reason: ""))
     let closed = try await ask(1, as: key.id)
-    #expect(!closed.isReached && closed.reason.hasPrefix("connectFailed"))
+    #expect(!closed.isReached && closed.reason == "connectFailed: Connection refused")
     let third = try await ask(address.port, as: key.id)
     #expect(!third.isReached && third.reason == "asked too often")
     let other = try await ask(address.port, as: try nodeID(9))

@@ -69,7 +69,8 @@ final class DialBackService: Sendable {
       ) { event in
         switch event {
         case .up: continuation.yield(DialBackAnswer(isReached: true, reason: ""))
-        case .dialFailed(_, _, let error): continuation.yield(Self.answer("\(error.code.rawValue): \(error.message)"))
+        case .dialFailed(_, _, let error):
+          continuation.yield(Self.answer("\(error.code.rawValue): \(error.cause ?? error.message)"))
         case .down, .received, .congested: break
         }
       }
