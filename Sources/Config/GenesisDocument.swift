@@ -50,11 +50,9 @@ package enum GenesisDocument {
 
   /// Reads and checks a document.
   package static func read(path: String) throws(GenesisDocumentError) -> Genesis {
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      throw GenesisDocumentError(source: path, detail: "it can't be read (\(error.localizedDescription))")
+    guard let data = FileManager.default.contents(atPath: path) else {
+      let reason = access(path, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
+      throw GenesisDocumentError(source: path, detail: "it can't be read (\(reason))")
     }
     return try parse(Array(data), source: path)
   }

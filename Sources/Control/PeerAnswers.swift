@@ -23,7 +23,7 @@ package struct PeerAnswer: Codable, Sendable, Equatable {
   /// When it entered that state.
   package var since: WallTime?
   /// How it is reached: `tcp inbound`, `tcp outbound` (a link that it or this node opened), `udp`, or `via` and the id
-  /// of a member that it is linked with, for one that cannot be dialled.
+  /// of a member that it is linked with, for one that cannot be dialled; nil for one that is down or has left.
   package var path: String?
   /// Smoothed round-trip time; nil when never measured.
   package var rttMicroseconds: UInt64?

@@ -82,7 +82,8 @@ extension NodeControl {
     _ member: MemberView, core: NodeCore, now: Instant, link: LinkInfo?, isMesh: Bool
   ) -> PeerAnswer {
     let via = member.via
-    let path = link.map { "tcp \($0.direction.rawValue)" } ?? via.first.map { "via \($0)" } ?? "udp"
+    let path =
+      link.map { "tcp \($0.direction.rawValue)" } ?? (member.isLive ? via.first.map { "via \($0)" } ?? "udp" : nil)
     return PeerAnswer(
       id: "\(member.id)", name: member.name, address: member.address.map { "\($0)" } ?? "unknown",
       state: NetworkLog.peerState(member.state), since: wall(member.since, core), path: path,

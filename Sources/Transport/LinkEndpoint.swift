@@ -228,7 +228,7 @@ package final class LinkEndpoint: Sendable {
       if let source = loopbackSource(to: dial.address) { bootstrap = bootstrap.bind(to: source) }
       bootstrap.connect(to: socketAddress).whenFailure { error in
         bound.value.fail(
-          TransportError(.connectFailed, "Cannot connect to \(dial.address).", cause: "\(error)"))
+          TransportError(.connectFailed, "Cannot connect to \(dial.address).", cause: TransportError.cause(error)))
       }
     } catch {
       registry.dialFailed(dial, error)
@@ -257,11 +257,19 @@ package final class LinkEndpoint: Sendable {
 }
 
 extension TransportError {
+  /// Why a socket could not be bound or connected, for people.
+  fileprivate static func cause(_ error: any Error) -> String {
+    switch error {
+    case let error as IOError: String(cString: strerror(error.errnoCode))
+    case ChannelError.connectTimeout(let time): "no answer in \(time.nanoseconds / 1_000_000_000) s"
+    default: "\(error)"
+    }
+  }
+
   /// The error of a bind that failed.
   static func listening(on address: PeerAddress, failed error: any Error, what: String) -> TransportError {
-    let number = (error as? IOError)?.errnoCode
-    let cause = number.map { String(cString: strerror($0)) } ?? "\(error)"
-    switch number {
+    let cause = cause(error)
+    switch (error as? IOError)?.errnoCode {
     case EADDRINUSE:
       return TransportError(
         .addressInUse,

@@ -27,9 +27,3 @@ struct FormatOptions: ParsableArguments {
   @Flag(help: "Print JSON for programs; the fields are stable.")
   var json = false
 }
-
-/// `--watch` of commands that show what changes.
-struct WatchOptions: ParsableArguments {
-  @Flag(help: "Show it again every two seconds; with --json one line each time.")
-  var watch = false
-}

@@ -52,23 +52,6 @@ enum Console {
     try write(try ControlJSON.encode(value) + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
   }
 
-  /// What `ask` answers, as `render` puts it or as JSON; with `watch` again every two seconds, until the process is
-  /// interrupted: then JSON is one line each time.
-  static func show<Answer: Encodable>(
-    watch: Bool, json: Bool, _ ask: () async throws -> Answer, _ render: (Answer) -> String
-  ) async throws {
-    while true {
-      let answer = try await ask()
-      switch (json, watch) {
-      case (true, true): try print(line: answer)
-      case (true, false): try print(json: answer)
-      case (false, _): try print((watch && style.isColoured ? "\u{1B}[H\u{1B}[2J" : "") + render(answer))
-      }
-      guard watch else { return }
-      try await Task.sleep(for: .seconds(2))
-    }
-  }
-
   /// Text on stderr; there is nobody left to tell when that fails.
   static func error(_ text: String) {
     try? write(Array(text.utf8), to: STDERR_FILENO)

@@ -36,16 +36,13 @@ struct JobCommand: AsyncParsableCommand {
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the jobs that the ledger knows, newest first.")
 
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var format: FormatOptions
-    @OptionGroup var again: WatchOptions
+    @OptionGroup var view: ViewOptions
 
     func run() async throws {
-      let client = try connection.client()
-      try await Console.show(watch: again.watch, json: format.json) {
-        try await client.jobs()
+      try await view.show {
+        try await $0.jobs()
       } _: {
-        Self.render($0, style: Console.style)
+        Self.render($0, style: $1)
       }
     }
 

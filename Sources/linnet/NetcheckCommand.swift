@@ -10,20 +10,17 @@ struct NetcheckCommand: AsyncParsableCommand {
       wrong.
       """)
 
-  @OptionGroup var connection: ConnectionOptions
-  @OptionGroup var format: FormatOptions
-  @OptionGroup var again: WatchOptions
+  @OptionGroup var view: ViewOptions
   @Flag(inversion: .prefixedNo, help: "Whether peers are asked to dial the node.") var dialBack = true
 
   func run() async throws {
-    let client = try connection.client()
     var isBad = false
-    try await Console.show(watch: again.watch, json: format.json) {
-      let network = try await client.network(dialBack: dialBack && !again.watch)
+    try await view.show { client in
+      let network = try await client.network(dialBack: dialBack && !view.watch)
       isBad = network.verdict.contains { $0.severity == .bad }
       return network
     } _: {
-      NetworkText.render($0, style: Console.style)
+      NetworkText.render($0, style: $1)
     }
     guard !isBad else { throw ExitCode(Failure.badNetworkExitCode) }
   }

@@ -6,16 +6,13 @@ struct PeersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "peers", abstract: "List the peers that the node knows.")
 
-  @OptionGroup var connection: ConnectionOptions
-  @OptionGroup var format: FormatOptions
-  @OptionGroup var again: WatchOptions
+  @OptionGroup var view: ViewOptions
 
   func run() async throws {
-    let client = try connection.client()
-    try await Console.show(watch: again.watch, json: format.json) {
-      try await client.peers()
+    try await view.show {
+      try await $0.peers()
     } _: {
-      PeerText.render($0, style: Console.style)
+      PeerText.render($0, style: $1)
     }
   }
 }
@@ -26,17 +23,14 @@ struct PeerCommand: AsyncParsableCommand {
     commandName: "peer",
     abstract: "Show one peer: who accuses it, what it refuted, its conduct, the links to it, the evidence against it.")
 
-  @OptionGroup var connection: ConnectionOptions
-  @OptionGroup var format: FormatOptions
-  @OptionGroup var again: WatchOptions
+  @OptionGroup var view: ViewOptions
   @Argument(help: "The peer's id, or its unique beginning.") var id: String
 
   func run() async throws {
-    let client = try connection.client()
-    try await Console.show(watch: again.watch, json: format.json) {
-      try await client.peer(id: id)
+    try await view.show {
+      try await $0.peer(id: id)
     } _: {
-      PeerText.render($0, style: Console.style)
+      PeerText.render($0, style: $1)
     }
   }
 }

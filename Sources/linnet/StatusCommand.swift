@@ -6,16 +6,13 @@ struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Show the node in one look: chain, peers, balance, what it refused.")
 
-  @OptionGroup var connection: ConnectionOptions
-  @OptionGroup var format: FormatOptions
-  @OptionGroup var again: WatchOptions
+  @OptionGroup var view: ViewOptions
 
   func run() async throws {
-    let client = try connection.client()
-    try await Console.show(watch: again.watch, json: format.json) {
-      try await client.status()
+    try await view.show {
+      try await $0.status()
     } _: {
-      Self.render($0, style: Console.style)
+      Self.render($0, style: $1)
     }
   }
 

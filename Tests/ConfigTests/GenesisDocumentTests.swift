@@ -54,4 +54,12 @@ import Wire
       try GenesisDocument.parse(Array(lines.joined(separator: "\n").utf8), source: "test")
     }
   }
+
+  @Test func whatCannotBeReadSaysWhy() {
+    for (path, reason) in [("/none/genesis.json", "No such file or directory"), ("/", "it is no file")] {
+      var detail = ""
+      do { _ = try GenesisDocument.read(path: path) } catch { detail = error.detail }
+      #expect(detail == "it can't be read (\(reason))")
+    }
+  }
 }
