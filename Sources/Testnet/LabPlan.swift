@@ -77,8 +77,9 @@ package struct LabPlan: Sendable, Equatable, Codable {
         "nodes are told of 0 to \(LabOptions.maximumEntrances) others, not \(options.entranceCount)",
         suggestion: "--bootstrap 1")
     }
-    // The third number of every address: two labs on one machine are told apart by their packets.
-    let subnet = Digest(hashing: Array(layout.directory.utf8)).bytes[5]
+    // The third number of every address: two labs on one machine are told apart by their packets. Never 0, which an IPv6
+    // address would leave out.
+    let subnet = max(1, Digest(hashing: Array(layout.directory.utf8)).bytes[5])
     let tag = LabPlan.tag(of: layout)
     self.tag = tag
     self.options = options

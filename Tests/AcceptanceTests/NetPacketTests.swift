@@ -65,18 +65,18 @@ extension Acceptance {
       var isCut = false
     }
 
-    /// Those of a group go on at once. Nothing is charged for what is not in its own name, or what any node may do: in a
-    /// network of five everyone may graft everyone. False accusations cost most where there are many to refute them.
+    /// Those of a group go on at once. Nothing is charged for what is not in its own name. A flood costs 15 points in each
+    /// heartbeat, so that eleven of them are needed.
     static let attacks = [
       [
-        Attack(mode: "accuse", seconds: 20, cost: "falseAccusation"),
+        Attack(mode: "accuse", seconds: 20, cost: "falseAccusation", isCut: true),
         Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
         Attack(mode: "beacon", seconds: 6),
       ],
       [
         Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true),
         Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true), Attack(mode: "replay", seconds: 6),
-        Attack(mode: "graft", seconds: 6), Attack(mode: "lie", seconds: 6),
+        Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true), Attack(mode: "lie", seconds: 6),
       ],
 =======
     /// Nothing is charged for what is not in its own name, or what any node may do: in a network of five everyone may

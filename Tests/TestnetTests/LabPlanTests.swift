@@ -39,6 +39,15 @@ import Testing
     #expect(try plan(2, LabOptions(family: .ipv6)).hosts.allSatisfy { $0.addresses.allSatisfy { $0.contains(":") } })
   }
 
+  @Test("addresses are written as nodes show them, whichever network a directory comes to") func subnets() throws {
+    for number in 0..<2_000 {
+      let plan = try LabPlan(
+        layout: TestnetLayout(directory: "/tmp/lab-\(number)"), count: 2, options: LabOptions(family: .dual))
+      // fd78:0::1 would be shown as fd78::1.
+      #expect(!plan.hosts[0].addresses[1].hasPrefix("fd78:0:") && !plan.hosts[0].addresses[0].hasPrefix("10.78.0."))
+    }
+  }
+
   @Test("nodes listen on every address, and ask the first that can be dialled") func configuration() throws {
     let dual = try plan(4, LabOptions(family: .dual, natHosts: [1]))
     #expect(dual.listen == "\"0.0.0.0:7447\", \"[::]:7447\"")

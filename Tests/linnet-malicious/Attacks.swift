@@ -30,9 +30,11 @@ extension MaliciousNode {
       for _ in 0..<16 { toAll { _ in .gossip(.announce(randomDigests(GossipMessage.maximumIDs))) } }
     case .request: request()
     case .graft:
-      toAll { _ in .gossip(.graft) }
-      toAll { _ in .gossip(.prune(reason: .full, backoffSeconds: 0)) }
-      toAll { _ in .gossip(.graft) }
+      // More than twice as many as are a flood.
+      for _ in 0..<16 {
+        toAll { _ in .gossip(.graft) }
+        toAll { _ in .gossip(.prune(reason: .full, backoffSeconds: 0)) }
+      }
     case .invalid: invalid()
     case .lie: lie(round)
     case .dial: try await dialThousands()
