@@ -29,11 +29,13 @@ struct Habits: OptionSet, Sendable {
   static let snubs = Habits(rawValue: 1 << 10)
   /// The blocks that it proposes are of other views than its votes for them, mostly of views that never come.
   static let misplaces = Habits(rawValue: 1 << 11)
+  /// It accuses every other member, again and again, of not answering.
+  static let accuses = Habits(rawValue: 1 << 12)
 
   static let names = [
     "equivocates", "votes twice", "withholds its blocks", "shows its blocks to a quorum", "hoards certificates",
     "votes in other views", "forgets its journal", "is a twin", "garbles", "lies", "snubs some",
-    "proposes blocks of other views",
+    "proposes blocks of other views", "accuses everyone",
   ]
 
   /// What more of them than are tolerated do together to break the chain.
@@ -96,9 +98,9 @@ struct Actor {
     return vote(subject, in: set)
   }
 
-  /// A transaction of its own.
-  func transaction(_ transaction: Transaction, sequence: UInt64) -> Envelope? {
-    signers.first?.seal(.transaction(transaction), sequence: sequence).value.envelope
+  /// A message of its own.
+  func sealed(_ body: MessageBody, sequence: UInt64) -> Envelope? {
+    signers.first?.seal(body, sequence: sequence).value.envelope
   }
 
   mutating func remember(_ block: Block) {

@@ -76,9 +76,13 @@ extension Simulation {
         transmit(Carried(.consensus(.chain(blocks, finalization: finalization))), from: number, to: peer)
       case .startLease(let order): startJob(order, on: number)
       case .network(.closedForMisconduct(let peer, let score, _)):
-        transcript.note(now, "n\(number + 1) hears \(peer.short) no more, at \(score) points")
+        transcript.note(now, "n\(number + 1) hears \(name(peer)) no more, at \(score) points")
         if isHonest(number) { checker.closed(peer, by: number, at: now) }
-      case .stopLease, .forgetLease, .submitted, .memberChanged, .network, .pinged, .met: break
+        script?.heardNoMore(peer, by: number)
+      case .memberChanged(let member, _, let state, let accusers):
+        transcript.note(now, "n\(number + 1) takes \(name(member)) for \(state), accused by \(accusers.map(name))")
+        script?.changed(member, to: state, at: number, self)
+      case .stopLease, .forgetLease, .submitted, .network, .pinged, .met: break
       case .halt(let reason):
         transcript.note(now, "n\(number + 1) halts: \(reason)")
         if isHonest(number) { checker.report(7, at: now, "n\(number + 1) halted: \(reason)") }
@@ -220,6 +224,8 @@ extension Simulation {
     }
   }
 
+  private func name(_ node: NodeID) -> String { checker.numbers[node].map { "n\($0 + 1)" } ?? node.short }
+
   private func note(_ message: ConsensusMessage, from number: Int) {
     guard transcript.isRecorded else { return }
     switch message {
@@ -264,12 +270,12 @@ extension Simulation {
     if !wasLinked[1] { step(second, .linkUp(nodes[first].id, nodes[first].address, isOutbound: false)) }
   }
 
-  /// A link ends; each side hears of it within half a second.
-  func linkLost(_ first: Int, _ second: Int) {
+  /// A link ends; each side hears of it after a while.
+  func linkLost(_ first: Int, _ second: Int, noticedWithin longest: Microseconds = .milliseconds(500)) {
     guard network.close(first, second) else { return }
     transcript.note(now, "the link of n\(first + 1) and n\(second + 1) ends")
     for (number, peer) in [(first, second), (second, first)] where nodes[number].running != nil {
-      let at = now + faultRandom.span(upTo: .milliseconds(500))
+      let at = now + faultRandom.span(upTo: longest)
       queue.add(.linkDown(node: number, peer: peer, life: nodes[number].life), at: at)
     }
   }
@@ -277,7 +283,7 @@ extension Simulation {
   /// Bootstrap: a node dials the first nodes again and again, as a daemon dials those that its configuration names. Two
   /// groups that have forgotten each other in a blackout would otherwise never meet.
   func contact(_ number: Int, _ life: UInt64) {
-    guard nodes[number].running != nil, nodes[number].life == life else { return }
+    guard nodes[number].running != nil, nodes[number].life == life, now < setup.bootstrapEnd else { return }
     for entrance in 0..<min(3, setup.validators) where !isLinked(number, nodes[entrance].id) { dial(number, entrance) }
     queue.add(.contact(node: number, life: life), at: now + .seconds(1))
   }

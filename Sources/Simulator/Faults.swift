@@ -116,6 +116,17 @@ extension Simulation {
 
   // MARK: - Nodes
 
+  /// A host has another address from now on, and learns of it from its interfaces. Its links fall silent.
+  func move(_ number: Int, to address: PeerAddress) {
+    transcript.mix(now, 12, number)
+    transcript.note(now, "n\(number + 1) is at \(address) now")
+    places[nodes[number].address] = nil
+    places[address] = number
+    nodes[number].address = address
+    for peer in network.peers(of: number) { linkLost(number, peer, noticedWithin: .seconds(15)) }
+    step(number, .interfaces([address]))
+  }
+
   func start(_ number: Int) {
     guard nodes[number].running == nil else { return }
     if now < nodes[number].downUntil { return queue.add(.start(node: number), at: nodes[number].downUntil) }

@@ -24,7 +24,7 @@ struct LivenessChecks {
   /// True when all that must happen has happened. Reports what takes too long.
   mutating func isOver(_ simulation: Simulation) -> Bool {
     guard let healedAt, simulation.setup.isTolerable else {
-      return simulation.now >= .zero + simulation.options.duration
+      return simulation.now >= .zero + simulation.setup.duration
     }
     let now = simulation.now
     let setup = simulation.setup
@@ -36,7 +36,7 @@ struct LivenessChecks {
           + "\(simulation.checker.finalizedHeight)")
       return true
     }
-    guard now >= .zero + simulation.options.duration else { return false }
+    guard now >= .zero + setup.duration else { return false }
     let height = simulation.checker.finalizedHeight
     let isMoving = height >= heightAtHeal + LivenessChecks.blocksWanted
     let behind = simulation.nodes.first { node in

@@ -233,7 +233,7 @@ extension Simulation {
   /// What a Byzantine node does of itself.
   func mischief(_ number: Int) {
     guard let actor = actors[number] else { return }
-    let pause = Microseconds.milliseconds(200 + Int64(place(number, below: 2_000)))
+    let pause = Microseconds.milliseconds(200 + (actor.has(.accuses) ? 0 : Int64(place(number, below: 2_000))))
     queue.add(.mischief(node: number), at: now + pause)
     guard nodes[number].running != nil else { return }
     if actor.has(.forgets), !isCalm, chance(number, percent: 25) {
@@ -246,6 +246,7 @@ extension Simulation {
       for target in network.peers(of: number) { put(carried, from: number, to: target) }
     }
     if actor.has(.garbles), chance(number, percent: 30) { spoilTransactions(number) }
+    if actor.has(.accuses) { accuseAll(number) }
   }
 
   /// Transactions that can't be included: of a future nonce, expired, or of more than the account holds.
@@ -258,12 +259,23 @@ extension Simulation {
       feeMicrocredits: genesis.parameters.minimumFeeMicrocredits,
       expiresMilliseconds: kind == 1 ? state.ledgerTimeMilliseconds : state.ledgerTimeMilliseconds + 60_000,
       action: .transfer(to: nodes[0].id, amountMicrocredits: kind == 2 ? .max : 1))
-    guard
-      let envelope = actors[number]?.transaction(
-        transaction, sequence: nodes[number].disk.sequenceMark + UInt64(now.microseconds))
-    else { return }
+    guard let envelope = sealed(.transaction(transaction), by: number) else { return }
     let carried = Carried(.gossip(.publish([envelope])))
     for target in network.peers(of: number) { put(carried, from: number, to: target) }
+  }
+
+  /// Accuses all members that it knows, to all that it has a link to.
+  private func accuseAll(_ number: Int) {
+    guard let members = nodes[number].running?.core.membership.members else { return }
+    let accusations = members.compactMap {
+      sealed(.accusation(Accusation(accused: $0.id, incarnation: $0.incarnation)), by: number)
+    }
+    let carried = Carried(.members(accusations))
+    for target in network.peers(of: number) { put(carried, from: number, to: target) }
+  }
+
+  private func sealed(_ body: MessageBody, by number: Int) -> Envelope? {
+    actors[number]?.sealed(body, sequence: nodes[number].disk.sequenceMark + UInt64(now.microseconds))
   }
 }
 

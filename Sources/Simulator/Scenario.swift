@@ -1,4 +1,5 @@
 import Consensus
+import Membership
 import Primitives
 import Wire
 
@@ -12,6 +13,10 @@ protocol Script: AnyObject {
   func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool
   /// How long a sync takes at a node; nil for what is drawn.
   func syncTime(of node: Int) -> Microseconds?
+  /// Called when a node takes a member to be in another state.
+  func changed(_ member: NodeID, to state: MemberState, at node: Int, _ simulation: Simulation)
+  /// Called when a node hears another no more for its misconduct.
+  func heardNoMore(_ peer: NodeID, by node: Int)
   /// What did not happen that should have; nil when all is well.
   func verdict(_ simulation: Simulation) -> String?
 }
@@ -21,9 +26,11 @@ extension Script {
   func act(_ number: Int, _ simulation: Simulation) {}
   func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool { false }
   func syncTime(of node: Int) -> Microseconds? { nil }
+  func changed(_ member: NodeID, to state: MemberState, at node: Int, _ simulation: Simulation) {}
+  func heardNoMore(_ peer: NodeID, by node: Int) {}
 }
 
-/// A case that consensus.md warns of, set up on purpose.
+/// A case that consensus.md or network.md warns of, set up on purpose.
 package struct Scenario: Sendable {
   /// What it is called by.
   package let name: String
@@ -162,6 +169,33 @@ package struct Scenario: Sendable {
       setup.bounds.openBlocks = 6
       return Progress()
     },
+    Scenario(
+      name: "split", summary: "six of twelve are cut off from the others for longer than every timeout"
+    ) { setup in
+      cut(&setup, validators: 12, for: .seconds(130))
+      return CutOff(&setup, kind: .partition(side: Array(0..<6)), apart: Array(0..<6))
+    },
+    Scenario(name: "deaf", summary: "a validator is heard by all and hears nobody") { setup in
+      cut(&setup, validators: 7, for: .seconds(40))
+      return CutOff(&setup, kind: .oneWay(from: Array(0..<6)), apart: [6])
+    },
+    Scenario(name: "one-way", summary: "nothing gets from two of seven to the others, though they hear these") {
+      setup in
+      cut(&setup, validators: 7, for: .seconds(40))
+      return CutOff(&setup, kind: .oneWay(from: [5, 6]), apart: [5, 6])
+    },
+    Scenario(name: "liar", summary: "three of ten accuse everyone of not answering, again and again") { setup in
+      quiet(&setup)
+      setup.validators = 10
+      setup.habits = [7: .accuses, 8: .accuses, 9: .accuses]
+      setup.duration = .seconds(20)
+      setup.faultsEnd = .zero + .seconds(15)
+      return Accusers()
+    },
+    Scenario(name: "readdress", summary: "the addresses of two hosts change while they run") { setup in
+      cut(&setup, validators: 4, for: Moves.time * 2)
+      return Moves()
+    },
     Scenario(name: "two-liars", summary: "two of four contradict themselves: the checker must find it") { setup in
       quiet(&setup)
       setup.habits = [1: .conspiracy, 2: .conspiracy]
@@ -171,6 +205,15 @@ package struct Scenario: Sendable {
 
   /// The scenario of a name.
   package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+
+  /// Validators that are bootstrapped once and then rely on each other, and a time in which some are cut off.
+  private static func cut(_ setup: inout Setup, validators: Int, for span: Microseconds) {
+    quiet(&setup)
+    setup.validators = validators
+    setup.bootstrapEnd = .zero + .seconds(5)
+    setup.faultsEnd = CutOff.start + span
+    setup.duration = CutOff.start - .zero + span + CutOff.healTime + .seconds(1)
+  }
 
   /// Four validators on a good network, short epochs, short times.
   private static func quiet(_ setup: inout Setup) {

@@ -1,5 +1,6 @@
 import Consensus
 import Core
+import Membership
 import Primitives
 import Wire
 
@@ -11,6 +12,8 @@ class Progress: Script {
   func act(_ number: Int, _ simulation: Simulation) {}
   func drops(_ message: ConsensusMessage, from: Int, to: Int, at now: Instant) -> Bool { false }
   func syncTime(of node: Int) -> Microseconds? { nil }
+  func changed(_ member: NodeID, to state: MemberState, at node: Int, _ simulation: Simulation) {}
+  func heardNoMore(_ peer: NodeID, by node: Int) {}
 
   func verdict(_ simulation: Simulation) -> String? {
     simulation.checker.finalizedHeight > 10 ? nil : "only \(simulation.checker.finalizedHeight) blocks are final"

@@ -25,6 +25,11 @@ struct Setup {
   var bounds = ConsensusBounds()
   /// The length of the hash chains that leaders reveal from.
   var beaconLength: UInt64 = 64
+  /// When all faults are over, and how long it goes on before it may end.
+  var faultsEnd: Instant
+  var duration: Microseconds
+  /// From then on nobody dials the first nodes of itself any more: who finds nobody else must find them another way.
+  var bootstrapEnd = Instant.distantFuture
   /// Whether anybody wants anything.
   var hasWorkload = true
   /// Whether validators come, go and change their keys.
@@ -39,7 +44,9 @@ struct Setup {
   /// on the arithmetic that it checks.
   static func faults(of count: Int) -> Int { count < 1 ? 0 : (count - 1) / 3 }
 
-  init(_ options: SimulationOptions, generator: inout SeededGenerator, faultsEnd: Instant) {
+  init(_ options: SimulationOptions, generator: inout SeededGenerator) {
+    duration = options.duration
+    faultsEnd = .zero + options.duration * 2 / 3
     let isHostile = options.profile == .hostile
     // Mostly small: four to seven nodes find most, and cost least.
     let drawn =

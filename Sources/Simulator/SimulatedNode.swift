@@ -19,7 +19,7 @@ final class SimulatedNode {
   let signer: Signer
   /// The keys that it may vote under: its own, and those that it may rotate to.
   let voteSigners: [Signer]
-  let address: PeerAddress
+  var address: PeerAddress
   let record: NodeRecord
   let known: KnownSets
   let inbound: Inbound

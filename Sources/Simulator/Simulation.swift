@@ -37,13 +37,13 @@ final class Simulation {
 
   let options: SimulationOptions
   let setup: Setup
+  var faultsEnd: Instant { setup.faultsEnd }
   let genesis: Genesis
-  let faultsEnd: Instant
   let script: (any Script)?
   var nodes: [SimulatedNode] = []
   /// The instances of an identity, and the instance at an address.
   let instances: [NodeID: [Int]]
-  let places: [PeerAddress: Int]
+  var places: [PeerAddress: Int]
   var actors: [Int: Actor] = [:]
   var queue = EventQueue<Event>()
   var now = Instant.zero
@@ -67,8 +67,7 @@ final class Simulation {
     faultRandom = seeds.fork()
     var setupRandom = seeds.fork()
     var byzantineRandom = seeds.fork()
-    faultsEnd = Instant.zero + options.duration * 2 / 3
-    var setup = Setup(options, generator: &setupRandom, faultsEnd: faultsEnd)
+    var setup = Setup(options, generator: &setupRandom)
     let script = options.scenario.flatMap { Scenario.named($0) }?.make(&setup)
     self.script = script
     self.setup = setup
