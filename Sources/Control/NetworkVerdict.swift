@@ -151,11 +151,7 @@ package enum NetworkVerdict {
       lines.append(
         VerdictAnswer(
           "bans", .caution,
-<<<<<<< HEAD
-          "nodes that are not let in for their misconduct: \(network.bans.count); `linnet peer <id>` says why"))
-=======
           "\(network.bans.count) nodes are not let in for their misconduct: `linnet peer <id>` says more of members"))
->>>>>>> conduct
     }
     return lines
   }

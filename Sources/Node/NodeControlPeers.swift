@@ -13,9 +13,9 @@ extension NodeControl {
   func peers() async throws -> [PeerAnswer] {
     let links = linksByPeer()
     return await node.driver.read { core, now in
-      let meshed = NodeControl.meshed(core)
+      let broadcast = NodeControl.broadcastPeers(core)
       return core.membership.members.filter { $0.id != core.id }.map {
-        NodeControl.answer($0, core: core, now: now, link: links[$0.id], isMesh: meshed.contains($0.id))
+        NodeControl.answer($0, core: core, now: now, link: links[$0.id], broadcast: broadcast[$0.id])
       }
     }
   }
@@ -29,7 +29,7 @@ extension NodeControl {
       let reports = member.reportedAddresses.sorted { $0.at < $1.at }
       return PeerDetailAnswer(
         peer: NodeControl.answer(
-          member, core: core, now: now, link: link, isMesh: NodeControl.meshed(core).contains(found)),
+          member, core: core, now: now, link: link, broadcast: NodeControl.broadcastPeers(core)[found]),
         incarnation: member.incarnation, addresses: member.record.addresses.map { "\($0)" },
         recordExpires: NodeControl.wall(unixSeconds: member.record.expiresUnixSeconds),
         capabilities: "\(member.record.capabilities)",
@@ -64,9 +64,9 @@ extension NodeControl {
     Dictionary((node.shell.endpoint.value?.links ?? []).map { ($0.id, $0) }) { first, _ in first }
   }
 
-  /// Those that messages are sent to as soon as they come.
-  private static func meshed(_ core: NodeCore) -> Set<NodeID> {
-    Set(core.broadcast.peers.filter(\.isInMesh).map(\.id))
+  /// The linked nodes as the broadcast knows them.
+  private static func broadcastPeers(_ core: NodeCore) -> [NodeID: BroadcastPeer] {
+    Dictionary(core.broadcast.peers.map { ($0.id, $0) }) { first, _ in first }
   }
 
   static func wall(_ instant: Instant, _ core: NodeCore) -> WallTime {
@@ -79,7 +79,7 @@ extension NodeControl {
   }
 
   private static func answer(
-    _ member: MemberView, core: NodeCore, now: Instant, link: LinkInfo?, isMesh: Bool
+    _ member: MemberView, core: NodeCore, now: Instant, link: LinkInfo?, broadcast: BroadcastPeer?
   ) -> PeerAnswer {
     let via = member.via
     let path =
@@ -95,11 +95,7 @@ extension NodeControl {
       lastSeen: member.lastSeen.map { wall($0, core) },
       ageSeconds: UInt64(max(0, (now - member.firstSeen).count) / 1_000_000),
       clockOffsetMicroseconds: member.clockOffset?.count, via: via.map { "\($0)" }, isUnseen: member.isUnseen,
-<<<<<<< HEAD
-      isMesh: isMesh, agent: member.agent,
-=======
-      isMesh: mesh?.isInMesh ?? false, isMuted: mesh?.isMuted ?? false, agent: member.agent,
->>>>>>> conduct
+      isMesh: broadcast?.isInMesh ?? false, isMuted: broadcast?.isMuted ?? false, agent: member.agent,
       jailed: core.finalState.validator(member.id)?.isJailed ?? false)
   }
 

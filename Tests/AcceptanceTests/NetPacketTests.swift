@@ -57,7 +57,6 @@ extension Acceptance {
     }
 
     /// What a malicious node does, for how long, what `linnet peer` says that it did, and whether it is cut off for it.
-<<<<<<< HEAD
     struct Attack {
       var mode: String
       var seconds: Int
@@ -69,7 +68,7 @@ extension Acceptance {
     /// heartbeat, so that eleven of them are needed.
     static let attacks = [
       [
-        Attack(mode: "accuse", seconds: 20, cost: "falseAccusation", isCut: true),
+        Attack(mode: "accuse", seconds: 40, cost: "falseAccusation", isCut: true),
         Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
         Attack(mode: "beacon", seconds: 6),
       ],
@@ -78,14 +77,6 @@ extension Acceptance {
         Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true), Attack(mode: "replay", seconds: 6),
         Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true), Attack(mode: "lie", seconds: 6),
       ],
-=======
-    /// Nothing is charged for what is not in its own name, or what any node may do: in a network of five everyone may
-    /// graft everyone.
-    static let attacks: [(mode: String, seconds: Int, cost: String?, isCut: Bool)] = [
-      ("accuse", 40, "falseAccusation", true), ("replay", 6, nil, false), ("announce", 8, "floodAnnounce", true),
-      ("request", 8, "floodRequest", true), ("graft", 6, nil, false), ("invalid", 6, "invalidMessage", true),
-      ("lie", 6, nil, false), ("dial", 6, nil, false), ("beacon", 6, nil, false),
->>>>>>> conduct
     ]
 
     @Test("malicious nodes harm nobody and are found out", arguments: attacks.map { $0.map(\.mode) }) func malicious(
