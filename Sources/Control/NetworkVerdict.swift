@@ -6,6 +6,8 @@ package enum NetworkVerdict {
   private static let harmfulOffsetMicroseconds: UInt64 = 500_000
   /// Of two members one is half; fewer are no network that could be split.
   private static let leastMembersOfSplit = 2
+  /// A node that has just begun has had no answers yet: that says nothing before so many pings.
+  private static let leastPings = 3
 
   /// The lines, the worst first.
   package static func judge(_ network: NetworkAnswer) -> [VerdictAnswer] {
@@ -99,17 +101,16 @@ package enum NetworkVerdict {
   }
 
   private static func datagrams(_ network: NetworkAnswer) -> [VerdictAnswer] {
-    guard network.members.alive > 0 else { return [] }
-    guard network.answeringByDatagram > 0 else {
-      let ports = network.listening.filter { $0.transport == "udp" }.map(\.address).joined(separator: ", ")
-      return [
-        VerdictAnswer(
-          "noDatagrams", .bad,
-          "no member has answered a ping over UDP, though \(network.members.alive) are alive: open \(ports)/udp, and let "
-            + "datagrams of \(network.longestDatagramBytes) bytes pass")
-      ]
-    }
-    return []
+    guard network.members.alive > 0, network.answeringByDatagram == 0,
+      network.counters["membership.pingSent", default: 0] >= leastPings
+    else { return [] }
+    let ports = network.listening.filter { $0.transport == "udp" }.map { "\($0.address)/udp" }
+    return [
+      VerdictAnswer(
+        "noDatagrams", .bad,
+        "no member has answered a ping over UDP, though \(network.members.alive) are alive: open "
+          + "\(ports.joined(separator: ", ")), and let datagrams of \(network.longestDatagramBytes) bytes pass")
+    ]
   }
 
   private static func clock(_ network: NetworkAnswer) -> [VerdictAnswer] {

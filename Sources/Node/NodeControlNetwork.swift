@@ -26,6 +26,8 @@ extension NodeControl {
 
   func network(dialBack: Bool) async throws -> NetworkAnswer {
     let endpoint = node.shell.endpoint.value
+    // It takes seconds, and the rest shall be of one moment: the latest.
+    let dialBacks = dialBack ? await askToDial(endpoint) : []
     let links = endpoint?.links ?? []
     let udp = node.shell.datagrams.value?.listening ?? []
     let tcp = endpoint?.listening ?? []
@@ -48,7 +50,7 @@ extension NodeControl {
     network.bootstrap = await bootstrap(links)
     network.addressBook = node.shell.book.value.map { AddressBookAnswer(tried: $0.counts.tried, new: $0.counts.new) }
     network.names = names()
-    if dialBack { network.dialBacks = await askToDial(links.map(\.id), port: tcp.first?.port) }
+    network.dialBacks = dialBacks
     for (name, count) in await node.refused().all where Self.counterPrefixes.contains(where: name.hasPrefix) {
       network.counters[name] = count
     }
@@ -121,8 +123,9 @@ extension NodeControl {
   }
 
   /// Asks a few linked peers, chosen at random, to dial this node where its link with them comes from.
-  private func askToDial(_ peers: [NodeID], port: UInt16?) async -> [DialBackReport] {
-    guard let port, port != 0 else { return [] }
+  private func askToDial(_ endpoint: LinkEndpoint?) async -> [DialBackReport] {
+    guard let endpoint, let port = endpoint.listening.first?.port, port != 0 else { return [] }
+    let peers = endpoint.links.map(\.id)
     let hub = node.hub
     let question = DialBackRequest(port: port).encoded
     return await withTaskGroup(of: DialBackReport.self) { group in

@@ -14,7 +14,8 @@ import Testing
     observed: [ReportedAddressAnswer(address: "10.0.0.5:7447", reporters: ["b", "c"])],
     dialBacks: [DialBackReport(peer: "b", isReached: true)],
     members: MemberCountsAnswer(alive: 3, down: 1), links: LinkCountsAnswer(inbound: 1, outbound: 2),
-    answeringByDatagram: 3, clockOffsetMicroseconds: -99_999, longestDatagramBytes: 1_200)
+    answeringByDatagram: 3, clockOffsetMicroseconds: -99_999, longestDatagramBytes: 1_200,
+    counters: ["membership.pingSent": 3])
 
   private func codes(_ severity: VerdictAnswer.Severity, _ change: (inout NetworkAnswer) -> Void = { _ in }) -> [String]
   {
@@ -88,6 +89,8 @@ import Testing
 
   @Test func datagramsBeaconsHealthAndBans() {
     #expect(codes(.bad) { $0.answeringByDatagram = 0 } == ["noDatagrams"])
+    // Not when it has just begun.
+    #expect(codes(.bad) { ($0.answeringByDatagram, $0.counters) = (0, ["membership.pingSent": 2]) }.isEmpty)
     #expect(codes(.caution) { $0.interfaces[0].beaconIPv4 = "no such device" } == ["noBeacons"])
     #expect(codes(.caution) { ($0.interfaces[0].beaconIPv4, $0.interfaces[0].beaconIPv6) = (nil, nil) }.isEmpty)
     #expect(codes(.caution) { $0.localHealth = 2 } == ["slow"])
