@@ -9,13 +9,18 @@ import Wire
 /// The network is formed when it begins: everyone knows everyone and has `degree` links. Messages are passed by
 /// reference and weighed, never encoded. The same options give the same report.
 final class MembershipScale {
+  /// What goes over a link.
+  enum Frame {
+    case members([Verified<Message>])
+    case digest(MemberDigest)
+    case request(MemberRequest)
+    case gossip(GossipMessage)
+  }
+
   enum Event {
     case tick(Int)
     case datagram(Verified<Message>, from: Int, to: Int)
-    case members([Verified<Message>], from: Int, to: Int)
-    case digest(MemberDigest, from: Int, to: Int)
-    case request(MemberRequest, from: Int, to: Int)
-    case gossip(GossipMessage, from: Int, to: Int)
+    case frame(Frame, from: Int, to: Int)
     case linkUp(Int, Int)
     case linkDown(node: Int, peer: Int)
     case stall(Int)
@@ -110,18 +115,14 @@ final class MembershipScale {
       step(
         nodes[to],
         .datagram(message, rumours: rumours.compactMap { messages.message($0) }, from: nodes[from].address))
-    case .members(let known, let from, let to):
+    case .frame(let frame, let from, let to):
       guard isReady(nodes[to], event), nodes[to].links.contains(from) else { return }
-      step(nodes[to], .members(known, from: nodes[from].id))
-    case .digest(let digest, let from, let to):
-      guard isReady(nodes[to], event), nodes[to].links.contains(from) else { return }
-      step(nodes[to], .digest(digest, from: nodes[from].id))
-    case .request(let request, let from, let to):
-      guard isReady(nodes[to], event), nodes[to].links.contains(from) else { return }
-      step(nodes[to], .memberRequest(request, from: nodes[from].id))
-    case .gossip(let message, let from, let to):
-      guard isReady(nodes[to], event), nodes[to].links.contains(from) else { return }
-      receive(message, from: from, by: nodes[to])
+      switch frame {
+      case .members(let known): step(nodes[to], .members(known, from: nodes[from].id))
+      case .digest(let digest): step(nodes[to], .digest(digest, from: nodes[from].id))
+      case .request(let request): step(nodes[to], .memberRequest(request, from: nodes[from].id))
+      case .gossip(let message): receive(message, from: from, by: nodes[to])
+      }
     case .linkUp(let one, let other): link(one, other)
     case .linkDown(let number, let peer):
       guard isReady(nodes[number], event) else { return }
@@ -165,9 +166,7 @@ final class MembershipScale {
     node.broadcast.step(input, now: now, into: &effects)
     for effect in effects {
       switch effect {
-      case .send(let message, let peer):
-        guard let target = numbers[peer] else { continue }
-        carry(.gossip(message, from: node.number, to: target), WireSizes.gossip(message), from: node, to: target)
+      case .send(let message, let peer): carry(.gossip(message), from: node, to: peer)
       case .close, .muted: closings += 1
       }
     }
@@ -192,15 +191,9 @@ final class MembershipScale {
       else { return }
       wheel.add(.datagram(message, from: node.number, to: target), at: now + delay())
     case .exchange(let envelopes, let peer):
-      guard let target = numbers[peer] else { return }
-      let known = envelopes.compactMap { messages.message($0) }
-      carry(.members(known, from: node.number, to: target), WireSizes.members(envelopes), from: node, to: target)
-    case .digest(let digest, let peer):
-      guard let target = numbers[peer] else { return }
-      carry(.digest(digest, from: node.number, to: target), WireSizes.digest(digest), from: node, to: target)
-    case .memberRequest(let request, let peer):
-      guard let target = numbers[peer] else { return }
-      carry(.request(request, from: node.number, to: target), WireSizes.request(request), from: node, to: target)
+      carry(.members(envelopes.compactMap { messages.message($0) }), from: node, to: peer)
+    case .digest(let digest, let peer): carry(.digest(digest), from: node, to: peer)
+    case .memberRequest(let request, let peer): carry(.request(request), from: node, to: peer)
     case .dial(let address, let peer):
       guard let target = numbers[peer], nodes[target].address == address, nodes[target].isUp else { return }
       wheel.add(.linkUp(node.number, target), at: now + delay() + delay() + delay())
@@ -241,13 +234,14 @@ final class MembershipScale {
   private func delay() -> Microseconds { options.delay + random.span(upTo: options.delaySpread) }
 
   /// Sends over a link. Frames do not overtake each other by much, and nothing here depends on their order.
-  private func carry(_ event: Event, _ bytes: Int, from node: ScaleNode, to target: Int) {
-    guard node.links.contains(target) else { return }
+  private func carry(_ frame: Frame, from node: ScaleNode, to peer: NodeID) {
+    guard let target = numbers[peer], node.links.contains(target) else { return }
+    let bytes = WireSizes.frame(frame)
     node.sentBytes += UInt64(bytes)
     if nodes[target].isUp { nodes[target].receivedBytes += UInt64(bytes) }
     var time = now + delay()
     if random.chance(partsPerMillion: options.lossPartsPerMillion) { time = time + MembershipScale.retransmission }
-    wheel.add(event, at: time)
+    wheel.add(.frame(frame, from: node.number, to: target), at: time)
   }
 
   func link(_ one: Int, _ other: Int) {

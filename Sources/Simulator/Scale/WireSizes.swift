@@ -13,30 +13,26 @@ enum WireSizes {
 
   static func datagram(_ envelope: Envelope) -> Int { size(envelope) + datagramOverhead }
 
-  static func members(_ envelopes: [Envelope]) -> Int {
-    frame(1 + varint(envelopes.count) + envelopes.reduce(0) { $0 + size($1) })
+  static func frame(_ frame: MembershipScale.Frame) -> Int {
+    let bytes =
+      switch frame {
+      case .members(let known): 1 + envelopes(known.map(\.value.envelope))
+      case .digest(let digest): 3 + MemberDigest.Bucket.byteCount * digest.buckets.count
+      case .request(let request): 3 + varint(request.buckets.count) + request.buckets.count
+      case .gossip(.publish(let sent)): 2 + envelopes(sent)
+      case .gossip(.announce(let ids)), .gossip(.request(let ids)), .gossip(.unwanted(let ids)):
+        2 + varint(ids.count) + 32 * ids.count
+      case .gossip(.graft): 2
+      case .gossip(.prune): 5
+      }
+    return bytes + frameOverhead + bytes / segment * 40
   }
 
-  static func digest(_ digest: MemberDigest) -> Int { frame(3 + MemberDigest.Bucket.byteCount * digest.buckets.count) }
+  private static func envelopes(_ all: [Envelope]) -> Int { varint(all.count) + all.reduce(0) { $0 + size($1) } }
 
-  static func request(_ request: MemberRequest) -> Int {
-    frame(3 + varint(request.buckets.count) + request.buckets.count)
-  }
-
-  static func gossip(_ message: GossipMessage) -> Int {
-    switch message {
-    case .publish(let envelopes): frame(2 + varint(envelopes.count) + envelopes.reduce(0) { $0 + size($1) })
-    case .announce(let ids), .request(let ids), .unwanted(let ids): frame(2 + varint(ids.count) + 32 * ids.count)
-    case .graft: frame(2)
-    case .prune: frame(5)
-    }
-  }
-
-  static func size(_ envelope: Envelope) -> Int {
+  private static func size(_ envelope: Envelope) -> Int {
     Envelope.overheadBytes + varint(envelope.payload.count) + envelope.payload.count
   }
-
-  private static func frame(_ bytes: Int) -> Int { bytes + frameOverhead + bytes / segment * 40 }
 
   private static func varint(_ value: Int) -> Int { value < 128 ? 1 : value < 16_384 ? 2 : 3 }
 }
