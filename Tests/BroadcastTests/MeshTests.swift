@@ -160,7 +160,7 @@ import Wire
     #expect(mesh(machine).count == 3)
     _ = step(&machine, .tick, at: 60)
     #expect(mesh(machine).count == 4)
-    _ = step(&machine, .misconduct(peers[1], .falseAccusation), at: 60)
+    _ = step(&machine, .misconduct(peers[1], .graftTooSoon), at: 60)
     _ = step(&machine, .prune(backoffSeconds: 60, from: peers[1]), at: 60)
     #expect(step(&machine, .graft(from: peers[1]), at: 60) == [.prune(reason: .score, backoffSeconds: 60)])
   }
