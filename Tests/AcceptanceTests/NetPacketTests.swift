@@ -5,6 +5,30 @@ import Testing
 extension Acceptance {
   /// Four validators, and a host whose node is ended when its place is needed for an attacker.
   @Suite("network: packets and clocks", .serialized, .lab(hosts: 5, "--validators", "4", "--lan")) struct NetPackets {
+    @Test("a destination that is forbidden or unreachable silences nobody") func forbidden() throws {
+      try NetLab.inShared { lab in
+        let target = lab.hosts[1].addresses[0]
+        // EPERM for every packet to host 2, then EACCES, EHOSTUNREACH and ENETUNREACH.
+        try lab.on(
+          1, "nft",
+          """
+          add table ip forbid
+          add chain ip forbid out { type filter hook output priority 0; }
+          add rule ip forbid out ip daddr \(target) drop
+          """)
+        #expect(try lab.watch(seconds: 10) == [])
+        try lab.on(1, "nft", "delete table ip forbid")
+        for kind in ["prohibit", "unreachable", "blackhole"] {
+          try lab.on(1, "ip", "route", "add", kind, target)
+          #expect(try lab.watch(seconds: 3) == [], "\(kind)")
+          try lab.on(1, "ip", "route", "del", kind, target)
+        }
+        try lab.together(within: 30)
+        for other in [2, 3] { try lab.datagramsPass(1, other) }
+        try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers, within: 30)
+      }
+    }
+
     private static let python = "/usr/bin/python3"
 
     // The first: a clock is told by answers to probes, which come seldom once attackers have invented nodes.
@@ -112,20 +136,25 @@ extension Acceptance {
       var seconds: Int
       var cost: String? = nil
       var isCut = false
+      /// What it must have done at least to have been an attack, by the words that it reports in.
+      var least: (what: String, count: Int)
     }
 
     /// Those of a group go on at once. Nothing is charged for what is not in its own name. A flood costs 15 points in each
     /// heartbeat, so that eleven of them are needed.
     static let attacks = [
       [
-        Attack(mode: "accuse", seconds: 30, cost: "falseAccusation", isCut: true),
-        Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true), Attack(mode: "dial", seconds: 6),
-        Attack(mode: "beacon", seconds: 6),
+        Attack(mode: "accuse", seconds: 30, cost: "falseAccusation", isCut: true, least: ("datagrams", 500)),
+        Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true, least: ("frames", 500)),
+        Attack(mode: "dial", seconds: 6, least: ("connections", 1000)),
+        Attack(mode: "beacon", seconds: 6, least: ("beacons", 1000)),
       ],
       [
-        Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true),
-        Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true), Attack(mode: "replay", seconds: 6),
-        Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true), Attack(mode: "lie", seconds: 6),
+        Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true, least: ("frames", 500)),
+        Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true, least: ("frames", 30)),
+        Attack(mode: "replay", seconds: 6, least: ("datagrams", 1000)),
+        Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true, least: ("frames", 1000)),
+        Attack(mode: "lie", seconds: 6, least: ("frames", 100)),
       ],
     ]
 
@@ -185,7 +214,11 @@ extension Acceptance {
     private func foundOut(_ attack: Attack, _ attacker: ChildProcess, _ lab: NetLab, _ honest: [Int]) throws {
       let outcome = try attacker.outcome(within: 30)
       #expect(outcome.code == 0, "\(outcome.described)")
-      measured("what it did", outcome.stdout.split(separator: "\n").last.map(String.init) ?? "")
+      let report = outcome.stdout.split(separator: "\n").last.map(String.init) ?? ""
+      measured("what it did", report)
+      let counts = report.drop { $0 != ":" }.dropFirst().split(separator: ",").map { $0.split(separator: " ") }
+      let count = counts.first { $0.dropLast().joined(separator: " ") == attack.least.what }?.last.flatMap { Int($0) }
+      #expect((count ?? 0) >= attack.least.count, "it was no attack: \(report)")
       guard let cost = attack.cost else { return }
       let id = String(outcome.stdout.prefix { !$0.isNewline })
       let charged = try honest.compactMap { host -> PeerDetailJSON.Conduct? in
@@ -195,30 +228,6 @@ extension Acceptance {
       #expect(!charged.isEmpty, "`linnet peer` says that it did \(cost)")
       #expect(charged.allSatisfy { $0.score < 0 || !$0.closings.isEmpty }, "and thinks less of it")
       #expect(charged.contains { !$0.closings.isEmpty } == attack.isCut, "and that it was cut off: \(charged)")
-    }
-
-    @Test("a destination that is forbidden or unreachable silences nobody") func forbidden() throws {
-      try NetLab.inShared { lab in
-        let target = lab.hosts[1].addresses[0]
-        // EPERM for every packet to host 2, then EACCES, EHOSTUNREACH and ENETUNREACH.
-        try lab.on(
-          1, "nft",
-          """
-          add table ip forbid
-          add chain ip forbid out { type filter hook output priority 0; }
-          add rule ip forbid out ip daddr \(target) drop
-          """)
-        #expect(try lab.watch(seconds: 10) == [])
-        try lab.on(1, "nft", "delete table ip forbid")
-        for kind in ["prohibit", "unreachable", "blackhole"] {
-          try lab.on(1, "ip", "route", "add", kind, target)
-          #expect(try lab.watch(seconds: 3) == [], "\(kind)")
-          try lab.on(1, "ip", "route", "del", kind, target)
-        }
-        try lab.together(within: 30)
-        for other in [2, 3] { try lab.datagramsPass(1, other) }
-        try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers, within: 30)
-      }
     }
   }
 }

@@ -145,10 +145,14 @@ extension MaliciousNode {
       address.sin_family = sa_family_t(AF_INET)
       address.sin_port = target.port.bigEndian
       withUnsafeMutableBytes(of: &address.sin_addr) { $0.copyBytes(from: target.ip) }
-      _ = withUnsafePointer(to: &address) {
+      let status = withUnsafePointer(to: &address) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
           connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
         }
+      }
+      guard status == 0 || errno == EINPROGRESS else {
+        close(descriptor)
+        continue
       }
       sockets.append(descriptor)
     }
@@ -189,6 +193,7 @@ extension MaliciousNode {
     let filter = DatagramFilter(
       id: signer.id, networkID: genesis.networkID, secret: random(DatagramFilter.secretByteCount),
       now: Instant(microseconds: 0))
+    var sent = 0
     for index in 0..<100 {
       guard let key = try? SigningKey.generate() else { continue }
       let ghost = Signer(id: key.id, networkID: genesis.networkID) { key.sign($0) }
@@ -197,12 +202,13 @@ extension MaliciousNode {
         capabilities: Digest(hashing: []), agent: "ghost", expiresUnixSeconds: nextSequence() / 1_000_000 + 86_400)
       let envelope = ghost.seal(.nodeRecord(body), sequence: nextSequence()).value.envelope
       guard let bytes = filter.sealBeacon(envelope.encoded) else { continue }
-      _ = withUnsafePointer(to: &address) {
+      let written = withUnsafePointer(to: &address) {
         $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
           sendto(descriptor, bytes, bytes.count, 0, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
         }
       }
+      if written == bytes.count { sent += 1 }
     }
-    state.withLock { $0.done["beacons", default: 0] += 100 }
+    state.withLock { $0.done["beacons", default: 0] += sent }
   }
 }
