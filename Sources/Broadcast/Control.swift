@@ -25,6 +25,8 @@ extension BroadcastMachine {
   /// link that comes and goes, and grafts and prunes that cross, make a few of it in a heartbeat. 64 are taken, and 256 are
   /// a flood.
   static let costOfGraft = 16
+  /// What an honest node leaves of it for its grafts and prunes.
+  private static let controlKeptFree = 8 * costOfGraft
 
   /// Counts what a peer says. True when it is taken.
   mutating func takesControl(
@@ -41,8 +43,8 @@ extension BroadcastMachine {
 
   /// How many ids more a peer may be told now that are not wanted. Beyond it some are sent in vain.
   func roomToTell(_ peer: NodeID, _ now: Instant) -> Int {
-    links[peer].map {
-      max(0, settings.maximumControlPerHeartbeat / 2 - $0.notWantedTold.count(within: interval, now))
-    } ?? 0
+    // Two of this node's heartbeats can lie in one of the peer's, and its grafts and prunes with them.
+    let most = (settings.maximumControlPerHeartbeat - BroadcastMachine.controlKeptFree) / 2
+    return links[peer].map { max(0, most - $0.notWantedTold.count(within: interval, now)) } ?? 0
   }
 }

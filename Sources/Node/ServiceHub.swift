@@ -34,20 +34,23 @@ enum ServiceFailure: Error, Sendable, CustomStringConvertible {
 
 /// Questions and answers between the services of two nodes, by the rules:
 ///
-/// 1. Of one peer a few questions are worked on at once, and so a few of the own are under way to one peer; the others wait
-///    here until one of them has ended. What a peer asks beyond that is refused and counted.
+/// 1. Of one peer a few questions are worked on at once, and fewer of the own are under way to one peer, those about blobs
+///    and all others apart, so that a fetch keeps no log waiting; the rest waits here until one of them has ended. What a
+///    peer asks beyond that is refused and counted.
 /// 2. A question counts as dealt with when its answer was handed to the link: who asks without end has its channel filled,
 ///    and is sent no room for more.
 /// 3. Who takes no answers gets none: while much waits to be sent to a peer, its questions are refused and counted.
 final class ServiceHub: Sendable {
-  /// The most own questions under way.
+  /// The most own questions under way or waiting to be.
   private static let maximumQuestions = 1_024
   /// The most questions of peers that wait or are worked on; over it they are dropped and counted.
   static let maximumWork = 1_024
 
-  /// The most of one peer, so that none takes all: two fetches, each with a few questions. As answers they are half of what
-  /// makes a channel congested.
-  static let maximumWorkOfPeer = 8
+  /// The most of one peer, so that none takes all. As answers they are three quarters of what makes a channel congested.
+  /// More than a peer has under way here: what it gave up after a while may still be worked on.
+  static let maximumWorkOfPeer = 12
+  /// The most own questions to one peer under way: two fetches, each with a few questions, and some of all else.
+  static func maximumUnderWay(_ service: PeerService) -> Int { service == .blob ? 6 : 4 }
   /// A peer that has as many at work and asks so often beyond them floods. An honest one asks only in place of what timed out.
   static let refusedOfFlood = 384
 
@@ -58,14 +61,25 @@ final class ServiceHub: Sendable {
     var timer: Task<Void, Never>?
   }
 
+  /// Who shares a line: questions about blobs to one peer, or all others to it.
+  private struct LineID: Hashable {
+    var peer: NodeID
+    var isBlob: Bool
+
+    init(_ peer: NodeID, _ service: PeerService) {
+      self.peer = peer
+      isBlob = service == .blob
+    }
+  }
+
   /// The own questions to one peer: those that were sent, and those that wait for one of these to end.
   private struct Line {
     var underWay: Set<UInt64> = []
     var waiting: [ServiceMessage] = []
 
     /// True when it is to be sent now.
-    mutating func enter(_ message: ServiceMessage) -> Bool {
-      guard underWay.count < ServiceHub.maximumWorkOfPeer else {
+    mutating func enter(_ message: ServiceMessage, limit: Int) -> Bool {
+      guard underWay.count < limit else {
         waiting.append(message)
         return false
       }
@@ -90,7 +104,7 @@ final class ServiceHub: Sendable {
     var nextNumber: UInt64 = 1
     var waiting: [UInt64: Question] = [:]
     /// Some under way, for each entry.
-    var lines: [NodeID: Line] = [:]
+    var lines: [LineID: Line] = [:]
     var work = 0
     var workOf: [NodeID: Int] = [:]
     /// Rule 3. Of peers that are linked.
@@ -137,7 +151,8 @@ final class ServiceHub: Sendable {
         let isToSend: Bool? = state.withLock { state in
           guard state.waiting.count < ServiceHub.maximumQuestions else { return nil }
           state.waiting[number] = Question(peer: peer, service: service, continuation: continuation)
-          return state.lines[peer, default: Line()].enter(message)
+          return state.lines[LineID(peer, service), default: Line()].enter(
+            message, limit: ServiceHub.maximumUnderWay(service))
         }
         guard let isToSend else { return continuation.resume(throwing: ServiceFailure.tooManyQuestions) }
         guard !isToSend || send(message, peer) else {
@@ -195,17 +210,19 @@ final class ServiceHub: Sendable {
       return false
     }
     Task {
-      if let body = await answer(service, message.body, peer) {
-        _ = send(
-          ServiceMessage(number: message.number, isAnswer: true, service: message.service, body: body), peer)
-      } else {
-        count("service.malformed")
-      }
+      let body = await answer(service, message.body, peer)
+      // Before the answer goes: it makes room for the next question, which may be here at once.
       state.withLock { state in
         state.work -= 1
         let left = state.workOf[peer, default: 1] - 1
         state.workOf[peer] = left > 0 ? left : nil
         if left <= ServiceHub.maximumWorkOfPeer / 2 { state.refusedOf[peer] = nil }
+      }
+      if let body {
+        _ = send(
+          ServiceMessage(number: message.number, isAnswer: true, service: message.service, body: body), peer)
+      } else {
+        count("service.malformed")
       }
       dealt()
     }
@@ -248,8 +265,9 @@ final class ServiceHub: Sendable {
     while let (number, result) = ended.take() {
       let (entry, next) = state.withLock { state -> (Question?, ServiceMessage?) in
         guard let entry = state.waiting.removeValue(forKey: number) else { return (nil, nil) }
-        let next = state.lines[entry.peer]?.leave(number)
-        if state.lines[entry.peer]?.underWay.isEmpty == true { state.lines[entry.peer] = nil }
+        let line = LineID(entry.peer, entry.service)
+        let next = state.lines[line]?.leave(number)
+        if state.lines[line]?.underWay.isEmpty == true { state.lines[line] = nil }
         return (entry, next)
       }
       guard let entry else { return }

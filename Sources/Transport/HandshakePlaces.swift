@@ -24,8 +24,9 @@ struct HandshakePlaces<ID: Hashable> {
     case full
   }
 
-  /// When all places are taken, the prefix that has most gives one up, unless it would then have fewer than the newcomer's:
-  /// so a few prefixes keep nobody else out. That of its oldest connection which has said nothing, or else of its oldest.
+  /// When all places are taken, the prefix that has most gives one up, if it has more than the newcomer's: that of its oldest
+  /// connection which has said nothing, since who dials speaks first; or else its oldest, unless it would then have fewer
+  /// than the newcomer's. So whoever is silent keeps nobody else out, however many prefixes it comes from.
   func room(for prefix: [UInt8], isSilent: (ID) -> Bool) -> Room {
     var counts: [[UInt8]: Int] = [:]
     for place in places { counts[place.prefix, default: 0] += 1 }
@@ -33,9 +34,10 @@ struct HandshakePlaces<ID: Hashable> {
     guard own < maximumOfPrefix else { return .full }
     guard places.count >= maximum else { return .free }
     let most = counts.values.max() ?? 0
-    guard most >= own + 2 else { return .full }
+    guard most > own else { return .full }
     let others = places.filter { counts[$0.prefix] == most }
-    return (others.first { isSilent($0.id) } ?? others.first).map { .of($0.id) } ?? .full
+    if let silent = others.first(where: { isSilent($0.id) }) { return .of(silent.id) }
+    return most >= own + 2 ? others.first.map { .of($0.id) } ?? .full : .full
   }
 
   mutating func insert(_ id: ID, from prefix: [UInt8]) { places.append(Place(id: id, prefix: prefix)) }

@@ -69,7 +69,7 @@ package struct LinkConfiguration: Sendable {
   /// Bytes that may wait on all links together; then the link on which most wait is closed, and until it is, new frames are
   /// refused on every channel but consensus where more waits than the link's share.
   package var queueByteCount = 512 * 1_024 * 1_024
-  /// Bytes held in no frame yet, for all links together; when they are more, the link that holds most is closed.
+  /// Bytes held in no frame yet, for all links together; when they are more, the link that has held most for longest is closed.
   package var reassemblyByteCount = 128 * 1_024 * 1_024
 
   /// The defaults.

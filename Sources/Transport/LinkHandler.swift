@@ -301,7 +301,9 @@ final class LinkHandler: ChannelInboundHandler {
     case .ping: sendPing(now)
     case .end: return close(.silent, notice: .normal)
     }
-    guard !progress.isStalled(port.info.streams, now: now) else {
+    // A validator that is busy may take no gossip for long, and votes all the while.
+    let only: LinkChannel? = registry.preferred.contains(port.id) ? .consensus : nil
+    guard !progress.isStalled(port.info.streams, only: only, now: now) else {
       registry.count("slowConsumer")
       return close(.slowConsumer, notice: .normal)
     }

@@ -19,8 +19,9 @@ struct LinkProgress {
 
   /// Looks at the streams, in the order of the channels.
   ///
+  /// - Parameter only: the channel that counts; nil when all do.
   /// - Returns: true when something has waited on a channel for the limit and nothing of it was sent.
-  mutating func isStalled(_ streams: [StreamInfo], now: Instant) -> Bool {
+  mutating func isStalled(_ streams: [StreamInfo], only: LinkChannel? = nil, now: Instant) -> Bool {
     let hasMoved = zip(streams, lanes).contains { $0.sentBytes != $1.sentBytes }
     for (index, stream) in streams.enumerated() {
       let isWaiting = stream.queuedBytes > 0 && stream.sentBytes == lanes[index].sentBytes
@@ -29,6 +30,8 @@ struct LinkProgress {
       if !isWaiting || isPassedOver { lanes[index].movedAt = now }
       lanes[index].sentBytes = stream.sentBytes
     }
-    return lanes.contains { now - $0.movedAt >= limit }
+    return lanes.enumerated().contains { index, lane in
+      now - lane.movedAt >= limit && (only == nil || only?.index == index)
+    }
   }
 }

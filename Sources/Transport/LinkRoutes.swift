@@ -3,7 +3,7 @@ import Synchronization
 
 /// Which link leads to whom, for every thread; and which frames of earlier links to the same node are still being dealt
 /// with, so that their credit goes to no later link. Frames of one node and channel are taken to be dealt with in their
-/// order.
+/// order; where they are not, as questions to services, credit after a new link may come late.
 final class LinkRoutes: Sendable {
   // Who is forgotten gets credit on its next link for frames of an earlier one: no more than those.
   private static let maximumNodes = 4_096

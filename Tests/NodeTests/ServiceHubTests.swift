@@ -111,7 +111,7 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
       dealt.withLock { $0.append(0) }
     }
     // What is refused is dealt with, and what is worked on is not.
-    #expect(dealt.withLock { $0 } == [9, 10, 11, 0] && ServiceHub.maximumWorkOfPeer == 8)
+    #expect(dealt.withLock { $0 } == [13, 14, 15, 0] && ServiceHub.maximumWorkOfPeer == 12)
     #expect(hub.counters.all.first { $0.0 == "service.busy" }?.1 == UInt64(excess))
     #expect(hub.counters.all.first { $0.0 == "service.unknown" }?.1 == 1)
     // Another peer has room.
@@ -122,11 +122,11 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
     #expect(answers.allSatisfy { $0.isAnswer })
     #expect(answers.filter { $0.body == [2, 1] }.count == ServiceHub.maximumWorkOfPeer)
     #expect(answers.contains { $0.number == 5 && $0.body == [7] })
-    while dealt.withLock({ $0.count }) < 12 { try await Task.sleep(for: .milliseconds(2)) }
-    #expect(Set(dealt.withLock { $0 }) == Set(0...11))
+    while dealt.withLock({ $0.count }) < 16 { try await Task.sleep(for: .milliseconds(2)) }
+    #expect(Set(dealt.withLock { $0 }) == Set(0...15))
   }
 
-  // An honest node never asks more of a peer at once than that works on.
+  // An honest node never asks as much of a peer at once as that works on.
   @Test func ownQuestionsToOnePeerWaitForEachOther() async throws {
     let out = Outgoing()
     let (peer, other) = (try nodeID(1), try nodeID(2))
@@ -137,16 +137,20 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
         out.add(message)
         return true
       }, answer: { _, _, _ in nil })
-    let all = ServiceHub.maximumWorkOfPeer + 3
+    let most = ServiceHub.maximumUnderWay(.blob)
+    #expect(most + ServiceHub.maximumUnderWay(.log) < ServiceHub.maximumWorkOfPeer)
+    let all = most + 3
     let asked = (0..<all).map { number in
       Task { try await hub.ask(.blob, [UInt8(number)], of: peer, timeoutSeconds: 60) }
     }
     var sent: [ServiceMessage] = []
-    for _ in 0..<ServiceHub.maximumWorkOfPeer { sent.append(try #require(await out.next())) }
-    // The others have a peer of their own for this, which shows that nothing more of the first was sent.
+    for _ in 0..<most { sent.append(try #require(await out.next())) }
+    // Questions to another peer, and others to this one, don't wait: and so nothing more of the first was sent.
     while hub.questionCount < all { try await Task.sleep(for: .milliseconds(2)) }
     let elsewhere = Task { try await hub.ask(.log, [], of: other, timeoutSeconds: 60) }
     #expect(try #require(await out.next()).service == PeerService.log.rawValue)
+    let beside = Task { try await hub.ask(.connect, [], of: peer, timeoutSeconds: 60) }
+    #expect(try #require(await out.next()).service == PeerService.connect.rawValue)
     // For each that ends one is sent, whether it was answered or given up; one that was not sent makes no room.
     let last = try #require(asked.indices.first { index in !sent.contains { $0.body == [UInt8(index)] } })
     asked[last].cancel()
@@ -162,6 +166,7 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
     for task in asked where (try? await task.value) == [3] { answers += 1 }
     #expect(answers == 1 && hub.questionCount == 0)
     await #expect(throws: ServiceFailure.self) { try await elsewhere.value }
+    await #expect(throws: ServiceFailure.self) { try await beside.value }
   }
 
   @Test func whoTakesNoAnswersGetsNone() async throws {

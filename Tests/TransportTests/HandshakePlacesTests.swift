@@ -21,7 +21,7 @@ import Wire
     #expect(places.room(for: [1]) { _ in true } == .full)
     #expect(places.room(for: [2]) { _ in true } == .free)
     places.insert(3, from: [3])
-    #expect(places.room(for: [2]) { _ in true } == .full)
+    #expect(places.room(for: [2]) { _ in false } == .full)
     places.remove(0)
     #expect(places.room(for: [1]) { _ in true } == .free)
   }
@@ -31,14 +31,18 @@ import Wire
     #expect(places.room(for: [4]) { _ in true } == .of(1))
     #expect(places.room(for: [4]) { $0 > 2 } == .of(4))
     #expect(places.room(for: [4]) { [0, 5].contains($0) } == .of(1))
-    // A prefix with one gets a second, and one with two no third.
-    #expect(places.room(for: [3]) { _ in true } == .of(1))
-    #expect(places.room(for: [2]) { _ in true } == .full)
+    // A prefix with one gets a second, and one with two a third only in place of one that is silent.
+    #expect(places.room(for: [3]) { _ in false } == .of(1))
+    #expect(places.room(for: [2]) { _ in true } == .of(1))
+    #expect(places.room(for: [2]) { _ in false } == .full)
+    #expect(places.room(for: [1]) { _ in true } == .full)
   }
 
-  @Test func whereAllHaveAsManyNobodyIsPushedOut() {
+  @Test func whereAllHaveAsManyOnlyWhoIsSilentIsPushedOut() {
     let places = Self.places([1, 2, 3], maximum: 3)
-    #expect(places.room(for: [4]) { _ in true } == .full)
+    #expect(places.room(for: [4]) { _ in false } == .full)
+    #expect(places.room(for: [4]) { $0 == 1 } == .of(1))
+    #expect(places.room(for: [3]) { _ in true } == .full)
   }
 
   @Test func aFewSilentPrefixesKeepNobodyOut() async throws {

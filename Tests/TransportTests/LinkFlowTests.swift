@@ -45,14 +45,16 @@ import Wire
     let frame = [UInt8](repeating: 3, count: 1 << 20)
     var accepted = 0
     // Until the other side has opened its streams, there is no room either.
-    await eventually { one.endpoint.links.first?.streams[3].sendWindowBytes ?? 0 > 0 }
-    // Until the loop has moved what the window takes, the queue alone may be full.
+    await eventually { one.endpoint.links.first?.streams.dropFirst(3).first?.sendWindowBytes ?? 0 > 0 }
+    // Until the loop has moved what the window takes, the queue alone may be full; and the window is small at first.
+    let windows = LinkConfiguration().windows.map(Int.init)
     await eventually {
       if one.endpoint.send(frame, channel: .services, to: two.id) { accepted += 1 }
-      return one.endpoint.links.first?.streams[3].sendWindowBytes == 0 || accepted > 100
+      let there = two.endpoint.links.first?.streams.dropFirst(3).first?.unconsumedBytes ?? 0
+      let isFull = one.endpoint.links.first?.streams.dropFirst(3).first?.sendWindowBytes == 0 && there > windows[3] / 2
+      return isFull || accepted > 100
     }
     while one.endpoint.send(frame, channel: .services, to: two.id), accepted <= 100 { accepted += 1 }
-    let windows = LinkConfiguration().windows.map(Int.init)
     // The window, the queue, and what the frame that is cut in two takes.
     #expect((6...9).contains(accepted), "\(accepted)")
     #expect(one.endpoint.counters.count("send.full.services") >= 1)
@@ -129,11 +131,13 @@ import Wire
     for round in 1...2 {
       await one.link(to: two)
       for frame in frames {
-        await eventually { one.endpoint.links.first?.streams[3].sendWindowBytes ?? 0 >= frame.count + 4 }
+        await eventually {
+          one.endpoint.links.first?.streams.dropFirst(3).first?.sendWindowBytes ?? 0 >= frame.count + 4
+        }
         #expect(one.endpoint.send(frame, channel: .services, to: two.id))
       }
       await eventually { two.log.received.count == frames.count * round }
-      await eventually { two.endpoint.links.first?.streams[3].unconsumedBytes == byteCount }
+      await eventually { two.endpoint.links.first?.streams.dropFirst(3).first?.unconsumedBytes == byteCount }
       guard round == 1 else { break }
       one.endpoint.close(two.id, reason: "another")
       await eventually { one.log.downs.count == 1 && two.log.downs.count == 1 }
@@ -176,8 +180,8 @@ import Wire
   @Test func whatWaitsOnAllLinksIsBounded() async throws {
     let one = try await TestNode { $0.queueByteCount = 3 << 20 }
     let (two, three) = (try await TestNode(), try await TestNode())
-    // Or the first frame too many would close the link.
-    one.endpoint.prefer([two.id])
+    // Or the first frame too many would close a link.
+    one.endpoint.prefer([two.id, three.id])
     await one.link(to: two)
     await one.link(to: three)
     two.reader.pause()
@@ -239,7 +243,7 @@ import Wire
     let raw = RawPeer(connectingTo: node.address)
     try raw.shake(.initiator, key: key)
     raw.say(YamuxFrame.openings())
-    await eventually { node.endpoint.links.first?.streams[2].sendWindowBytes ?? 0 > 0 }
+    await eventually { node.endpoint.links.first?.streams.dropFirst(2).first?.sendWindowBytes ?? 0 > 0 }
     let frame = [UInt8](repeating: 3, count: Int(YamuxFrame.initialWindow))
     #expect(node.endpoint.send(frame, channel: .sync, to: key.id))
     while !node.endpoint.links.isEmpty {
