@@ -298,8 +298,10 @@ FAULTS = [
     # Conduct (docs/broadcast.md): the honest never close each other
     Fault(
         "duplicates-charged", "conduct", "who sends what has come already is charged for it",
-        ("Broadcast/BroadcastMachine.swift", "        counters.add(\"duplicate\")\n",
-         "        counters.add(\"duplicate\")\n        if PLANTED { charge(relayer, .invalidMessage, now, &effects) }\n")),
+        ("Broadcast/BroadcastMachine.swift", "      for message in messages { accept(message, from: relayer, now) }\n",
+         "      for message in messages where PLANTED && hasSeen(message.value.id) {\n"
+         "        charge(relayer, .invalidMessage, now, &effects)\n      }\n"
+         "      for message in messages { accept(message, from: relayer, now) }\n")),
 
     # Snapshots
     Fault(
