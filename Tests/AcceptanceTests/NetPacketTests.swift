@@ -152,7 +152,7 @@ extension Acceptance {
       [
         Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true, least: ("frames", 500)),
         Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true, least: ("frames", 30)),
-        Attack(mode: "replay", seconds: 6, least: ("datagrams", 1000)),
+        Attack(mode: "replay", seconds: 6, least: ("frames", 1000)),
         Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true, least: ("frames", 1000)),
         Attack(mode: "lie", seconds: 6, least: ("frames", 100)),
       ],
