@@ -33,21 +33,21 @@ struct Wants: Sendable {
     }
   }
 
-  /// A peer by how much it is asked for.
+  /// A peer by how much it is asked for, who is asked for most first.
   private struct Load: Comparable, Sendable {
     var count: Int
     var peer: NodeID
 
     static func < (left: Load, right: Load) -> Bool {
-      left.count == right.count ? left.peer < right.peer : left.count < right.count
+      left.count == right.count ? right.peer < left.peer : right.count < left.count
     }
   }
 
   private var wants = Table<Digest, Want>()
   private var queue = OrderedSet<Due>()
-  private var asked = Table<Asked, Digest>()
+  private var asked = OrderedSet<Asked>()
   private var perPeer = Table<NodeID, Int>()
-  private var loads = Table<Load, NodeID>()
+  private var loads = OrderedSet<Load>()
 
   var count: Int { wants.count }
   var next: Instant? { queue.first?.at }
@@ -65,7 +65,7 @@ struct Wants: Sendable {
     let due = Due(at: deadline, id: id)
     wants[id] = Want(asked: peer, deadline: deadline, others: others)
     queue.insert(due)
-    asked[Asked(peer: peer, due: due)] = id
+    asked.insert(Asked(peer: peer, due: due))
     setLoad(of: peer, to: count(asked: peer) + 1)
   }
 
@@ -80,14 +80,14 @@ struct Wants: Sendable {
     guard let want = wants.removeValue(forKey: id) else { return nil }
     let due = Due(at: want.deadline, id: id)
     queue.remove(due)
-    asked.removeValue(forKey: Asked(peer: want.asked, due: due))
+    asked.remove(Asked(peer: want.asked, due: due))
     setLoad(of: want.asked, to: count(asked: want.asked) - 1)
     return want
   }
 
   /// Makes room for one more of a peer. False when nobody is asked for so much more that there would still be more.
   mutating func displace(for peer: NodeID) -> Bool {
-    guard let most = loads.last?.key, most.count > count(asked: peer) + 1,
+    guard let most = loads.first, most.count > count(asked: peer) + 1,
       let newest = ids(asked: most.peer, limit: 1).first
     else { return false }
     remove(newest)
@@ -103,16 +103,17 @@ struct Wants: Sendable {
   /// The ids that a peer is asked for, the newest first.
   func ids(asked peer: NodeID, limit: Int = .max) -> [Digest] {
     var found: [Digest] = []
-    for (key, id) in asked.entries(from: Asked(peer: peer, due: Due(at: .distantFuture, id: .zero))) {
-      guard key.peer == peer, found.count < limit else { break }
-      found.append(id)
+    var last = Asked(peer: peer, due: Due(at: .distantFuture, id: .zero))
+    while found.count < limit, let next = asked.first(after: last), next.peer == peer {
+      found.append(next.due.id)
+      last = next
     }
     return found
   }
 
   private mutating func setLoad(of peer: NodeID, to count: Int) {
-    if let old = perPeer[peer] { loads.removeValue(forKey: Load(count: old, peer: peer)) }
+    if let old = perPeer[peer] { loads.remove(Load(count: old, peer: peer)) }
     perPeer[peer] = count > 0 ? count : nil
-    if count > 0 { loads[Load(count: count, peer: peer)] = peer }
+    if count > 0 { loads.insert(Load(count: count, peer: peer)) }
   }
 }

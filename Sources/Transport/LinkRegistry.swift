@@ -95,7 +95,8 @@ final class LinkRegistry {
       return nil
     }
     if case .of(let other) = room {
-      accepted[other]?.fail(TransportError(.tooManyHandshakes, "Too many connections from one prefix are being made."))
+      accepted[other]?.fail(
+        TransportError(.tooManyHandshakes, "Too many connections are being made: this one gave its place to another."))
     }
     let handler = LinkHandler(registry: self, dial: nil)
     accepted[ObjectIdentifier(handler)] = handler

@@ -161,6 +161,7 @@ extension Acceptance {
         // A host that is gone for good costs nothing any more.
         try Acceptance.must("ip", "netns", "del", net.hosts[2].namespace)
         let processor = try processorSeconds(of: net.process.id)
+        // A switch that spins would use all of this second.
         usleep(1_000_000)
         #expect(try processorSeconds(of: net.process.id) - processor < 0.2)
         #expect(try net.send(1, to: "10.79.1.102", count: 10).unique.count == 10)

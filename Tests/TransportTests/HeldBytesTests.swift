@@ -50,6 +50,7 @@ import Wire
       try Self.connect(to: node, as: .generate()), try Self.connect(to: node, as: .generate())
     )
     Self.begin(parked, .sync, sending: 40_000, of: 40_001)
+    // Its claim is bytes times time: in these 50 ms it gets ahead of the frame that comes in one go.
     try await Task.sleep(for: .milliseconds(50))
     sender.say(YamuxFrame.data(.sync, YamuxFrame.prefix(62_001) + [UInt8](repeating: 2, count: 62_000)))
     #expect(parked.goodbye() == .protocolError)
@@ -70,6 +71,7 @@ import Wire
     let (old, new) = (try Self.connect(to: node, as: keys[0]), try Self.connect(to: node, as: keys[1]))
     let stranger = try Self.connect(to: node, as: .generate())
     Self.begin(old, .sync, sending: 58_000, of: 60_000)
+    // Its claim, bytes times time, must be the greatest.
     try await Task.sleep(for: .milliseconds(50))
     Self.begin(stranger, .sync, sending: 4_000, of: 60_000)
     new.say(YamuxFrame.data(.sync, YamuxFrame.prefix(60_000) + [UInt8](repeating: 2, count: 40_000)))

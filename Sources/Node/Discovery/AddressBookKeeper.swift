@@ -71,18 +71,11 @@ final class AddressBookKeeper: Sendable {
   private static func read(_ path: String, _ logger: Logger) -> Found {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      guard errno != ENOENT else { return .none }
-      logger.warning(
-        "the address book \(path) can't be read now (\(String(cString: strerror(errno)))), and is left as it is")
-      return .unreadable
+      return errno == ENOENT ? .none : unreadable(path, logger)
     }
     var reason = "it is too long"
     if status.st_size <= maximumBytes {
-      guard let data = FileManager.default.contents(atPath: path) else {
-        logger.warning(
-          "the address book \(path) can't be read now (\(String(cString: strerror(errno)))), and is left as it is")
-        return .unreadable
-      }
+      guard let data = FileManager.default.contents(atPath: path) else { return unreadable(path, logger) }
       do { return .book(try AddressBook(decoding: Array(data))) } catch { reason = "\(error)" }
     }
     let aside = path + ".damaged"
@@ -92,6 +85,12 @@ final class AddressBookKeeper: Sendable {
       "the address book \(path) can't be read (\(reason)); \(isMoved ? "it is now \(aside)" : "it is left out of account")"
     )
     return .none
+  }
+
+  private static func unreadable(_ path: String, _ logger: Logger) -> Found {
+    logger.warning(
+      "the address book \(path) can't be read now (\(String(cString: strerror(errno)))), and is left as it is")
+    return .unreadable
   }
 
   /// How many nodes were reached, and how many others told of.
