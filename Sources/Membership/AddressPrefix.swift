@@ -16,22 +16,6 @@ struct AddressPrefix: Comparable, Sendable {
   }
 }
 
-extension PeerAddress {
-  /// True in ranges where one prefix says nothing about who runs the hosts: loopback, link-local, private (RFC 1918,
-  /// RFC 4193) and carrier NAT (RFC 6598).
-  var isPrivate: Bool {
-    if isLoopback { return true }
-    if isIPv4 {
-      switch (ip[0], ip[1]) {
-      case (10, _), (192, 168), (169, 254): return true
-      case (172, 16...31), (100, 64...127): return true
-      default: return false
-      }
-    }
-    return ip[0] & 0xfe == 0xfc || (ip[0] == 0xfe && ip[1] & 0xc0 == 0x80)
-  }
-}
-
 /// Counts those who may speak against a member, by where they are for sure: one for each address prefix. In private ranges
 /// each counts for a node that is there itself, and all together as one for others.
 struct Voices {

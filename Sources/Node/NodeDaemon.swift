@@ -47,6 +47,7 @@ package struct NodeDaemon: Sendable {
 
   /// Runs until SIGTERM or SIGINT, or until the node can't go on.
   package func run() async throws(NodeError) {
+    OpenFiles.raiseLimit(links: Int(configuration.network.maximumLinks), logger: logger)
     // Ahead of everything that is bound: a second daemon must not take the place of the first.
     let directory = try DataDirectory(path: configuration.node.dataDirectory)
     let key = try readKey()

@@ -26,8 +26,12 @@ struct HandshakePlaces<ID: Hashable> {
 
   /// When all places are taken, the prefix that has most gives one up, if it has more than the newcomer's: that of its oldest
   /// connection which has said nothing, since who dials speaks first; or else its oldest, unless it would then have fewer
-  /// than the newcomer's. So whoever is silent keeps nobody else out, however many prefixes it comes from.
-  func room(for prefix: [UInt8], isSilent: (ID) -> Bool) -> Room {
+  /// than the newcomer's. So whoever is silent keeps nobody else out, however many prefixes it comes from. And a prefix that
+  /// has none gets one of those that have one each by `chance`: a handshake takes a small part of the time that one which
+  /// is never finished may have, so that chance meets it seldom.
+  ///
+  /// - Parameter chance: picks one of so many, at least 1.
+  func room(for prefix: [UInt8], isSilent: (ID) -> Bool, chance: (Int) -> Int) -> Room {
     var counts: [[UInt8]: Int] = [:]
     for place in places { counts[place.prefix, default: 0] += 1 }
     let own = counts[prefix, default: 0]
@@ -37,7 +41,8 @@ struct HandshakePlaces<ID: Hashable> {
     guard most > own else { return .full }
     let others = places.filter { counts[$0.prefix] == most }
     if let silent = others.first(where: { isSilent($0.id) }) { return .of(silent.id) }
-    return most >= own + 2 ? others.first.map { .of($0.id) } ?? .full : .full
+    if most >= own + 2 { return others.first.map { .of($0.id) } ?? .full }
+    return own == 0 ? .of(others[chance(others.count)].id) : .full
   }
 
   mutating func insert(_ id: ID, from prefix: [UInt8]) { places.append(Place(id: id, prefix: prefix)) }

@@ -45,6 +45,9 @@ package struct LinkConfiguration: Sendable {
   package var rekeyMessages: UInt64 = 1 << 20
   /// How long one key is used at most, when there is anything to seal.
   package var rekeyInterval = Microseconds.seconds(3_600)
+  /// Times that the other side may go on to its next key at once after a pause, and one more a second: each is a message of
+  /// 18 bytes that costs more than its sender spends.
+  package var rekeyBurst = 64
   /// How long a link that was closed waits for the other side to have read why.
   package var lingerLimit = Microseconds.seconds(1)
   /// Bytes that the other side may send on the consensus channel ahead of what is dealt with. For this and the other

@@ -247,7 +247,13 @@ final class LinkHandler: ChannelInboundHandler {
     }
     guard isAuthentic else { return close(.violation("badCiphertext"), notice: .protocolError) }
     if length == NoiseCipher.tagByteCount {
-      do { try keys?.renewReceiving() } catch { close(.failed(error.message), notice: .internalError) }
+      do {
+        guard try keys?.renewReceiving(.current()) == true else {
+          return close(.violation("rekeyFlood"), notice: .protocolError)
+        }
+      } catch {
+        close(.failed(error.message), notice: .internalError)
+      }
     }
     act(on: events)
   }

@@ -10,6 +10,8 @@ struct LinkKeys {
   private let maximumAge: Microseconds
   private var sealedMessages: UInt64 = 0
   private var renewed: Instant
+  private let renewals: TokenBucket.Allowance
+  private var renewalsLeft: TokenBucket
 
   /// How often either side went on to its next key.
   private(set) var rekeys: UInt64 = 0
@@ -20,6 +22,8 @@ struct LinkKeys {
     maximumMessages = configuration.rekeyMessages
     maximumAge = configuration.rekeyInterval
     renewed = now
+    renewals = TokenBucket.Allowance(ratePerSecond: 1, burst: configuration.rekeyBurst)
+    renewalsLeft = TokenBucket(renewals, now: now)
   }
 
   /// True when the own key is used up or old: an empty message is to be sealed, and then `renewSending`.
@@ -45,9 +49,11 @@ struct LinkKeys {
     rekeys += 1
   }
 
-  /// Goes on to the other side's next key.
-  mutating func renewReceiving() throws(SodiumError) {
+  /// Goes on to the other side's next key. False when it does so too often.
+  mutating func renewReceiving(_ now: Instant) throws(SodiumError) -> Bool {
+    guard renewalsLeft.take(renewals, now: now) else { return false }
     try receiving.rekey()
     rekeys += 1
+    return true
   }
 }

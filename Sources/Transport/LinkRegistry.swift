@@ -89,7 +89,8 @@ final class LinkRegistry {
   func accept(from address: PeerAddress) -> LinkHandler? {
     let now = Instant.current()
     let prefix = address.prefix
-    let room = places.room(for: prefix) { accepted[$0]?.isSilent == true }
+    let room = places.room(
+      for: prefix, isSilent: { accepted[$0]?.isSilent == true }, chance: { Int.random(in: 0..<$0) })
     guard !isStopped, room != .full, limiter.take(address, now: now), everyone.take(allowance, now: now) else {
       counters.add(TransportError.Code.tooManyHandshakes.rawValue)
       return nil
@@ -314,18 +315,5 @@ final class LinkRegistry {
     let promise = lingered ?? loop.makePromise(of: Void.self)
     lingered = promise
     return promise.futureResult
-  }
-}
-
-extension PeerAddress {
-  /// True for addresses of one's own networks: loopback, private (RFC 1918, RFC 4193), link-local, and those that
-  /// providers share out behind their own translators (RFC 6598).
-  var isPrivate: Bool {
-    if isLoopback { return true }
-    guard isIPv4 else { return ip[0] & 0xfe == 0xfc || (ip[0] == 0xfe && ip[1] & 0xc0 == 0x80) }
-    return switch (ip[0], ip[1]) {
-    case (10, _), (192, 168), (169, 254), (172, 16...31), (100, 64...127): true
-    default: false
-    }
   }
 }

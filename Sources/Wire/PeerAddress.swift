@@ -37,6 +37,21 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
     isIPv4 ? ip[0] == 127 : ip == [UInt8](repeating: 0, count: 15) + [1]
   }
 
+  /// True for an IPv6 address of one link (`fe80::/10`, RFC 4291, section 2.5.6): which one, only the interface says.
+  public var isLinkLocal: Bool { !isIPv4 && ip[0] == 0xfe && ip[1] & 0xc0 == 0x80 }
+
+  /// True in ranges where one prefix says nothing about who runs the hosts: loopback, link-local of both families
+  /// (RFC 3927, RFC 4291), private (RFC 1918, RFC 4193), and those that providers share out behind their own translators
+  /// (RFC 6598).
+  public var isPrivate: Bool {
+    if isLoopback || isLinkLocal { return true }
+    guard isIPv4 else { return ip[0] & 0xfe == 0xfc }
+    return switch (ip[0], ip[1]) {
+    case (10, _), (192, 168), (169, 254), (172, 16...31), (100, 64...127): true
+    default: false
+    }
+  }
+
   /// The /24 of an IPv4 or the /56 of an IPv6 address: what limits for each source count by.
   public var prefix: [UInt8] { Array(ip.prefix(isIPv4 ? 3 : 7)) }
 

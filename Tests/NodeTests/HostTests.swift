@@ -189,3 +189,12 @@ import Wire
     #expect(store.pins(of: root) == ["job-\(Digest(hashing: [1]))"])
   }
 }
+
+@Suite struct OpenFilesTests {
+  @Test func linksThatDoNotFitAreTold() throws {
+    #expect(OpenFiles.problem(links: 256, limit: 65_536) == nil)
+    #expect(OpenFiles.problem(links: 256, limit: 1_280) == nil)
+    let problem = try #require(OpenFiles.problem(links: 4_096, limit: 1_024))
+    #expect(problem.contains("maximum_links = 4096") && problem.contains("5120"))
+  }
+}

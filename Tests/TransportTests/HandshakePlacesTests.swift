@@ -16,33 +16,42 @@ import Wire
     return places
   }
 
+  private static func room(
+    _ places: Places, _ prefix: UInt8, chance: Int = 0, isSilent: (Int) -> Bool
+  ) -> Places.Room {
+    places.room(for: [prefix], isSilent: isSilent) { chance % $0 }
+  }
+
   @Test func thereIsRoomUntilAllPlacesOrThoseOfAPrefixAreTaken() {
     var places = Self.places([1, 1, 2], maximum: 4, ofPrefix: 2)
-    #expect(places.room(for: [1]) { _ in true } == .full)
-    #expect(places.room(for: [2]) { _ in true } == .free)
+    #expect(Self.room(places, 1) { _ in true } == .full)
+    #expect(Self.room(places, 2) { _ in true } == .free)
     places.insert(3, from: [3])
-    #expect(places.room(for: [2]) { _ in false } == .full)
+    #expect(Self.room(places, 2) { _ in false } == .full)
     places.remove(0)
-    #expect(places.room(for: [1]) { _ in true } == .free)
+    #expect(Self.room(places, 1) { _ in true } == .free)
   }
 
   @Test func theOldestSilentOneOfThePrefixThatHasMostGivesWay() {
     let places = Self.places([2, 1, 1, 2, 1, 3], maximum: 6)
-    #expect(places.room(for: [4]) { _ in true } == .of(1))
-    #expect(places.room(for: [4]) { $0 > 2 } == .of(4))
-    #expect(places.room(for: [4]) { [0, 5].contains($0) } == .of(1))
+    #expect(Self.room(places, 4) { _ in true } == .of(1))
+    #expect(Self.room(places, 4) { $0 > 2 } == .of(4))
+    #expect(Self.room(places, 4) { [0, 5].contains($0) } == .of(1))
     // A prefix with one gets a second, and one with two a third only in place of one that is silent.
-    #expect(places.room(for: [3]) { _ in false } == .of(1))
-    #expect(places.room(for: [2]) { _ in true } == .of(1))
-    #expect(places.room(for: [2]) { _ in false } == .full)
-    #expect(places.room(for: [1]) { _ in true } == .full)
+    #expect(Self.room(places, 3) { _ in false } == .of(1))
+    #expect(Self.room(places, 2) { _ in true } == .of(1))
+    #expect(Self.room(places, 2) { _ in false } == .full)
+    #expect(Self.room(places, 1) { _ in true } == .full)
   }
 
-  @Test func whereAllHaveAsManyOnlyWhoIsSilentIsPushedOut() {
+  @Test func whereAllHaveOneEachANewPrefixTakesThatOfWhoIsSilentOrOneByChance() {
     let places = Self.places([1, 2, 3], maximum: 3)
-    #expect(places.room(for: [4]) { _ in false } == .full)
-    #expect(places.room(for: [4]) { $0 == 1 } == .of(1))
-    #expect(places.room(for: [3]) { _ in true } == .full)
+    #expect(Self.room(places, 4) { _ in false } == .of(0))
+    #expect(Self.room(places, 4, chance: 2) { _ in false } == .of(2))
+    #expect(Self.room(places, 4, chance: 2) { $0 == 1 } == .of(1))
+    #expect(Self.room(places, 3, chance: 2) { _ in false } == .full)
+    #expect(Self.room(places, 4) { $0 == 1 } == .of(1))
+    #expect(Self.room(places, 3) { _ in true } == .full)
   }
 
   @Test func aFewSilentPrefixesKeepNobodyOut() async throws {

@@ -226,12 +226,4 @@ extension LinkStreams {
     let banned = ids.indices.filter { bans.isBanned(ids[$0], now: start) }
     #expect(banned == [0] + Array(2...LinkBans.maximumNodes))
   }
-
-  @Test(arguments: [
-    ("127.0.0.1:1", true), ("10.1.2.3:1", true), ("192.168.0.9:1", true), ("169.254.1.1:1", true),
-    ("172.16.0.1:1", true), ("172.32.0.1:1", false), ("100.64.0.1:1", true), ("100.128.0.1:1", false),
-    ("8.8.8.8:1", false), ("[::1]:1", true), ("[fd00::1]:1", true), ("[fe80::1]:1", true), ("[2001:db8::1]:1", false),
-  ]) func networksOfOnesOwn(text: String, isPrivate: Bool) throws {
-    #expect(try #require(PeerAddress(text: text)).isPrivate == isPrivate)
-  }
 }

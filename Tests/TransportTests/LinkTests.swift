@@ -41,7 +41,7 @@ import Wire
   }
 
   @Test func framesOfEverySizeArriveWholeAndInOrder() async throws {
-    let (one, two) = (try await TestNode(), try await TestNode { $0.rekeyMessages = 7 })
+    let (one, two) = (try await TestNode { $0.rekeyBurst = 10_000 }, try await TestNode { $0.rekeyMessages = 7 })
     await one.link(to: two)
     let limit = LinkFormat.maximumDataByteCount - 4
     let sizes = [0, 1, 1_000, limit - 1, limit, limit + 1, 3 * limit, 1 << 20, LinkConfiguration.maximumFrameByteCount]

@@ -278,6 +278,20 @@ import Wire
     await node.endpoint.shutdown()
   }
 
+  @Test func whoRekeysWithoutEndIsLeft() async throws {
+    let node = try await TestNode { $0.rekeyBurst = 8 }
+    let raw = RawPeer(connectingTo: node.address)
+    try raw.shake(.initiator, key: .generate())
+    for _ in 0..<8 { try raw.rekey() }
+    raw.say(YamuxFrame.openings())
+    raw.say(YamuxFrame.frame(.consensus, [1]))
+    await eventually { node.log.received.count == 1 }
+    for _ in 0..<64 { try raw.rekey() }
+    await eventually { node.log.downs == [.violation("rekeyFlood")] }
+    #expect(node.endpoint.counters.count("rekeyFlood") == 1)
+    await node.endpoint.shutdown()
+  }
+
   // The other side takes no data on one channel for a while, and all else goes on.
   @Test func aStalledChannelStallsAlone() async throws {
     let (node, key) = (try await TestNode { $0.pingInterval = .milliseconds(20) }, try SigningKey.generate())
@@ -377,7 +391,7 @@ import Wire
     let share = LinkConfiguration().maximumHandshakesPerPrefix
     let silent = (0..<64).map { _ in RawPeer(connectingTo: node.address, from: 0x7f01_0101) }
     await eventually { node.endpoint.counters.count("tooManyHandshakes") == UInt64(64 - share) }
-    #expect(silent.count == 64)
+    withExtendedLifetime(silent) {}
     // From another there is room.
     try await expectAlive(node)
     await node.endpoint.shutdown()

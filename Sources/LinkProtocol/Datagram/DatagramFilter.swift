@@ -62,7 +62,7 @@ package struct DatagramFilter: Sendable {
     _ datagram: UnsafeRawBufferPointer, from source: PeerAddress, isMulticast: Bool, underLoad: Bool, now: Instant
   ) -> DatagramVerdict {
     // To one on a network segment nothing can be sent back without its scope, which an address does not have here.
-    guard source.isUsable, isMulticast || !source.isIPv6LinkLocal else { return .refuse(.badSource) }
+    guard source.isUsable, isMulticast || !source.isLinkLocal else { return .refuse(.badSource) }
     guard let first = datagram.first else { return .refuse(.badLength) }
     guard let type = DatagramFormat.Kind(rawValue: first), (type == .beacon) == isMulticast else {
       return .refuse(.badType)
@@ -189,9 +189,4 @@ package struct DatagramFilter: Sendable {
     wary.removeValue(forKey: source)
     return false
   }
-}
-
-extension PeerAddress {
-  /// fe80::/10 (RFC 4291, section 2.5.6).
-  fileprivate var isIPv6LinkLocal: Bool { !isIPv4 && ip[0] == 0xfe && ip[1] & 0xc0 == 0x80 }
 }

@@ -82,7 +82,7 @@ final class LANDiscovery: Sendable {
         return member.isLive ? .live : .gone
       }
       let shouldDial = introductions.withLock {
-        $0.shouldDial(id, standing, linkCount: linked.count, at: MonotonicClock.now())
+        $0.shouldDial(id, address, standing, linkCount: linked.count, at: MonotonicClock.now())
       }
       guard shouldDial else { return }
       logger.debug("heard \(id.short) on the local network, from \(source)")
