@@ -10,26 +10,9 @@ enum ConfigurationValue: Hashable, Sendable {
     switch self {
     case .boolean(let value): value ? "true" : "false"
     case .integer(let value): String(value)
-    case .text(let value): Self.quoted(value)
-    case .list(let values): "[" + values.map(Self.quoted).joined(separator: ", ") + "]"
+    case .text(let value): TOMLText.quoted(value)
+    case .list(let values): TOMLText.quoted(values)
     }
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\t": result += "\\t"
-      case let other where other.value < 0x20 || other.value == 0x7F:
-        let hex = String(other.value, radix: 16, uppercase: true)
-        result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
 

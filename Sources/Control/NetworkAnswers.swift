@@ -199,7 +199,7 @@ package struct MemberCountsAnswer: Codable, Sendable, Equatable {
   package var suspect: Int
   /// Those that are down.
   package var down: Int
-  /// Those that are left.
+  /// Those that said farewell.
   package var left: Int
 
   /// Every field.

@@ -1,6 +1,6 @@
 /// How often a peer is to be pinged.
 package struct PeerPingRequest: Codable, Sendable, Equatable {
-  /// The most pings of one request.
+  /// How many pings a request may ask for.
   package static let counts = 1...100
   /// The pauses that may be between them.
   package static let intervalsMilliseconds = 100...10_000

@@ -280,9 +280,6 @@ public struct Mempool: Sendable {
   /// The number of accounts that have transactions waiting.
   public var accountCount: Int { perAccount.count }
 
-  /// The ids of all that waits.
-  public var transactionIDs: [Digest] { ids.keys }
-
   /// The nonce after the last consecutive transaction of an account, counted from `nonce`.
   public func nextNonce(of account: NodeID, from nonce: UInt64) -> UInt64 {
     var next = nonce

@@ -82,9 +82,7 @@ extension MembershipMachine {
       }
     }
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
-    probes.removeValue(forKey: number)
-    deadlines.set(.probe(number), at: nil)
-    _ = entries.modify(sender) { $0.probe = nil }
+    endProbe(number, probe)
     counters.add("linkSpokeForMember")
   }
 

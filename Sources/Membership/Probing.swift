@@ -202,7 +202,7 @@ extension MembershipMachine {
     accuse(probe.target, now, &identity, &effects)
   }
 
-  private mutating func endProbe(_ number: UInt64, _ probe: Probe) {
+  mutating func endProbe(_ number: UInt64, _ probe: Probe) {
     probes.removeValue(forKey: number)
     deadlines.set(.probe(number), at: nil)
     if case .relay(let asker, _, _) = probe.purpose {

@@ -8,8 +8,6 @@ package struct SwitchRequest: Sendable, Equatable, Codable {
   package var hosts: [String]?
   /// Its `--pair`.
   package var pairs: [String]?
-  /// Ends the switch, after its answer.
-  package var stop: Bool?
 
   /// Asks for the state.
   package init() {}

@@ -48,7 +48,6 @@ package final class TunSwitch {
   private var heap = DueHeap()
   private var counters = SwitchCounters()
   private var lateness = SwitchLateness()
-  private var isStopped = false
 
   /// Makes the devices and the socket.
   package init(ports: [SwitchPort], socketPath: String, seed: UInt64) throws(SwitchError) {
@@ -93,12 +92,12 @@ package final class TunSwitch {
     unlink(socketPath)
   }
 
-  /// Carries until it is told to stop.
+  /// Carries for as long as the process lives, or until the poller fails.
   package func run() throws(SwitchError) {
     TunSwitch.takePrecedence()
     var ready = [Int32](repeating: 0, count: 64)
     var buffer = [UInt8](repeating: 0, count: TunSwitch.maximumPacketBytes)
-    while !isStopped {
+    while true {
       var timeout: Int64 = -1
       if let due = heap.nextDue { timeout = max(0, (due - TunSwitch.now()).count) * 1_000 }
       let count = linnet_poller_wait(poller, &ready, Int32(ready.count), timeout)
@@ -249,7 +248,6 @@ package final class TunSwitch {
       case .kill, .start: break
       }
     }
-    if request.stop == true { isStopped = true }
   }
 
   private func state() -> SwitchState {

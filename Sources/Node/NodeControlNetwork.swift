@@ -104,10 +104,7 @@ extension NodeControl {
       let addresses = await Dialer.resolve(host: entry.address.host, port: entry.address.port)
       let expected = entry.identity.flatMap { NodeID(text: $0) }
       var answer = BootstrapAnswer(entry: "\(entry)", addresses: addresses.map { "\($0)" })
-      answer.isLinked =
-        expected.map { expected in links.contains { $0.id == expected } }
-        ?? (links.contains { addresses.contains($0.address) }
-          || addresses.contains { PeerDirectory.isLinked($0, links: links.map(\.id), members: seen) })
+      answer.isLinked = BootstrapLink.stands(to: addresses, expecting: expected, links: links, members: seen)
       let failures = addresses.compactMap { node.shell.network.failure(at: $0) }
       if expected == node.id {
         answer.failure = "it is this node"
@@ -155,10 +152,7 @@ extension NodeControl {
   }
 
   private static func text(_ network: NetworkInterface.Network) -> String {
-    // The address in its text form, without the port, which says nothing.
-    let text = "\(network.address)"
-    let host = text.prefix { network.address.isIPv4 ? $0 != ":" : $0 != "]" }.drop { $0 == "[" }
-    return "\(host)/\(network.prefixBitCount)"
+    "\(network.address.ipText)/\(network.prefixBitCount)"
   }
 }
 

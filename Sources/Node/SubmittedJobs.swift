@@ -17,10 +17,3 @@ final class SubmittedJobs: Sendable {
 
   var all: [(id: Digest, value: SubmittedJob)] { jobs.withLock { $0.entries.map { ($0.key, $0.value) } } }
 }
-
-extension WallTimeSource {
-  /// The host's wall clock now.
-  static func now() -> WallTime {
-    WallTime(microsecondsSinceEpoch: MonotonicClock.now().microseconds &+ offset().count)
-  }
-}

@@ -69,21 +69,6 @@ package struct TestnetSetup {
     try text.write(toFile: path, atomically: true, encoding: .utf8)
   }
 
-  /// A path as a string of TOML.
-  static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\\(scalar)"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
-  }
-
   /// The nodes divide the host among them; each offers enough for a job that asks for nothing special.
   private func configuration(of number: Int, _ plan: LabPlan?) -> String {
     let count = options.count
@@ -98,10 +83,10 @@ package struct TestnetSetup {
       # Node \(number) of a testnet, written by `linnet testnet up`.
 
       [node]
-      data_directory = \(Self.quoted(layout.node(number)))
+      data_directory = \(TOMLText.quoted(layout.node(number)))
       name = "node\(number)"
-      genesis = \(Self.quoted(layout.genesis))
-      key = \(Self.quoted(layout.file("node.key", of: number)))
+      genesis = \(TOMLText.quoted(layout.genesis))
+      key = \(TOMLText.quoted(layout.file("node.key", of: number)))
 
       [network]
       listen = [\(plan?.listen ?? "\"\(layout.address(of: number)):\(TestnetLayout.port)\"")]
@@ -110,7 +95,7 @@ package struct TestnetSetup {
       lan_discovery = \(plan?.options.isFoundOnLAN ?? false)
 
       [control]
-      socket = \(Self.quoted(layout.socket(of: number)))
+      socket = \(TOMLText.quoted(layout.socket(of: number)))
 
       [offer]
       cpu_milli = \(milli)

@@ -61,8 +61,6 @@ package enum LinkNotice: UInt32, Sendable {
 enum LinkFormat {
   /// Bytes of the length before each Noise message.
   static let lengthByteCount = 2
-  /// Bytes in the longest Noise message.
-  static let maximumMessageByteCount = 65_535
   /// Bytes in the longest that is sent. With its length it has 64 KiB: what a read takes at once, and no more than a buffer
   /// of that size, for which the next larger would have twice as many bytes.
   static let maximumSentByteCount = 65_536 - lengthByteCount

@@ -22,20 +22,14 @@ struct LinkStreams {
     /// True once its stream is open here.
     var isOpen = false
     var assembler: FrameAssembler
-    var sentBytes: UInt64 = 0
-    var receivedBytes: UInt64 = 0
-    /// Bytes received for which no credit was given.
-    var unconsumedBytes = 0
   }
 
-  private let role: YamuxSession.Role
   private var session: YamuxSession
   private var lanes: [Lane]
   private var isBroken = false
 
   /// The streams of a link whose handshake is done. The client's are due to be opened.
   init(role: YamuxSession.Role, configuration: LinkConfiguration) {
-    self.role = role
     session = YamuxSession(role: role)
     lanes = configuration.windows.map {
       Lane(
@@ -56,10 +50,11 @@ struct LinkStreams {
 
   /// What is known about a channel's stream, but for what waits to be sent on it.
   func info(_ channel: LinkChannel) -> StreamInfo {
-    let lane = lanes[channel.index]
+    let stream = session.stream(channel.streamID)
     return StreamInfo(
-      id: channel.streamID, channel: channel, sentBytes: lane.sentBytes, receivedBytes: lane.receivedBytes,
-      queuedBytes: 0, sendWindowBytes: window(channel), unconsumedBytes: lane.unconsumedBytes)
+      id: channel.streamID, channel: channel, sentBytes: stream?.sentBytes ?? 0,
+      receivedBytes: stream?.receivedBytes ?? 0, queuedBytes: 0, sendWindowBytes: window(channel),
+      unconsumedBytes: Int(stream?.unconsumedBytes ?? 0))
   }
 
   // MARK: Receiving
@@ -85,8 +80,6 @@ struct LinkStreams {
     case .data(let id, let bytes):
       // What came along with the opening of a stream that was refused belongs nowhere.
       guard let channel = LinkChannel(streamID: id) else { return }
-      lanes[channel.index].receivedBytes &+= UInt64(bytes.count)
-      lanes[channel.index].unconsumedBytes += bytes.count
       cut(channel, &events) { assembler, frames throws(FrameAssembler.Refusal) in
         try assembler.add(bytes, frames: &frames)
       }
@@ -114,7 +107,6 @@ struct LinkStreams {
     var frames: [[UInt8]] = []
     do throws(FrameAssembler.Refusal) {
       let credit = try body(&lanes[channel.index].assembler, &frames)
-      lanes[channel.index].unconsumedBytes -= credit
       session.consumed(channel.streamID, credit)
       for frame in frames { events.append(.frame(channel, frame)) }
     } catch {
@@ -136,9 +128,7 @@ struct LinkStreams {
 
   /// The header of the next `byteCount` bytes of a channel; nil when there is no room for them in its window.
   mutating func dataHeader(_ channel: LinkChannel, byteCount: Int) -> [UInt8]? {
-    guard let header = session.dataHeader(channel.streamID, count: byteCount, isLast: false) else { return nil }
-    lanes[channel.index].sentBytes &+= UInt64(byteCount)
-    return header
+    session.dataHeader(channel.streamID, count: byteCount, isLast: false)
   }
 
   /// What is due besides data, to be sent before it.

@@ -32,21 +32,24 @@ package struct NetworkInterface: Sendable, Equatable {
   package var name: String
   /// Its number.
   package var index: UInt32
+  /// True when it is switched on.
+  package var isEnabled: Bool
   /// True when it is switched on and has a carrier.
   package var isUp: Bool
   /// True for the one that leads back to this host.
   package var isLoopback: Bool
   /// True when it can send to many at once.
   package var hasMulticast: Bool
-  /// Its addresses, in their order.
+  /// Its addresses, in the kernel's order.
   package var networks: [Network]
 
   /// An interface.
   package init(
-    name: String, index: UInt32, isUp: Bool, isLoopback: Bool, hasMulticast: Bool, networks: [Network]
+    name: String, index: UInt32, isEnabled: Bool, isUp: Bool, isLoopback: Bool, hasMulticast: Bool, networks: [Network]
   ) {
     self.name = name
     self.index = index
+    self.isEnabled = isEnabled
     self.isUp = isUp
     self.isLoopback = isLoopback
     self.hasMulticast = hasMulticast
@@ -65,26 +68,21 @@ package struct NetworkInterface: Sendable, Equatable {
     var next = list
     while let entry = next?.pointee {
       next = entry.ifa_next
-      guard let name = entry.ifa_name, let ip = bytes(of: entry.ifa_addr), let address = PeerAddress(ip: ip, port: 0)
-      else { continue }
+      guard let name = entry.ifa_name, let address = PeerAddress(entry.ifa_addr, port: 0) else { continue }
       let index = if_nametoindex(name)
       // It has gone since.
       guard index != 0 else { continue }
       func has(_ flag: Int) -> Bool { entry.ifa_flags & UInt32(flag) != 0 }
-      let mask = bytes(of: entry.ifa_netmask) ?? []
+      let mask = entry.ifa_netmask.flatMap(PeerAddress.bytes) ?? []
       let network = Network(address: address, prefixBitCount: mask.reduce(0) { $0 + $1.nonzeroBitCount })
       found[
         index,
         default: NetworkInterface(
-          name: String(cString: name), index: index, isUp: has(Flag.up) && has(Flag.running),
+          name: String(cString: name), index: index, isEnabled: has(Flag.up), isUp: has(Flag.up) && has(Flag.running),
           isLoopback: has(Flag.loopback), hasMulticast: has(Flag.multicast), networks: [])
       ].networks.append(network)
     }
-    return found.values.sorted { $0.index < $1.index }.map { interface in
-      var interface = interface
-      interface.networks.sort { $0.address < $1.address }
-      return interface
-    }
+    return found.values.sorted { $0.index < $1.index }
   }
 
   /// `IFF_*` of netdevice(7), which C has as an enumeration and as macros.
@@ -94,20 +92,27 @@ package struct NetworkInterface: Sendable, Equatable {
     static let running = 0x40
     static let multicast = 0x1000
   }
+}
 
-  /// The IP address in a socket address; nil for another family.
-  private static func bytes(of address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {
-    guard let address else { return nil }
-    switch Int32(address.pointee.sa_family) {
+extension PeerAddress {
+  /// The address of a socket address, with another port; nil for another family, and for none.
+  package init?(_ socket: UnsafeMutablePointer<sockaddr>?, port: UInt16) {
+    guard let ip = socket.flatMap(PeerAddress.bytes) else { return nil }
+    self.init(ip: ip, port: port)
+  }
+
+  /// The bytes of an address, or of a mask, in a socket address; nil for another family.
+  fileprivate static func bytes(of socket: UnsafeMutablePointer<sockaddr>) -> [UInt8]? {
+    switch Int32(socket.pointee.sa_family) {
     case AF_INET:
-      return address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { v4 in
+      socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { v4 in
         withUnsafeBytes(of: v4.pointee.sin_addr) { Array($0) }
       }
     case AF_INET6:
-      return address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { v6 in
+      socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { v6 in
         withUnsafeBytes(of: v6.pointee.sin6_addr) { Array($0) }
       }
-    default: return nil
+    default: nil
     }
   }
 }

@@ -40,8 +40,8 @@ struct InitCommand: ParsableCommand {
     }
     if !setup.isConfigured {
       var settings: [(key: String, value: String)] = []
-      if dataDirectory != nil { settings.append(("data_directory", NodeSetup.quoted(node.dataDirectory))) }
-      if let name { settings.append(("name", NodeSetup.quoted(name))) }
+      if dataDirectory != nil { settings.append(("data_directory", TOMLText.quoted(node.dataDirectory))) }
+      if let name { settings.append(("name", TOMLText.quoted(name))) }
       try setup.writeConfiguration(settings)
     }
     _ = directory

@@ -129,7 +129,7 @@ struct JoinCommand: AsyncParsableCommand {
     let known = setup.configuration.network.bootstrap
     guard !known.contains(where: { $0.identity == "\(node)" }) else { return nil }
     let text = try String(contentsOfFile: setup.path, encoding: .utf8)
-    guard known.isEmpty, let changed = NodeSetup.setting("bootstrap", to: NodeSetup.quoted(bootstrap), in: text) else {
+    guard known.isEmpty, let changed = NodeSetup.setting("bootstrap", to: TOMLText.quoted(bootstrap), in: text) else {
       throw Failure(
         "there is a node.conf at \(setup.path), and it does not ask the node of the invite",
         suggestion: "add \"\(bootstrap[0])\" to [network] bootstrap there, and join again",
@@ -139,13 +139,13 @@ struct JoinCommand: AsyncParsableCommand {
   }
 
   private func settings(_ setup: NodeSetup, bootstrap: [String]) -> [(key: String, value: String)] {
-    var settings = [("bootstrap", NodeSetup.quoted(bootstrap))]
+    var settings = [("bootstrap", TOMLText.quoted(bootstrap))]
     if dataDirectory != nil {
-      settings.append(("data_directory", NodeSetup.quoted(setup.configuration.node.dataDirectory)))
+      settings.append(("data_directory", TOMLText.quoted(setup.configuration.node.dataDirectory)))
     }
-    if let name { settings.append(("name", NodeSetup.quoted(name))) }
+    if let name { settings.append(("name", TOMLText.quoted(name))) }
     if !listen.isEmpty {
-      settings.append(("listen", NodeSetup.quoted(setup.configuration.network.listen.map(\.description))))
+      settings.append(("listen", TOMLText.quoted(setup.configuration.network.listen.map(\.description))))
     }
     return settings
   }

@@ -47,14 +47,6 @@ struct NodeSetup {
     return lines.joined(separator: "\n")
   }
 
-  /// A text as TOML has it.
-  static func quoted(_ text: String) -> String {
-    "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
-  }
-
-  /// A list of texts as TOML has it.
-  static func quoted(_ texts: [String]) -> String { "[\(texts.map(quoted).joined(separator: ", "))]" }
-
   static func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
   }

@@ -17,9 +17,13 @@ struct PingCommand: AsyncParsableCommand {
   private var request: PeerPingRequest { PeerPingRequest(count: count, intervalMilliseconds: interval) }
 
   func validate() throws {
-    guard PeerPingRequest.counts.contains(count) else { throw ValidationError("--count must be 1 to 100") }
-    guard PeerPingRequest.intervalsMilliseconds.contains(interval) else {
-      throw ValidationError("--interval must be 100 to 10000")
+    try PingCommand.check("--count", count, PeerPingRequest.counts)
+    try PingCommand.check("--interval", interval, PeerPingRequest.intervalsMilliseconds)
+  }
+
+  private static func check(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+    guard range.contains(value) else {
+      throw ValidationError("\(option) must be \(range.lowerBound) to \(range.upperBound)")
     }
   }
 

@@ -180,7 +180,7 @@ extension Acceptance {
           return try ChildProcess(lab.inside(5, words + targets))
         }
         try eventually(within: 10, "they say who they are") { attackers.allSatisfy { $0.stdout.contains("\n") } }
-        // They behave for two seconds, to be known.
+        // They behave for two seconds, to be known; the half is for their start.
         usleep(2_500_000)
         var finals: [Double] = []
         var seen: Set<String> = []

@@ -130,4 +130,20 @@ struct TOMLDocumentTests {
       if round % 100 == 0 { #expect(try problems(text).allSatisfy { !$0.isEmpty }) }
     }
   }
+
+  @Test func whateverIsQuotedIsReadBack() throws {
+    let texts = ["", "a \"b\" \\c", "line\nend\ttab", "\u{1}\u{1f}\u{7f}", "grün 🐦", "#no comment"]
+    for text in texts {
+      guard case .text(let read) = try #require(TOMLDocument("a = " + TOMLText.quoted(text)).items.first).value else {
+        Issue.record("\(text) is no text any more")
+        continue
+      }
+      #expect(read == text)
+    }
+    guard case .list(let list) = try #require(TOMLDocument("a = " + TOMLText.quoted(texts)).items.first).value else {
+      Issue.record("no list")
+      return
+    }
+    #expect(list.count == texts.count)
+  }
 }

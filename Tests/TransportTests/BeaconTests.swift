@@ -275,7 +275,7 @@ private final class Namespaces {
 
   @Test func aBeaconLeavesFromOneAddressOfEachNetwork() {
     var interface = NetworkInterface(
-      name: "i", index: 1, isUp: true, isLoopback: false, hasMulticast: true,
+      name: "i", index: 1, isEnabled: true, isUp: true, isLoopback: false, hasMulticast: true,
       networks: [
         network("10.0.0.1", 24), network("10.0.0.2", 24), network("10.0.1.1", 24), network("[fe80::1]", 64),
       ])
@@ -293,7 +293,8 @@ private final class Namespaces {
       _ index: UInt32, isUp: Bool = true, isLoopback: Bool = false, hasMulticast: Bool = true
     ) -> NetworkInterface {
       NetworkInterface(
-        name: "i\(index)", index: index, isUp: isUp, isLoopback: isLoopback, hasMulticast: hasMulticast, networks: [])
+        name: "i\(index)", index: index, isEnabled: true, isUp: isUp, isLoopback: isLoopback,
+        hasMulticast: hasMulticast, networks: [])
     }
     let all = [
       interface(1, isLoopback: true, hasMulticast: false), interface(2), interface(3, isUp: false),

@@ -184,7 +184,7 @@ extension YamuxSession {
     closed = YamuxTombstones(capacity: limits.tombstones)
     incoming = nil
     control = YamuxControl()
-    control.goAway = GoAwayCode.protocolError
+    control.goAway = YamuxSession.protocolErrorCode
     isLeaving = true
   }
 }

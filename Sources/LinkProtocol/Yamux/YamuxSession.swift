@@ -53,15 +53,8 @@ package struct YamuxSession: Sendable {
     package var droppedPings: UInt64 = 0
   }
 
-  /// Codes of a go-away (Yamux specification, "Session termination").
-  package enum GoAwayCode {
-    /// The session ends as it should.
-    package static let normal: UInt32 = 0
-    /// The peer broke the protocol.
-    package static let protocolError: UInt32 = 1
-    /// Something failed here.
-    package static let internalError: UInt32 = 2
-  }
+  /// The code of a go-away after the peer broke the protocol (Yamux specification, "Session termination").
+  static let protocolErrorCode: UInt32 = 1
 
   /// A data frame that is not complete.
   struct Incoming: Sendable {
@@ -100,14 +93,10 @@ package struct YamuxSession: Sendable {
   }
 
   /// The open streams in the order of their ids: at most twice `maximumStreams`.
-  package var streams: [YamuxStreamView] {
-    open.map { id, stream in
-      YamuxStreamView(
-        id: id, sentBytes: stream.sentBytes, receivedBytes: stream.receivedBytes, sendWindow: stream.sendWindow,
-        receiveWindow: stream.receiveWindow, unconsumedBytes: stream.unconsumed,
-        isFinishedHere: stream.isFinishedHere, isFinishedThere: stream.isFinishedThere)
-    }
-  }
+  package var streams: [YamuxStreamView] { open.map { YamuxStreamView(id: $0, $1) } }
+
+  /// An open stream; nil for any other id.
+  package func stream(_ id: UInt32) -> YamuxStreamView? { open[id].map { YamuxStreamView(id: id, $0) } }
 
   /// Opens a stream.
   ///

@@ -16,4 +16,15 @@ package struct YamuxStreamView: Sendable, Equatable {
   package var isFinishedHere: Bool
   /// The peer sends no more.
   package var isFinishedThere: Bool
+
+  init(id: UInt32, _ stream: YamuxStream) {
+    self.id = id
+    sentBytes = stream.sentBytes
+    receivedBytes = stream.receivedBytes
+    sendWindow = stream.sendWindow
+    receiveWindow = stream.receiveWindow
+    unconsumedBytes = stream.unconsumed
+    isFinishedHere = stream.isFinishedHere
+    isFinishedThere = stream.isFinishedThere
+  }
 }

@@ -10,7 +10,7 @@ struct BookDialer: Sendable {
   /// As long as a dial may take to connect, so that a round's dials have mostly ended before the next. By the clock, since that
   /// is also what makes most contacts due again: who failed is left alone for a while.
   private static let roundSeconds = 5.0
-  /// Fewer links of its own than this, or than there are nodes in the book, are few.
+  /// Fewer links of its own than this, or than there are nodes that it knows of, are few.
   static let enoughLinks = 3
   private static let dialsPerRound = 3
   /// A place that another waits for is looked at once in so many rounds, and so is the book saved.

@@ -12,7 +12,6 @@ final class DNSLists: Sendable {
   /// tells when a name says something else, and resolvers keep what it said for minutes: to ask oftener would be in vain.
   private static let firstPauseSeconds = 5.0
   private static let longestPauseSeconds = 300.0
-  private static let enoughLinks = 3
   /// A question that has no answer waits for the resolver, which gives up by itself, unless told otherwise after twice five
   /// seconds for each of three servers (resolv.conf(5)). Nobody waits longer than twice this.
   private static let answerSeconds = 60.0
@@ -52,7 +51,7 @@ final class DNSLists: Sendable {
   func run() async {
     var pause = DNSLists.firstPauseSeconds
     while !Task.isCancelled {
-      if (links.value?.links.count { $0.direction == .outbound } ?? 0) < DNSLists.enoughLinks {
+      if (links.value?.links.count { $0.direction == .outbound } ?? 0) < BookDialer.enoughLinks {
         var outcomes: [Outcome] = []
         for name in names { outcomes.append(await ask(name)) }
         last.withLock { [outcomes] in $0 = outcomes }

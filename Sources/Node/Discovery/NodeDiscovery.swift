@@ -84,11 +84,9 @@ final class NodeDiscovery: Sendable {
   private func dialer() -> Dialer {
     Dialer(
       bootstrap: configuration.network.bootstrap, ownID: id, logger: logger,
-      isLinked: { [shell] address, peer in
-        let links = shell.endpoint.value?.links ?? []
-        if let peer { return links.contains { $0.id == peer } }
-        if links.contains(where: { $0.address == address }) { return true }
-        return PeerDirectory.isLinked(address, links: links.map(\.id), members: await self.seenMembers())
+      isLinked: { [shell] addresses, peer in
+        BootstrapLink.stands(
+          to: addresses, expecting: peer, links: shell.endpoint.value?.links ?? [], members: await self.seenMembers())
       },
       dial: { [shell] address, peer in shell.endpoint.value?.dial(address, expecting: peer) })
   }
@@ -115,12 +113,5 @@ final class NodeDiscovery: Sendable {
       }
       try? await Task.sleep(for: .seconds(NodeDiscovery.interfaceCheckSeconds))
     }
-  }
-}
-
-/// Whether a bootstrap address belongs to a node that is linked already, whoever dialled.
-enum PeerDirectory {
-  static func isLinked(_ address: PeerAddress, links: [NodeID], members: [(NodeID, PeerAddress)]) -> Bool {
-    members.contains { id, seen in seen == address && links.contains(id) }
   }
 }

@@ -53,7 +53,7 @@ import Testing
     }
     #expect(position == bytes.count)
     #expect(flow.sender.violation == nil && flow.reader.violation == nil)
-    #expect(flow.reader.view(1)?.unconsumedBytes == 0)
+    #expect(flow.reader.stream(1)?.unconsumedBytes == 0)
   }
 
   @Test func theLongestFramePassesTheInitialWindow() throws {
@@ -85,6 +85,6 @@ import Testing
     #expect(flow.assembler.heldByteCount == 45_000 - 4_096 * 5)
     while flow.consumed < flow.frames.count { try flow.consume() }
     #expect(flow.frames.count == 9_000)
-    #expect(flow.reader.view(1)?.unconsumedBytes == 0)
+    #expect(flow.reader.stream(1)?.unconsumedBytes == 0)
   }
 }

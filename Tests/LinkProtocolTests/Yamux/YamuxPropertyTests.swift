@@ -90,7 +90,7 @@ import Testing
       #expect(pair.sides[0].session.streams.map(\.id) == pair.sides[1].session.streams.map(\.id))
       // And on the windows: what one may send is what the other expects.
       for stream in pair.sides[side].session.streams {
-        let there = pair.sides[1 - side].session.view(stream.id)
+        let there = pair.sides[1 - side].session.stream(stream.id)
         #expect(there?.receiveWindow == stream.sendWindow)
         #expect(there?.isFinishedThere == stream.isFinishedHere)
       }

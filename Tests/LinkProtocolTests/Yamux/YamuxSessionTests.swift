@@ -26,14 +26,14 @@ import Testing
     #expect(session.takeControl() == raw(1, syn, 1, 16_777_216 - 262_144))
     #expect(!session.hasControl)
     #expect(session.takeControl() == [])
-    #expect(session.view(1)?.receiveWindow == 16_777_216)
+    #expect(session.stream(1)?.receiveWindow == 16_777_216)
   }
 
   @Test func aWindowBelowTheInitialOneIsTheInitialOne() {
     var session = YamuxSession(role: .client)
     _ = session.open(window: 1)
     #expect(session.controlFrames() == [SeenFrame(1, syn, 1, 0)])
-    #expect(session.view(1)?.receiveWindow == 262_144)
+    #expect(session.stream(1)?.receiveWindow == 262_144)
   }
 
   @Test func nothingIsSentOnAStreamBeforeItsFirstControlFrame() {
@@ -85,7 +85,7 @@ import Testing
     #expect(session.dataHeader(1, count: -1, isLast: false) == nil)
     #expect(session.dataHeader(1, count: .max, isLast: false) == nil)
     #expect(session.dataHeader(9, count: 0, isLast: false) == nil)
-    #expect(session.view(1)?.sentBytes == 262_144)
+    #expect(session.stream(1)?.sentBytes == 262_144)
     // Also with the answer on data.
     #expect(session.events(rawData(1, [1], flags: ack)) == [.data(1, [1])])
   }
@@ -95,9 +95,9 @@ import Testing
     #expect(session.events(raw(0, syn | fin, 1, 3)) == [.opened(1)])
     #expect(session.events([1]) == [.data(1, [1])])
     #expect(session.events([2, 3]) == [.data(1, [2, 3]), .finished(1)])
-    #expect(session.view(1)?.receivedBytes == 3)
-    #expect(session.view(1)?.unconsumedBytes == 3)
-    #expect(session.view(1)?.receiveWindow == 262_141)
+    #expect(session.stream(1)?.receivedBytes == 3)
+    #expect(session.stream(1)?.unconsumedBytes == 3)
+    #expect(session.stream(1)?.receiveWindow == 262_141)
   }
 
   @Test func aWindowUpdateIsDueAtHalfTheWindowAndGivesAll() {
@@ -110,11 +110,11 @@ import Testing
     session.consumed(1, 20)
     // Coalesced: one update for all three.
     #expect(session.controlFrames() == [SeenFrame(1, 0, 1, 70)])
-    #expect(session.view(1)?.receiveWindow == 70)
+    #expect(session.stream(1)?.receiveWindow == 70)
     // Never more than what came.
     session.consumed(1, .max)
     session.consumed(1, 1)
-    #expect(session.view(1)?.unconsumedBytes == 0)
+    #expect(session.stream(1)?.unconsumedBytes == 0)
     #expect(session.controlFrames() == [])
     _ = session.events(rawData(1, [UInt8](repeating: 0, count: 70)))
     session.consumed(1, 20)
@@ -139,9 +139,9 @@ import Testing
     #expect(!session.hasControl)
     session.raiseWindow(1, to: 1_000)
     // Until it is taken, the peer cannot use it.
-    #expect(session.view(1)?.receiveWindow == 100)
+    #expect(session.stream(1)?.receiveWindow == 100)
     #expect(session.controlFrames() == [SeenFrame(1, 0, 1, 900)])
-    #expect(session.view(1)?.receiveWindow == 1_000)
+    #expect(session.stream(1)?.receiveWindow == 1_000)
     session.raiseWindow(1, to: .max)
     #expect(session.controlFrames() == [SeenFrame(1, 0, 1, .max - 1_000)])
     session.raiseWindow(77, to: 1_000)
@@ -155,7 +155,7 @@ import Testing
     #expect(session.dataHeader(1, count: 0, isLast: true) == raw(0, fin, 1, 0))
     #expect(session.sendWindow(1) == 0)
     #expect(session.dataHeader(1, count: 0, isLast: false) == nil)
-    #expect(session.view(1)?.isFinishedHere == true)
+    #expect(session.stream(1)?.isFinishedHere == true)
     // It still receives.
     #expect(session.events(rawData(1, [1])) == [.data(1, [1])])
     #expect(session.events(raw(1, fin, 1, 0)) == [.finished(1)])

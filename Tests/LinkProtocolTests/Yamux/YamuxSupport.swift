@@ -73,9 +73,6 @@ extension YamuxSession {
 
   /// The control frames that are due.
   mutating func controlFrames() -> [SeenFrame] { frames(takeControl()) }
-
-  /// The only stream's view.
-  func view(_ id: UInt32) -> YamuxStreamView? { streams.first { $0.id == id } }
 }
 
 /// Events with the pieces of data that follow each other on one stream joined: how the bytes were cut up does not matter.

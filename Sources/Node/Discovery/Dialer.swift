@@ -15,8 +15,8 @@ struct Dialer {
   let bootstrap: [BootstrapAddress]
   let ownID: NodeID
   let logger: Logger
-  /// True while a link to the address or to the node stands.
-  let isLinked: @Sendable (PeerAddress, NodeID?) async -> Bool
+  /// True while a link to the node stands, or, when none is named, to one of the addresses.
+  let isLinked: @Sendable ([PeerAddress], NodeID?) async -> Bool
   let dial: @Sendable (PeerAddress, NodeID?) -> Void
 
   /// Runs until the task is cancelled.
@@ -33,8 +33,7 @@ struct Dialer {
     while !Task.isCancelled {
       let addresses = await Dialer.resolve(host: entry.address.host, port: entry.address.port)
       if addresses.isEmpty { logger.info("the bootstrap host \(entry.address.host) has no address now") }
-      var linked = false
-      for address in addresses where !linked { linked = await isLinked(address, expected) }
+      let linked = await isLinked(addresses, expected)
       if linked {
         pause = Dialer.firstPauseSeconds
       } else {
@@ -70,20 +69,9 @@ struct Dialer {
     var next = list
     while let entry = next {
       next = entry.pointee.ai_next
-      guard let socket = entry.pointee.ai_addr else { continue }
-      let ip: [UInt8]
-      switch Int32(socket.pointee.sa_family) {
-      case AF_INET:
-        ip = socket.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { v4 in
-          withUnsafeBytes(of: v4.pointee.sin_addr) { Array($0) }
-        }
-      case AF_INET6:
-        ip = socket.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { v6 in
-          withUnsafeBytes(of: v6.pointee.sin6_addr) { Array($0) }
-        }
-      default: continue
+      if let address = PeerAddress(entry.pointee.ai_addr, port: port), !addresses.contains(address) {
+        addresses.append(address)
       }
-      if let address = PeerAddress(ip: ip, port: port), !addresses.contains(address) { addresses.append(address) }
     }
     return addresses
   }
