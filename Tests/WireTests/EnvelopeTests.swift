@@ -28,4 +28,16 @@ import Wire
       #expect(PeerAddress(text: bad) == nil)
     }
   }
+
+  @Test func thePrefixInOneWordIsTheSameWhereThePrefixIs() throws {
+    let addresses = try [
+      "10.0.0.1:1", "10.0.0.2:2", "10.0.1.1:1", "0.0.0.1:1", "255.255.255.255:1", "[::1]:1", "[::ff:0:0:0:1]:1",
+      "[0:0:0:100::1]:1", "[ffff:ffff:ffff:ffff::]:1", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1",
+    ].map { try #require(PeerAddress(text: $0)) }
+    for one in addresses {
+      for other in addresses { #expect((one.prefixNumber == other.prefixNumber) == (one.prefix == other.prefix)) }
+    }
+    #expect(addresses[0].prefixNumber == 0x04_0a0000)
+    #expect(addresses[9].prefixNumber == 0x06_2001_0db8_0000_00)
+  }
 }

@@ -59,7 +59,7 @@ final class DialBackService: Sendable {
     let mayWork = state.withLock { state in
       let now = MonotonicClock.now()
       guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: now),
-        state.askedOfPrefix.take(Self.network(of: source), at: now)
+        state.askedOfPrefix.take(source.prefixNumber, at: now)
       else { return false }
       state.underWay += 1
       return true
@@ -98,11 +98,6 @@ final class DialBackService: Sendable {
     timer.cancel()
     await endpoint.shutdown()
     return outcome ?? Self.answer(Unsaid.cannotDial.rawValue)
-  }
-
-  /// The prefix, its family before it.
-  private static func network(of address: PeerAddress) -> UInt64 {
-    address.prefix.reduce(address.isIPv4 ? 4 : 6) { $0 << 8 | UInt64($1) }
   }
 
   private static func answer(_ reason: String) -> DialBackAnswer {
