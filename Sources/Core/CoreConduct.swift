@@ -5,6 +5,12 @@ import Wire
 
 // What nodes have cost this one. Every part charges them in one place, the broadcast's `ConductBook`.
 extension NodeCore {
+  /// Accusations that their accused refutes, besides one for each member (`charge(accusers:)`). Not each of these is
+  /// a lie: who is cut off for a while, or too busy to read, accuses in good faith whom it does not hear, each of them once,
+  /// since it hears of no refutation, and all of them refute at once when it is over. After that it is as many as a node that
+  /// hears badly for good may make: it finds that out by what it does not hear, and probes once in nine seconds then.
+  static let refutedAccusations = Allowances<NodeID>(atOnce: 30, interval: .seconds(5), maximumAskers: 4_096)
+
   /// What a node has cost and brought, whether it is linked or not; nil when nothing is known of it.
   public func conduct(of id: NodeID) -> Conduct? { broadcast.conduct(of: id) }
 
@@ -20,6 +26,14 @@ extension NodeCore {
     case .floodAnnounce, .floodRequest, .brokenPromise, .graftTooSoon, .falseAccusation, .requestFlood, .serviceFlood,
       .worthlessFlood, .floodControl:
       break
+    }
+  }
+
+  /// A suspect, or this node, has refuted these accusers.
+  mutating func charge(accusers: [NodeID], now: Instant, into effects: inout [CoreEffect]) {
+    for accuser in accusers where accuser != id {
+      let isFree = refutedAccusations.take(by: accuser, more: membership.activeCount, now: now) > 0
+      if !isFree { charge(accuser, .falseAccusation, now: now, into: &effects) }
     }
   }
 

@@ -19,8 +19,8 @@ extension NodeCore {
       Occupancy(name: "servedPeers", count: servingLimits.count, limit: ServingLimits.maximumPeers),
       Occupancy(name: "links", count: links.count, limit: NodeCore.maximumLinks),
       Occupancy(name: "validatorDials", count: validatorLinks.attempts.count, limit: validatorLinks.attempts.capacity),
-      Occupancy(name: "accusers", count: refutedAccusations.count, limit: Allowances.maximumPeers),
-      Occupancy(name: "worthlessPeers", count: worthlessGossip.count, limit: Allowances.maximumPeers),
+      Occupancy(name: "accusers", count: refutedAccusations.count, limit: refutedAccusations.maximumAskers),
+      Occupancy(name: "worthlessPeers", count: worthlessGossip.count, limit: worthlessGossip.maximumAskers),
       Occupancy(name: "revealChains", count: reveals.count, limit: RevealChains.limit),
     ]
     all += sync.occupancy

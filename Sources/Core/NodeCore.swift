@@ -68,8 +68,8 @@ public struct NodeCore: Sendable {
   var nextHousekeeping = Instant.zero
   var work = WorkWatch()
   var validatorLinks = ValidatorLinks()
-  var refutedAccusations = Allowances.refutedAccusations
-  var worthlessGossip = Allowances.worthlessGossip
+  var refutedAccusations = NodeCore.refutedAccusations
+  var worthlessGossip = NodeCore.worthlessGossip
 
   /// A node that goes on from what its disk holds. Nothing happens before `.start`.
   ///

@@ -18,7 +18,8 @@ extension MembershipMachine {
     guard links.contains(peer) || links.count < MembershipMachine.maximumLinks else {
       return counters.add("linkIgnored")
     }
-    links[peer] = MemberLink(address: address, isOutbound: isOutbound, since: now)
+    links[peer] = MemberLink(
+      address: address, isOutbound: isOutbound, since: now, news: TokenBucket(MembershipMachine.newsOfOne, now: now))
     if isOutbound {
       let others = entries[peer]?.body.addresses.filter { $0 != address } ?? []
       effects.append(.met(peer, [address] + others))

@@ -54,9 +54,9 @@ public struct MembershipMachine: Sendable {
   var relays = Table<NodeID, Int>()
   var deadlines = Deadlines()
   var rumours = RumourQueue()
-  /// How many records of others are passed on at once in all, and of those that came by datagram.
-  var newsAllowance = NewsAllowance(burst: 200, each: .milliseconds(20))
-  var strangersNews = NewsAllowance(burst: 100, each: .milliseconds(40))
+  /// For the records of others that are passed on at once: all of them, and those of nodes that are not linked.
+  var news: TokenBucket
+  var strangersNews: TokenBucket
   var generator: SeededGenerator
   /// The order of the running round of probes, by the numbers of places in the table; members that are not active any
   /// more are skipped.
@@ -106,6 +106,8 @@ public struct MembershipMachine: Sendable {
     id = identity.id
     generator = SeededGenerator(seed: seed)
     entries = MemberTable(settings: settings)
+    news = TokenBucket(MembershipMachine.newsOfAll, now: now)
+    strangersNews = TokenBucket(MembershipMachine.newsOfOne, now: now)
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)

@@ -10,6 +10,11 @@ extension MembershipMachine {
   /// The most accusations of one accuser that are passed on at once in a minute: who is deaf accuses everybody.
   static let maximumAccusationsPassedOn = 20
 
+  /// How many records of others that nothing calls for are passed on at once: in all, and of those that one linked node sent,
+  /// or all that are not linked.
+  static let newsOfAll = TokenBucket.Allowance(ratePerSecond: 50, burst: 200)
+  static let newsOfOne = TokenBucket.Allowance(ratePerSecond: 25, burst: 100)
+
   /// What this node says anew goes at once over its links (some, where there are many).
   mutating func sendNews(_ message: Verified<Message>, except: NodeID, _ effects: inout [MembershipEffect]) {
     send(message, count: MembershipMachine.maximumNewsLinks, &effects) { $0 != except }
@@ -44,10 +49,11 @@ extension MembershipMachine {
   }
 
   private mutating func isAllowed(from source: NodeID, _ now: Instant) -> Bool {
-    guard newsAllowance.allows(now), (links[source]?.newsAllowance ?? strangersNews).allows(now) else { return false }
-    newsAllowance.take(now)
-    if links.modify(source, { $0.newsAllowance.take(now) }) == nil { strangersNews.take(now) }
-    return true
+    // The source's own first: what it has too much takes nothing from the others.
+    let isWithinOwn =
+      links.modify(source) { $0.news.take(MembershipMachine.newsOfOne, now: now) }
+      ?? strangersNews.take(MembershipMachine.newsOfOne, now: now)
+    return isWithinOwn && news.take(MembershipMachine.newsOfAll, now: now)
   }
 
   private mutating func send(

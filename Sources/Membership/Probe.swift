@@ -43,6 +43,8 @@ struct MemberLink: Sendable {
   var isOutbound: Bool
   /// When it came up.
   var since: Instant
+  /// For the records that the peer sent and that are passed on at once.
+  var news: TokenBucket
   /// When the own digest was last sent over it.
   var digestSent: Instant?
   /// When a digest of the peer's, and a request for members, was last answered.
@@ -52,8 +54,6 @@ struct MemberLink: Sendable {
   var cursor: NodeID?
   /// When the peer was last told that it has signed something newer than its record.
   var outdatedTold: Instant?
-  /// How many records that came over it are passed on at once.
-  var newsAllowance = NewsAllowance(burst: 100, each: .milliseconds(40))
   /// When the own record was last sent over it for an empty list.
   var recordSent: Instant?
 }

@@ -55,6 +55,9 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
   /// The /24 of an IPv4 or the /56 of an IPv6 address: what limits for each source count by.
   public var prefix: [UInt8] { Array(ip.prefix(isIPv4 ? 3 : 7)) }
 
+  /// The prefix in one word: its bytes below one that tells the families apart.
+  public var prefixNumber: UInt64 { ip.prefix(isIPv4 ? 3 : 7).reduce(isIPv4 ? 4 : 6) { $0 << 8 | UInt64($1) } }
+
   /// The order that tables and messages rely on.
   public static func < (left: PeerAddress, right: PeerAddress) -> Bool {
     if left.ip.count != right.ip.count { return left.ip.count < right.ip.count }

@@ -135,7 +135,7 @@ import Wire
     #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [1])
     // Twelve in a minute are free for ever, more than who probes once in nine seconds makes.
     for _ in 0..<40 {
-      cluster.now = cluster.now + Allowances.refutedAccusations.interval
+      cluster.now = cluster.now + NodeCore.refutedAccusations.interval
       refute(1)
     }
     #expect(cluster.members[0].core.conduct(of: liar)?.costs.map(\.count) == [1])

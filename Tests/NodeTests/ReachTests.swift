@@ -86,7 +86,9 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
       #expect(await service.answer(.dial(asker), from: peer, at: start) == .tooMany)
     }
     #expect(notes.dials.withLock { $0.count } == ConnectService.askedPerMinute)
-    #expect(await service.answer(.dial(asker), from: helper, at: start + AskLimit<NodeID>.window) == .dialling)
+    let later = start + .seconds(60) / Int64(ConnectService.askedPerMinute)
+    #expect(await service.answer(.dial(asker), from: helper, at: later) == .dialling)
+    #expect(await service.answer(.dial(asker), from: other, at: later) == .tooMany)
     for _ in 0..<ConnectService.askedPerMinute { _ = await service.answer(.tell(helper), from: asker, at: start) }
     #expect(await service.answer(.tell(helper), from: asker, at: start) == .tooMany)
     #expect(await service.answer([], from: helper) == nil)
@@ -155,7 +157,8 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
     let source = try #require(PeerAddress(ip: address.ip, port: 9))
     let service = DialBackService(networkID: network, group: group, logger: silence())
     func ask(_ port: UInt16, as id: NodeID) async throws -> DialBackAnswer {
-      let body = try #require(await service.answer(DialBackRequest(port: port).encoded, from: id, at: source))
+      let body = try #require(
+        await service.answer(DialBackRequest(port: port).encoded, from: id, at: source, now: .zero))
       return try DialBackAnswer(decoding: body)
     }
     #expect(try await ask(address.port, as: key.id) == DialBackAnswer(isReached: true, reason: ""))
@@ -175,9 +178,10 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
   @Test func aNetworkAsksSoOftenAndNoMore() async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let service = DialBackService(networkID: Digest(hashing: [1]), group: group, logger: silence())
-    func ask(_ number: Int, at source: String) async throws -> String {
+    func ask(_ number: Int, at source: String, _ now: Instant = .zero) async throws -> String {
       let address = try #require(PeerAddress(text: source))
-      let body = await service.answer(DialBackRequest(port: 1).encoded, from: try nodeID(UInt8(number)), at: address)
+      let body = await service.answer(
+        DialBackRequest(port: 1).encoded, from: try nodeID(UInt8(number)), at: address, now: now)
       return try DialBackAnswer(decoding: try #require(body)).reason
     }
     for number in 0..<DialBackService.askedPerMinuteOfPrefix {
@@ -185,6 +189,9 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
     }
     #expect(try await ask(100, at: "127.0.0.100:9") == DialBackService.Unsaid.askedTooOften.rawValue)
     #expect(try await ask(101, at: "127.0.1.1:9") == DialBackService.unreached)
+    let later = Instant.zero + .seconds(60) / Int64(DialBackService.askedPerMinuteOfPrefix)
+    #expect(try await ask(102, at: "127.0.0.102:9", later) == DialBackService.unreached)
+    #expect(try await ask(103, at: "127.0.0.103:9", later) == DialBackService.Unsaid.askedTooOften.rawValue)
     try await group.shutdownGracefully()
   }
 }

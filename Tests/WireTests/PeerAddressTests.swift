@@ -20,10 +20,23 @@ import Wire
   ]) func networksOfOnesOwn(text: String, isPrivate: Bool) throws {
     #expect(try #require(PeerAddress(text: text)).isPrivate == isPrivate)
   }
+
   @Test(arguments: [
     ("[fe80::1]:1", true), ("[febf::1]:1", true), ("[fec0::1]:1", false), ("[fd00::1]:1", false), ("[::1]:1", false),
     ("169.254.1.1:1", false), ("254.128.0.1:1", false),
   ]) func addressesOfOneLink(text: String, isLinkLocal: Bool) throws {
     #expect(try #require(PeerAddress(text: text)).isLinkLocal == isLinkLocal)
+  }
+
+  @Test func thePrefixInOneWordIsTheSameWhereThePrefixIs() throws {
+    let addresses = try [
+      "10.0.0.1:1", "10.0.0.2:2", "10.0.1.1:1", "0.0.0.1:1", "255.255.255.255:1", "[::1]:1", "[::ff:0:0:0:1]:1",
+      "[0:0:0:100::1]:1", "[ffff:ffff:ffff:ffff::]:1", "[2001:db8::1]:1", "[2001:db8:0:1::1]:1",
+    ].map { try #require(PeerAddress(text: $0)) }
+    for one in addresses {
+      for other in addresses { #expect((one.prefixNumber == other.prefixNumber) == (one.prefix == other.prefix)) }
+    }
+    #expect(addresses[0].prefixNumber == 0x04_0a0000)
+    #expect(addresses[9].prefixNumber == 0x06_2001_0db8_0000_00)
   }
 }

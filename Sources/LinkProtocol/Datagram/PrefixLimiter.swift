@@ -28,17 +28,12 @@ package struct PrefixLimiter: Sendable {
 
   /// Takes a token of the source's prefix; false when there is none.
   package mutating func take(_ source: PeerAddress, now: Instant) -> Bool {
-    let prefix = PrefixLimiter.number(of: source)
+    let prefix = source.prefixNumber
     if buckets[prefix] == nil, buckets.count >= PrefixLimiter.maximumPrefixes {
       sweep(now)
       if buckets.count >= PrefixLimiter.maximumPrefixes { return shared.take(allowance, now: now) }
     }
     return buckets[prefix, default: TokenBucket(allowance, now: now)].take(allowance, now: now)
-  }
-
-  // `PeerAddress.prefix` in one word: 3 or 7 bytes below one that tells the families apart.
-  private static func number(of source: PeerAddress) -> UInt64 {
-    source.ip.prefix(source.isIPv4 ? 3 : 7).reduce(source.isIPv4 ? 4 : 6) { $0 << 8 | UInt64($1) }
   }
 
   private mutating func sweep(_ now: Instant) {

@@ -8,10 +8,12 @@ import Wire
 /// asks one of them to tell it, and it dials the asker. Nobody is dialled at an address from a message: only at those of its
 /// own signed record. And nobody is made to dial often, whoever asks.
 final class ConnectService: Sendable {
-  /// How often a minute a peer may have others told, or this node dial.
+  /// How often a minute, and at once, a peer may have others told, or this node dial.
   static let askedPerMinute = 4
-  /// How often a minute a member may pass on what others ask for: several askers a minute.
+  /// How often a minute, and at once, a member may pass on what others ask for: several askers a minute.
   static let passedOnPerMinute = 32
+  /// The most peers whose requests are counted.
+  private static let maximumAskers = 1_024
   /// The most requests under way.
   static let maximumUnderWay = 16
   /// How long the one who is told may take to answer.
@@ -20,9 +22,9 @@ final class ConnectService: Sendable {
   private static let maximumDials = 2
 
   private struct State {
-    var asked = AskLimit<NodeID>(perWindow: ConnectService.askedPerMinute)
-    var dialled = AskLimit<NodeID>(perWindow: ConnectService.askedPerMinute)
-    var passedOn = AskLimit<NodeID>(perWindow: ConnectService.passedOnPerMinute)
+    var asked = Allowances<NodeID>(perMinute: askedPerMinute, maximumAskers: maximumAskers)
+    var dialled = Allowances<NodeID>(perMinute: askedPerMinute, maximumAskers: maximumAskers)
+    var passedOn = Allowances<NodeID>(perMinute: passedOnPerMinute, maximumAskers: maximumAskers)
     var underWay = 0
   }
 
@@ -76,9 +78,11 @@ final class ConnectService: Sendable {
     let mayWork = state.withLock { state in
       guard state.underWay < ConnectService.maximumUnderWay else { return false }
       switch request {
-      case .tell: guard state.asked.take(peer, at: now) else { return false }
+      case .tell: guard state.asked.take(by: peer, now: now) > 0 else { return false }
       case .dial(let requester):
-        guard state.passedOn.take(peer, at: now), state.dialled.take(requester, at: now) else { return false }
+        guard state.passedOn.take(by: peer, now: now) > 0, state.dialled.take(by: requester, now: now) > 0 else {
+          return false
+        }
       }
       state.underWay += 1
       return true

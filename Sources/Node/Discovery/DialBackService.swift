@@ -10,11 +10,13 @@ import Wire
 /// that it names, and does the handshake. No address from a message is dialled, so nobody can be made to knock at another's
 /// door; and the port is the asker's own.
 final class DialBackService: Sendable {
-  /// How often a minute a peer may ask.
+  /// How often a minute, and at once, a peer may ask.
   static let askedPerMinute = 2
-  /// How often a minute all peers of a /24 or /56 may: an identity costs nothing, and the nodes of a house or a rack ask for
-  /// themselves.
+  /// How often a minute, and at once, all peers of a /24 or /56 may: an identity costs nothing, and the nodes of a house or a
+  /// rack ask for themselves.
   static let askedPerMinuteOfPrefix = 16
+  /// The most peers, and the most prefixes, whose requests are counted.
+  private static let maximumAskers = 1_024
   /// The most dials under way.
   static let maximumUnderWay = 8
   /// Longer than connecting and the handshake may take together, of which the endpoint tells when they fail: only an
@@ -34,8 +36,8 @@ final class DialBackService: Sendable {
   static let unreached = "no node of this identity answered there"
 
   private struct State {
-    var asked = AskLimit<NodeID>(perWindow: DialBackService.askedPerMinute)
-    var askedOfPrefix = AskLimit<UInt64>(perWindow: DialBackService.askedPerMinuteOfPrefix)
+    var asked = Allowances<NodeID>(perMinute: askedPerMinute, maximumAskers: maximumAskers)
+    var askedOfPrefix = Allowances<UInt64>(perMinute: askedPerMinuteOfPrefix, maximumAskers: maximumAskers)
     var underWay = 0
   }
 
@@ -51,15 +53,16 @@ final class DialBackService: Sendable {
   }
 
   /// The answer to a peer whose link comes from an address; nil for a request that can't be understood.
-  func answer(_ body: [UInt8], from peer: NodeID, at source: PeerAddress?) async -> [UInt8]? {
+  func answer(
+    _ body: [UInt8], from peer: NodeID, at source: PeerAddress?, now: Instant = MonotonicClock.now()
+  ) async -> [UInt8]? {
     guard let request = try? DialBackRequest(decoding: body) else { return nil }
     guard let source, let address = PeerAddress(ip: source.ip, port: request.port), address.isUsable else {
       return Self.answer(Unsaid.noAddress.rawValue).encoded
     }
     let mayWork = state.withLock { state in
-      let now = MonotonicClock.now()
-      guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(peer, at: now),
-        state.askedOfPrefix.take(Self.network(of: source), at: now)
+      guard state.underWay < DialBackService.maximumUnderWay, state.asked.take(by: peer, now: now) > 0,
+        state.askedOfPrefix.take(by: source.prefixNumber, now: now) > 0
       else { return false }
       state.underWay += 1
       return true
@@ -98,11 +101,6 @@ final class DialBackService: Sendable {
     timer.cancel()
     await endpoint.shutdown()
     return outcome ?? Self.answer(Unsaid.cannotDial.rawValue)
-  }
-
-  /// The prefix, its family before it.
-  private static func network(of address: PeerAddress) -> UInt64 {
-    address.prefix.reduce(address.isIPv4 ? 4 : 6) { $0 << 8 | UInt64($1) }
   }
 
   private static func answer(_ reason: String) -> DialBackAnswer {

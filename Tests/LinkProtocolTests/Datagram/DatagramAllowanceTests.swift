@@ -24,21 +24,6 @@ import Wire
     PeerAddress(ip: [11, UInt8(number >> 8 & 255), UInt8(number & 255), UInt8(number >> 16)], port: 1)!
   }
 
-  @Test func aBucketGivesItsBurstThenItsRate() {
-    let allowance = TokenBucket.Allowance(ratePerSecond: 10, burst: 3)
-    var bucket = TokenBucket(allowance, now: .zero)
-    func taken(_ now: Instant) -> Int { (0..<10).count { _ in bucket.take(allowance, now: now) } }
-    #expect(taken(.zero) == 3)
-    #expect(taken(at(0, milliseconds: 99)) == 0)
-    #expect(taken(at(0, milliseconds: 100)) == 1)
-    // A long pause, or a clock that goes back, gives no more than the burst.
-    #expect(taken(.distantFuture) == 3)
-    #expect(taken(.zero) == 0)
-    #expect(taken(at(1)) == 3)
-    #expect(bucket.isFull(allowance, now: at(1)) == false)
-    #expect(bucket.isFull(allowance, now: at(2)) == true)
-  }
-
   @Test func prefixesAreLimitedApart() {
     var limiter = PrefixLimiter(.init(ratePerSecond: 0, burst: 2), now: .zero)
     for (text, passes) in [

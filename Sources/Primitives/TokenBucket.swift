@@ -1,16 +1,15 @@
-import Primitives
-
-/// Lets through `rate` things a second, and `burst` at once after a pause.
-package struct TokenBucket: Sendable {
+/// Lets through so many things a second, and more at once after a pause. In whole numbers, so that it gives the same on every
+/// machine. What it may give is no part of it and is told it each time, the same one always: many buckets share one.
+public struct TokenBucket: Sendable {
   /// How much a bucket lets through.
-  package struct Allowance: Sendable, Equatable {
+  public struct Allowance: Sendable, Equatable {
     /// Things a second.
-    package var ratePerSecond: Int
+    public var ratePerSecond: Int
     /// Things at once after a pause.
-    package var burst: Int
+    public var burst: Int
 
     /// An allowance.
-    package init(ratePerSecond: Int, burst: Int) {
+    public init(ratePerSecond: Int, burst: Int) {
       self.ratePerSecond = ratePerSecond
       self.burst = burst
     }
@@ -23,13 +22,13 @@ package struct TokenBucket: Sendable {
   private var updated: Instant
 
   /// A full bucket.
-  package init(_ allowance: Allowance, now: Instant) {
+  public init(_ allowance: Allowance, now: Instant) {
     level = Int64(allowance.burst) * TokenBucket.unit
     updated = now
   }
 
   /// Takes one token; false when there is none.
-  package mutating func take(_ allowance: Allowance, now: Instant) -> Bool {
+  public mutating func take(_ allowance: Allowance, now: Instant) -> Bool {
     refill(allowance, now: now)
     guard level >= TokenBucket.unit else { return false }
     level -= TokenBucket.unit
@@ -37,7 +36,7 @@ package struct TokenBucket: Sendable {
   }
 
   /// True when the bucket is as good as a new one.
-  package mutating func isFull(_ allowance: Allowance, now: Instant) -> Bool {
+  public mutating func isFull(_ allowance: Allowance, now: Instant) -> Bool {
     refill(allowance, now: now)
     return level >= Int64(allowance.burst) * TokenBucket.unit
   }
