@@ -31,7 +31,7 @@ struct JoinCommand: AsyncParsableCommand {
   private struct Answer: Encodable {
     var id: String
     var network: String
-    var networkName: String
+    var networkId: String
     var key: String
     var config: String
     var genesis: String
@@ -73,7 +73,7 @@ struct JoinCommand: AsyncParsableCommand {
     if format.json {
       return try Console.print(
         json: Answer(
-          id: "\(key.id)", network: "\(invite.networkID)", networkName: genesis.name, key: node.key, config: setup.path,
+          id: "\(key.id)", network: genesis.name, networkId: "\(invite.networkID)", key: node.key, config: setup.path,
           genesis: node.genesis, bootstrap: bootstrap, hasGrant: invite.grant != nil))
     }
     try Console.print(

@@ -135,7 +135,7 @@ struct TestnetCommand: AsyncParsableCommand {
         table.add([
           "\(state.node)", state.pid.map { "\($0)" } ?? "-", state.address, state.height.map { "\($0)" } ?? "-",
           state.view.map { "\($0)" } ?? "-", state.peersAlive.map { "\($0)" } ?? "-",
-          state.offersRunning.map { "\($0)" } ?? "-",
+          state.leasesRunning.map { "\($0)" } ?? "-",
           state.stateRoot.map { String($0.prefix(16)) } ?? "does not answer",
         ])
       }
