@@ -243,7 +243,7 @@ final class PaperNode: ControlService {
       transactions: [
         BlockTransactionAnswer(id: "tx1", kind: "transfer", from: "own", nonce: 1, feeMicrocredits: 10, summary: "…")
       ],
-      certificate: CertificateAnswer(kind: "finalization", view: 12, signers: ["peerA-111111"]))
+      certificate: CertificateAnswer(kind: "finalize", view: 12, signers: ["peerA-111111"]))
   }
   func validators() async throws -> ValidatorsAnswer {
     ValidatorsAnswer(
