@@ -9,7 +9,7 @@ extension NodeConfiguration {
       # A flag goes before the environment, that before this file. The variable of a key is LINNET_SECTION_KEY, for
       # example LINNET_LOG_LEVEL; lists are written there with commas.
       # Relative paths are taken from the directory of this file.
-      # "Live" keys change on SIGHUP (`systemctl reload linnet`), the others on restart.
+      # "Live" keys change on SIGHUP to the daemon (docs/operating.md says how to send it), the others on restart.
 
       """
     for section in ConfigurationKey.sections {

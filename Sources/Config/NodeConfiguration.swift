@@ -180,4 +180,10 @@ extension NodeConfiguration {
         key: before.key, before: before.value, after: after.value, isReloadable: before.isReloadable)
     }
   }
+
+  /// What flags make different from what holds without them, which is what a start without these flags goes by.
+  package func overruledByFlags(in flagged: NodeConfiguration) -> [ConfigurationChange] {
+    let keys = flagged.entries.filter { $0.source == .flag(name: $0.key) }.map(\.key)
+    return changes(to: flagged).filter { keys.contains($0.key) }
+  }
 }

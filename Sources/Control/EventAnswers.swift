@@ -26,7 +26,7 @@ package enum EventKind: String, Codable, Sendable, CaseIterable {
   case healed
   /// A socket for datagrams was lost and opened anew.
   case socketRebound = "socket.rebound"
-  /// Whether so many datagrams wait that senders need a cookie.
+  /// Whether senders of datagrams were asked for a cookie of late.
   case load
   /// Events were forgotten before this reader had read them.
   case gap

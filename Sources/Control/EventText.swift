@@ -51,7 +51,7 @@ package enum EventText {
     case .socketRebound: return "a socket for datagrams was lost and opened anew"
     case .load:
       return detail.isOn == true
-        ? "so many datagrams wait that senders need a cookie" : "senders need no cookie any more"
+        ? "senders of datagrams are asked for a cookie" : "no sender is asked for a cookie any more"
     case .gap: return "\(detail.missed ?? 0) events were forgotten before they were read"
     }
   }

@@ -20,17 +20,22 @@ package struct InviteAnswer: Codable, Sendable, Equatable {
   package var node: String
   /// Where.
   package var addresses: [String]
-  /// The network's id.
+  /// The name of the network from its genesis document.
   package var network: String
+  /// The hash of the genesis document in text form.
+  package var networkId: String
   /// What was paid for the invited host; nil for nothing.
   package var grant: GrantAnswer?
 
   /// Every field.
-  package init(invite: String, node: String, addresses: [String], network: String, grant: GrantAnswer? = nil) {
+  package init(
+    invite: String, node: String, addresses: [String], network: String, networkId: String, grant: GrantAnswer? = nil
+  ) {
     self.invite = invite
     self.node = node
     self.addresses = addresses
     self.network = network
+    self.networkId = networkId
     self.grant = grant
   }
 }

@@ -165,9 +165,9 @@ package struct BlockTransactionAnswer: Codable, Sendable, Equatable {
 
 /// Who made a block final.
 package struct CertificateAnswer: Codable, Sendable, Equatable {
-  /// `finalization`, or `notarization` while a later block's certificate is what makes it final.
+  /// What was voted: `finalize`.
   package var kind: String
-  /// The view of the votes.
+  /// The view of the votes: that of the block, or of a later one that made both final.
   package var view: UInt64
   /// The validators that signed.
   package var signers: [String]
@@ -186,7 +186,7 @@ package struct BlockAnswer: Codable, Sendable, Equatable {
   package var header: BlockHeaderAnswer
   /// The transactions in their order.
   package var transactions: [BlockTransactionAnswer]
-  /// What made it final; nil for the genesis block.
+  /// What made it final; nil when this node has kept no certificate of it, nor of the blocks soon after it.
   package var certificate: CertificateAnswer?
 
   /// Every field.

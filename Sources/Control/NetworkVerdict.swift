@@ -33,7 +33,7 @@ package enum NetworkVerdict {
           : "of [network] bootstrap, "
             + failures.map { "\($0.entry): \($0.failure ?? "")" }.joined(separator: "; ")
       lines.append(VerdictAnswer("alone", .bad, "no other node is known: \(advice)"))
-    } else if members.alive == 0 {
+    } else if known > 0, members.alive == 0 {
       lines.append(
         VerdictAnswer(
           "nobodyAnswers", .bad,
@@ -45,9 +45,9 @@ package enum NetworkVerdict {
           "\(members.down) of \(known) members are down: the network is split, or they have stopped; "
             + "`linnet events --kind split,member` says when"))
     } else {
-      lines.append(
-        VerdictAnswer(
-          "members", .good, "\(members.alive) of \(known) members answer, over \(links) link\(links == 1 ? "" : "s")"))
+      // A link may stand before its node's record has come.
+      let answering = known == 0 ? "no member is known yet" : "\(members.alive) of \(known) members answer"
+      lines.append(VerdictAnswer("members", .good, "\(answering), over \(links) link\(links == 1 ? "" : "s")"))
     }
     return lines
   }

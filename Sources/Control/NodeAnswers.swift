@@ -25,7 +25,7 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
   /// Peers believed alive, itself not counted.
   package var peersAlive: Int
   /// Leases that it runs as a provider.
-  package var offersRunning: Int
+  package var leasesRunning: Int
   /// Seconds since the daemon started.
   package var uptimeSeconds: UInt64
   /// Its account's free balance.
@@ -40,7 +40,7 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
   /// Every field.
   package init(
     id: String, name: String, version: String, network: String, networkId: String, roles: [String], height: UInt64,
-    stateRoot: String, epoch: UInt64, view: UInt64, voting: VotingAnswer, peersAlive: Int, offersRunning: Int,
+    stateRoot: String, epoch: UInt64, view: UInt64, voting: VotingAnswer, peersAlive: Int, leasesRunning: Int,
     uptimeSeconds: UInt64, balanceMicrocredits: UInt64, isolation: String, warnings: [String],
     refused: [String: UInt64]
   ) {
@@ -56,7 +56,7 @@ package struct StatusAnswer: Codable, Sendable, Equatable {
     self.view = view
     self.voting = voting
     self.peersAlive = peersAlive
-    self.offersRunning = offersRunning
+    self.leasesRunning = leasesRunning
     self.uptimeSeconds = uptimeSeconds
     self.balanceMicrocredits = balanceMicrocredits
     self.isolation = isolation

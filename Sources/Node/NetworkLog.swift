@@ -86,7 +86,8 @@ final class NetworkLog: Sendable {
 
 /// Tells by two looks at the counters of the datagrams what happened between them.
 struct DatagramWatch {
-  private var lost: UInt64 = 0
+  /// Bindings after a loss: the first of a socket is not counted.
+  private var bound: UInt64 = 0
   private var cookies: UInt64 = 0
   private var isLoaded = false
 
@@ -94,13 +95,13 @@ struct DatagramWatch {
   mutating func look(at counters: [(String, UInt64)]) -> [(kind: EventKind, isOn: Bool?)] {
     var events: [(EventKind, Bool?)] = []
     func count(_ name: String) -> UInt64 { counters.first { $0.0 == name }?.1 ?? 0 }
-    let (nowLost, nowCookies) = (count("socketLost"), count("cookieSent"))
-    if nowLost > lost { events.append((.socketRebound, nil)) }
+    let (nowBound, nowCookies) = (count("bound"), count("cookieSent"))
+    if nowBound > bound { events.append((.socketRebound, nil)) }
     if (nowCookies > cookies) != isLoaded {
       isLoaded.toggle()
       events.append((.load, isLoaded))
     }
-    (lost, cookies) = (nowLost, nowCookies)
+    (bound, cookies) = (nowBound, nowCookies)
     return events
   }
 }

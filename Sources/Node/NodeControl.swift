@@ -47,7 +47,7 @@ struct NodeControl: ControlService {
     return StatusAnswer(
       id: "\(node.id)", name: configurationInForce.node.name, version: version, network: node.genesis.name,
       networkId: "\(node.genesis.networkID)", roles: roles, height: core.height, stateRoot: "\(core.root)",
-      epoch: core.epoch, view: core.view, voting: voting, peersAlive: core.alive, offersRunning: core.leases,
+      epoch: core.epoch, view: core.view, voting: voting, peersAlive: core.alive, leasesRunning: core.leases,
       uptimeSeconds: UInt64(max(0, (MonotonicClock.now() - node.startedAt).count / 1_000_000)),
       balanceMicrocredits: core.balance, isolation: "\(node.supervisor.isolation)", warnings: warnings,
       refused: refused)

@@ -26,8 +26,8 @@ extension NodeControl {
     var grant: GrantAnswer?
     if let amount = request.grantMicrocredits { (invite.grant, grant) = try await self.grant(amount) }
     return InviteAnswer(
-      invite: invite.text, node: "\(node.id)", addresses: addresses.map(\.description), network: "\(networkID)",
-      grant: grant)
+      invite: invite.text, node: "\(node.id)", addresses: addresses.map(\.description), network: node.genesis.name,
+      networkId: "\(networkID)", grant: grant)
   }
 
   /// What was asked for, else what the operator tells peers, else what the own record says.

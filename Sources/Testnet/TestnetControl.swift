@@ -30,7 +30,7 @@ package struct TestnetControl: Sendable {
     package var stateRoot: String?
     package var view: UInt64?
     package var peersAlive: Int?
-    package var offersRunning: Int?
+    package var leasesRunning: Int?
   }
 
   /// Starts the testnet, making it first when there is none; nodes that run already are left alone.
@@ -203,7 +203,7 @@ package struct TestnetControl: Sendable {
         state.stateRoot = status.stateRoot
         state.view = status.view
         state.peersAlive = status.peersAlive
-        state.offersRunning = status.offersRunning
+        state.leasesRunning = status.leasesRunning
       }
       states.append(state)
     }

@@ -16,7 +16,8 @@ struct JoinCommand: AsyncParsableCommand {
     discussion: """
       Fetches the genesis from the node that the invite names, checks it against the network's id, and writes it, the \
       node's key and its node.conf. Nothing is overwritten: a key that is there is used, and so is a node.conf, which then \
-      must name the node of the invite under [network] bootstrap or leave that key as the example has it.
+      must name the node of the invite under [network] bootstrap or leave that key as the example has it, and say what \
+      --data-directory, --name and --listen say.
       """)
 
   @Argument(help: "What `linnet invite` printed on another host; - reads it from standard input.") var invite: String
@@ -30,7 +31,7 @@ struct JoinCommand: AsyncParsableCommand {
   private struct Answer: Encodable {
     var id: String
     var network: String
-    var networkName: String
+    var networkId: String
     var key: String
     var config: String
     var genesis: String
@@ -49,6 +50,7 @@ struct JoinCommand: AsyncParsableCommand {
     let node = setup.configuration.node
     let bootstrap = invite.addresses.map { "\(invite.node)@\($0)" }
     let changed = try rewritten(setup, naming: bootstrap, of: invite.node)
+    try Self.checkFlags(setup)
 
     let directory = try DataDirectory(path: node.dataDirectory)
     _ = try directory.isBound(to: invite.networkID)
@@ -71,7 +73,7 @@ struct JoinCommand: AsyncParsableCommand {
     if format.json {
       return try Console.print(
         json: Answer(
-          id: "\(key.id)", network: "\(invite.networkID)", networkName: genesis.name, key: node.key, config: setup.path,
+          id: "\(key.id)", network: genesis.name, networkId: "\(invite.networkID)", key: node.key, config: setup.path,
           genesis: node.genesis, bootstrap: bootstrap, hasGrant: invite.grant != nil))
     }
     try Console.print(
@@ -136,6 +138,19 @@ struct JoinCommand: AsyncParsableCommand {
         exitCode: NodeError.Code.configuration.rawValue)
     }
     return changed
+  }
+
+  /// A node.conf that is there keeps what it says: a flag that says otherwise would be lost when the daemon starts.
+  private static func checkFlags(_ setup: NodeSetup) throws {
+    guard setup.isConfigured else { return }
+    let kept = try NodeConfiguration.load(path: setup.path, environment: Console.environment, flags: [:])
+    let lost = kept.overruledByFlags(in: setup.configuration)
+    guard !lost.isEmpty else { return }
+    throw Failure(
+      "there is a node.conf at \(setup.path), which a flag does not change: "
+        + lost.map { "\($0.key) is \($0.before) there, not \($0.after)" }.joined(separator: "; "),
+      suggestion: "change that there, or leave the flag out, and join again",
+      exitCode: NodeError.Code.configuration.rawValue)
   }
 
   private func settings(_ setup: NodeSetup, bootstrap: [String]) -> [(key: String, value: String)] {

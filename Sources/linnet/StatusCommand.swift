@@ -26,7 +26,7 @@ struct StatusCommand: AsyncParsableCommand {
     fields.add("height", "\(status.height)  (epoch \(status.epoch), view \(status.view))")
     fields.add("state root", status.stateRoot)
     fields.add("peers alive", "\(status.peersAlive)")
-    fields.add("jobs running", "\(status.offersRunning)")
+    fields.add("leases running", "\(status.leasesRunning)")
     fields.add("balance", Quantity.credits(status.balanceMicrocredits) + " credits")
     fields.add("isolation", status.isolation)
     fields.add("up", Quantity.duration(seconds: status.uptimeSeconds))

@@ -30,17 +30,22 @@ struct TestnetCommand: AsyncParsableCommand {
   /// `linnet testnet up`
   struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Start the testnet, made anew when there is none; ready when every node has a final block.")
+      abstract:
+        "Start the testnet, made anew when there is none; ready when every node has a final block and sees all others.")
 
     @OptionGroup var directory: DirectoryOptions
-    @Option(help: ArgumentHelp("How many nodes (4 for a new testnet).", valueName: "number")) var nodes: Int?
+    @Option(
+      help: ArgumentHelp(
+        "How many nodes, 1 to \(TestnetLayout.maximumNodes) (4 for a new testnet).", valueName: "number"))
+    var nodes: Int?
     @Option(help: ArgumentHelp("How many of a new testnet's are validators (all).", valueName: "number"))
     var validators: Int?
     @Option(help: ArgumentHelp("Blocks of an epoch of a new testnet (3600).", valueName: "number"))
     var epochBlocks: UInt64?
     @Option(
       help: ArgumentHelp(
-        "Make each node a host of its own, in a network namespace, with a switch between them (root).",
+        "How many nodes, 2 to \(LabOptions.maximumHosts), each a host of its own: a network namespace, with a switch "
+          + "between them (root).",
         valueName: "number"))
     var hosts: Int?
     @Option(help: ArgumentHelp("Hosts behind an address translation, such as 5,6.", valueName: "numbers"))
@@ -135,7 +140,7 @@ struct TestnetCommand: AsyncParsableCommand {
         table.add([
           "\(state.node)", state.pid.map { "\($0)" } ?? "-", state.address, state.height.map { "\($0)" } ?? "-",
           state.view.map { "\($0)" } ?? "-", state.peersAlive.map { "\($0)" } ?? "-",
-          state.offersRunning.map { "\($0)" } ?? "-",
+          state.leasesRunning.map { "\($0)" } ?? "-",
           state.stateRoot.map { String($0.prefix(16)) } ?? "does not answer",
         ])
       }

@@ -26,6 +26,7 @@ struct StatusJSON: Decodable {
   var epoch: UInt64
   var voting: VotingJSON
   var peersAlive: Int
+  var leasesRunning: Int
   var balanceMicrocredits: UInt64
   var isolation: String
   var refused: [String: UInt64]

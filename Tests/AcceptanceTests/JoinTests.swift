@@ -52,6 +52,9 @@ extension Acceptance {
         try refused(10, "bootstrap", with: invite, "a node.conf that asks somebody else") { host in
           try host.write("[network]\nbootstrap = [\"192.0.2.1:7447\"]\n", to: "node.conf")
         }
+        try refused(10, "node.data_directory", with: invite, "a node.conf that says otherwise than a flag") { host in
+          try host.write("[node]\ndata_directory = \"/nowhere\"\n\n[network]\n#bootstrap = []\n", to: "node.conf")
+        }
         // The node is there, and does not speak with strangers.
         let elsewhere = try Bech32m.changing(invite) { $0[10] ^= 1 }
         try refused(23, "another network answers", with: elsewhere, "an invite of that node to another network")

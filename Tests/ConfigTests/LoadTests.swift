@@ -129,6 +129,19 @@ struct LoadTests {
     #expect(old.changes(to: old).isEmpty)
   }
 
+  @Test("what flags say otherwise than the file, and what they say as it does")
+  func overruledByFlags() throws {
+    let text = "[node]\ndata_directory = \"/d\"\nname = \"amber\"\n"
+    let file = try load(text)
+    let same = try load(text, flags: ["node.name": "amber", "node.data_directory": "/d"])
+    #expect(file.overruledByFlags(in: same).isEmpty)
+    let flags = ["node.data_directory": "/e", "node.name": "birch", "network.listen": "0.0.0.0:7447"]
+    // What follows from the data directory, such as the key's path, is not what the flag said.
+    let changes = try file.overruledByFlags(in: load(text, flags: flags))
+    #expect(changes.map(\.key) == ["node.data_directory", "node.name"])
+    #expect(changes.map(\.before) == ["\"/d\"", "\"amber\""] && changes.map(\.after) == ["\"/e\"", "\"birch\""])
+  }
+
   @Test("the public entry reads the real host")
   func realHost() throws {
     let configuration = try NodeConfiguration.load(path: nil, environment: ["HOME": "/home/u"], flags: [:])

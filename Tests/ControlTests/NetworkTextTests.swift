@@ -184,8 +184,8 @@ import Testing
       1970-01-01T00:00:01Z  split           6 members went down within half a minute
       1970-01-01T00:00:01Z  healed          4 of them are back
       1970-01-01T00:00:01Z  socket.rebound  a socket for datagrams was lost and opened anew
-      1970-01-01T00:00:01Z  load            so many datagrams wait that senders need a cookie
-      1970-01-01T00:00:01Z  load            senders need no cookie any more
+      1970-01-01T00:00:01Z  load            senders of datagrams are asked for a cookie
+      1970-01-01T00:00:01Z  load            no sender is asked for a cookie any more
       1970-01-01T00:00:01Z  gap             9 events were forgotten before they were read
       """)
   }

@@ -105,7 +105,7 @@ final class PaperNode: ControlService {
       height: 9, stateRoot: "root9", epoch: 2, view: 12,
       voting: VotingAnswer(
         state: .abstaining, reason: "the journal is missing", until: WallTime(microsecondsSinceEpoch: 7)),
-      peersAlive: 3, offersRunning: 1, uptimeSeconds: 60,
+      peersAlive: 3, leasesRunning: 1, uptimeSeconds: 60,
       balanceMicrocredits: UInt64.max, isolation: "bubblewrap",
       warnings: ["a committee of up to three tolerates no fault"], refused: ["datagramGarbage": 4])
   }
@@ -148,7 +148,8 @@ final class PaperNode: ControlService {
   func invite(_ request: InviteRequest) async throws -> InviteAnswer {
     contents.withLock { $0.invites.append(request) }
     return InviteAnswer(
-      invite: "lninvite1q", node: "peerA-111111", addresses: request.addresses ?? ["127.0.0.1:7001"], network: "net1",
+      invite: "lninvite1q", node: "peerA-111111", addresses: request.addresses ?? ["127.0.0.1:7001"], network: "test",
+      networkId: "net1",
       grant: request.grantMicrocredits.map {
         GrantAnswer(
           account: "grant1", amountMicrocredits: $0, transfer: TransactionAnswer(id: "tx3", inBlock: 10),
@@ -242,7 +243,7 @@ final class PaperNode: ControlService {
       transactions: [
         BlockTransactionAnswer(id: "tx1", kind: "transfer", from: "own", nonce: 1, feeMicrocredits: 10, summary: "…")
       ],
-      certificate: CertificateAnswer(kind: "finalization", view: 12, signers: ["peerA-111111"]))
+      certificate: CertificateAnswer(kind: "finalize", view: 12, signers: ["peerA-111111"]))
   }
   func validators() async throws -> ValidatorsAnswer {
     ValidatorsAnswer(

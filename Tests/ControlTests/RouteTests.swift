@@ -96,6 +96,20 @@ import Testing
     }
   }
 
+  /// A network's name and its id, and what runs, are called the same in every answer.
+  @Test func oneNameForOneThing() async throws {
+    struct Names: Decodable {
+      var network: String
+      var networkId: String
+      var leasesRunning: Int?
+    }
+    let node = PaperNode()
+    let status = try ControlJSON.decode(Names.self, from: ControlJSON.encode(await node.status()))
+    #expect(status.network == "test" && status.networkId == "net1" && status.leasesRunning == 1)
+    let invite = try ControlJSON.decode(Names.self, from: ControlJSON.encode(await node.invite(InviteRequest())))
+    #expect(invite.network == "test" && invite.networkId == "net1")
+  }
+
   @Test func everyJobRoute() async throws {
     let node = PaperNode()
     try await withServer(node) { (client, _, _) async throws in

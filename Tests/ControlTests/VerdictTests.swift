@@ -50,6 +50,15 @@ import Testing
     #expect(NetworkVerdict.judge(network)[0].text.contains("seed:7447: refused"))
   }
 
+  @Test func aLinkBeforeAnyRecordIsNoFault() {
+    var network = Self.well
+    network.members = MemberCountsAnswer()
+    network.links = LinkCountsAnswer(inbound: 1)
+    let first = NetworkVerdict.judge(network)[0]
+    #expect(first.code == "members" && first.severity == .good)
+    #expect(first.text == "no member is known yet, over 1 link")
+  }
+
   @Test func aSplitIsHalfOfTheKnown() {
     #expect(codes(.bad) { $0.members = MemberCountsAnswer(alive: 2, suspect: 1, down: 2) }.isEmpty)
     #expect(codes(.bad) { $0.members = MemberCountsAnswer(alive: 2, down: 2, left: 9) } == ["split"])

@@ -174,12 +174,14 @@ import Wire
     var watch = DatagramWatch()
     func kinds(_ counters: [(String, UInt64)]) -> [EventKind] { watch.look(at: counters).map(\.kind) }
     #expect(kinds([]).isEmpty)
-    #expect(kinds([("socketLost", 1)]) == [.socketRebound])
-    #expect(kinds([("socketLost", 1)]).isEmpty)
-    var load = watch.look(at: [("cookieSent", 3), ("socketLost", 1)])
+    // Lost, and not bound again yet.
+    #expect(kinds([("socketLost", 1), ("bindFailed", 1)]).isEmpty)
+    #expect(kinds([("socketLost", 1), ("bindFailed", 1), ("bound", 1)]) == [.socketRebound])
+    #expect(kinds([("socketLost", 1), ("bindFailed", 1), ("bound", 1)]).isEmpty)
+    var load = watch.look(at: [("cookieSent", 3), ("bound", 1)])
     #expect(load.map(\.kind) == [.load] && load[0].isOn == true)
-    #expect(kinds([("cookieSent", 5), ("socketLost", 1)]).isEmpty)
-    load = watch.look(at: [("cookieSent", 5), ("socketLost", 1)])
+    #expect(kinds([("cookieSent", 5), ("bound", 1)]).isEmpty)
+    load = watch.look(at: [("cookieSent", 5), ("bound", 1)])
     #expect(load.map(\.kind) == [.load] && load[0].isOn == false)
   }
 }
