@@ -93,7 +93,9 @@ final class RunningNode: Sendable {
           guard submitter == peer else { return [] }
           return await runner.log(request)?.encoded ?? []
         case .genesis: return genesisService.answer(body)
-        case .connect: return await connector.answer(body, from: peer)
+        case .connect:
+          let source = shell.endpoint.value?.links.first { $0.id == peer }?.address
+          return await connector.answer(body, from: peer, source: source)
         case .dialBack:
           let source = shell.endpoint.value?.links.first { $0.id == peer }?.address
           return await dialBack.value?.answer(body, from: peer, at: source)

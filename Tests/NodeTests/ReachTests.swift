@@ -15,6 +15,27 @@ private final class Notes: Sendable {
   let told = Mutex<[String]>([])
 }
 
+/// Who comes waits until it is opened.
+private final class Gate: Sendable {
+  /// Nil once it is open.
+  private let waiting = Mutex<[CheckedContinuation<Void, Never>]?>([])
+
+  func wait(isWaiting: () -> Void) async {
+    await withCheckedContinuation { continuation in
+      let isOpen = waiting.withLock { waiting in
+        waiting?.append(continuation)
+        return waiting == nil
+      }
+      if isOpen { continuation.resume() }
+      isWaiting()
+    }
+  }
+
+  func open() {
+    for continuation in waiting.withLock({ $0.take() }) ?? [] { continuation.resume() }
+  }
+}
+
 private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
   var record = NodeRecord(
     name: "n", addresses: addresses.compactMap { PeerAddress(text: $0) }, roles: [], capabilities: .zero, agent: "a",
@@ -91,7 +112,53 @@ private func record(_ addresses: [String], via: [NodeID] = []) -> NodeRecord {
     #expect(await service.answer(.dial(asker), from: other, at: later) == .tooMany)
     for _ in 0..<ConnectService.askedPerMinute { _ = await service.answer(.tell(helper), from: asker, at: start) }
     #expect(await service.answer(.tell(helper), from: asker, at: start) == .tooMany)
-    #expect(await service.answer([], from: helper) == nil)
+    #expect(await service.answer([], from: helper, source: nil) == nil)
+  }
+
+  @Test func whoDoesNotAnswerHoldsFewPlaces() async throws {
+    let notes = Notes()
+    let (silent, other) = (try nodeID(1), try nodeID(2))
+    notes.linked.withLock { $0 = [silent, other] }
+    let (asked, asking) = AsyncStream<Void>.makeStream()
+    let gate = Gate()
+    let service = ConnectService(
+      links: { notes.linked.withLock { $0 } }, record: { _ in nil }, dial: { _, _ in },
+      tell: { _, peer in
+        guard peer == silent else { return .dialling }
+        await gate.wait { asking.yield() }
+        return nil
+      })
+    await withTaskGroup(of: ConnectAnswer.self) { group in
+      for number in UInt8(3)..<5 {
+        group.addTask { await service.answer(.tell(silent), from: (try? nodeID(number)) ?? other, at: start) }
+      }
+      var waiting = 0
+      for await _ in asked {
+        waiting += 1
+        if waiting == 2 { break }
+      }
+      #expect(await service.answer(.tell(silent), from: other, at: start) == .tooMany)
+      #expect(await service.answer(.tell(other), from: silent, at: start) == .dialling)
+      gate.open()
+      for await answer in group { #expect(answer == .notLinked) }
+    }
+    #expect(await service.answer(.tell(silent), from: other, at: start) == .notLinked)
+  }
+
+  @Test func manyIdentitiesOfOnePrefixAskNoMoreThanAFew() async throws {
+    let notes = Notes()
+    let target = try nodeID(1)
+    notes.linked.withLock { $0 = [target] }
+    let service = service(notes)
+    var told = 0
+    for number in 0..<200 {
+      let asker = try #require(NodeID(bytes: [UInt8(number)] + [UInt8](repeating: 3, count: 31)))
+      let source = PeerAddress(text: "192.0.2.\(number):1")
+      if await service.answer(.tell(target), from: asker, source: source, at: start) == .dialling { told += 1 }
+    }
+    #expect(told == ConnectService.askedPerMinuteOfPrefix)
+    let elsewhere = PeerAddress(text: "198.51.100.1:1")
+    #expect(await service.answer(.tell(target), from: try nodeID(7), source: elsewhere, at: start) == .dialling)
   }
 }
 

@@ -21,11 +21,25 @@ final class ConnectService: Sendable {
   /// The most addresses of a record that are dialled.
   private static let maximumDials = 2
 
+  /// The most requests under way to one who is to be told: who does not answer holds no more places.
+  private static let maximumUnderWayToOne = 2
+  /// How often a minute, and at once, all peers of a /24 or /56 may have others told: an identity costs nothing.
+  static let askedPerMinuteOfPrefix = 64
+
   private struct State {
     var asked = Allowances<NodeID>(perMinute: askedPerMinute, maximumAskers: maximumAskers)
     var dialled = Allowances<NodeID>(perMinute: askedPerMinute, maximumAskers: maximumAskers)
     var passedOn = Allowances<NodeID>(perMinute: passedOnPerMinute, maximumAskers: maximumAskers)
+    var askedOfPrefix = Allowances<UInt64>(perMinute: askedPerMinuteOfPrefix, maximumAskers: maximumAskers)
     var underWay = 0
+    /// By who is to be told.
+    var toOne: [NodeID: Int] = [:]
+
+    mutating func ended(_ request: ConnectRequest) {
+      underWay -= 1
+      guard case .tell(let target) = request, let count = toOne[target] else { return }
+      toOne[target] = count > 1 ? count - 1 : nil
+    }
   }
 
   private let state = Mutex(State())
@@ -68,17 +82,24 @@ final class ConnectService: Sendable {
       })
   }
 
-  /// The answer to a peer's request; nil for one that can't be understood.
-  func answer(_ body: [UInt8], from peer: NodeID) async -> [UInt8]? {
+  /// The answer to the request of a peer, whose link comes from `source`; nil for one that can't be understood.
+  func answer(_ body: [UInt8], from peer: NodeID, source: PeerAddress?) async -> [UInt8]? {
     guard let request = try? ConnectRequest(decoding: body) else { return nil }
-    return await answer(request, from: peer, at: MonotonicClock.now()).encoded
+    return await answer(request, from: peer, source: source, at: MonotonicClock.now()).encoded
   }
 
-  func answer(_ request: ConnectRequest, from peer: NodeID, at now: Instant) async -> ConnectAnswer {
+  func answer(
+    _ request: ConnectRequest, from peer: NodeID, source: PeerAddress? = nil, at now: Instant
+  ) async -> ConnectAnswer {
     let mayWork = state.withLock { state in
       guard state.underWay < ConnectService.maximumUnderWay else { return false }
       switch request {
-      case .tell: guard state.asked.take(by: peer, now: now) > 0 else { return false }
+      case .tell(let target):
+        guard state.toOne[target, default: 0] < ConnectService.maximumUnderWayToOne,
+          state.asked.take(by: peer, now: now) > 0,
+          state.askedOfPrefix.take(by: source?.prefixNumber ?? 0, now: now) > 0
+        else { return false }
+        state.toOne[target, default: 0] += 1
       case .dial(let requester):
         guard state.passedOn.take(by: peer, now: now) > 0, state.dialled.take(by: requester, now: now) > 0 else {
           return false
@@ -88,7 +109,7 @@ final class ConnectService: Sendable {
       return true
     }
     guard mayWork else { return .tooMany }
-    defer { state.withLock { $0.underWay -= 1 } }
+    defer { state.withLock { $0.ended(request) } }
     switch request {
     case .tell(let target):
       guard target != peer, links().contains(target) else { return .notLinked }
