@@ -263,10 +263,8 @@ public struct NodeCore: Sendable {
       case .accused(let member, let accuser, let incarnation):
         effects.append(.network(.accused(member, by: accuser, incarnation: incarnation)))
       case .refuted(let member, let incarnation, let accusers):
-        let wasSuspect = results.contains { if case .changed(member, from: .suspect, _) = $0 { true } else { false } }
         effects.append(.network(.refuted(member, incarnation: incarnation, accusers: accusers)))
-        // Who was down has come back, and was accused rightly.
-        if wasSuspect || member == id { charge(accusers: accusers, now: now, into: &effects) }
+      case .blamed(let accusers): charge(accusers: accusers, now: now, into: &effects)
       case .addressLearned(let address, let reporters):
         effects.append(.network(.addressLearned(address, reporters: reporters)))
       case .addressChanged(let old, let new): effects.append(.network(.addressChanged(from: old, to: new)))

@@ -107,7 +107,9 @@ struct MemberEntry: Sendable {
   var retryDelay: Microseconds
   var dialDelay: Microseconds
   var nextDial: Instant
-  /// How many of its accusations were refuted; halved with each exchange interval.
+  /// When a probe of it by this node last failed.
+  var silentAt: Instant?
+  /// How many of its accusations were refuted, as far as this node can tell; halved with each exchange interval.
   var refuted = 0
   /// True until it answers a ping of this node or says something over a link.
   var isUnseen = true

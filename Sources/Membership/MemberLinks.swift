@@ -56,6 +56,8 @@ extension MembershipMachine {
     speaker = sender
     isSpokenOverLink = true
     newsSource = messages.count == 1 ? sender : nil
+    // Before its words: what refutes is said by who is there.
+    noteLinked(sender, now)
     for message in messages.prefix(LinkMessage.maximumRecords) { apply(message, now, &identity, &effects) }
     speaker = nil
     isSpokenOverLink = false
@@ -75,8 +77,7 @@ extension MembershipMachine {
   mutating func heard(
     from sender: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    noteHeard(sender, at: links[sender]?.address)
-    _ = entries.modify(sender) { $0.lastSeen = now }
+    noteLinked(sender, now)
     if !relays.isEmpty {
       for (number, probe) in probes where probe.target == sender && probe.isOverLink {
         probeAnswered(number, probe, now, &identity, &effects)
@@ -85,6 +86,11 @@ extension MembershipMachine {
     guard let number = entries[sender]?.probe, let probe = probes[number], probe.stage == .indirect else { return }
     endProbe(number, probe)
     counters.add("linkSpokeForMember")
+  }
+
+  private mutating func noteLinked(_ sender: NodeID, _ now: Instant) {
+    noteHeard(sender, at: links[sender]?.address)
+    _ = entries.modify(sender) { $0.lastSeen = now }
   }
 
   mutating func connectRound(

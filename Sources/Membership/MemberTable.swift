@@ -254,6 +254,7 @@ extension MemberTable {
       entry.round == round, entry.nextDial <= now,
       isOver(entry.toldAt, .seconds(10)),
       isOver(entry.newsAt, .seconds(10)), isOver(entry.accusationsSince, .seconds(60)),
+      isOver(entry.silentAt, MembershipMachine.silenceMemory),
       entry.window.newest < .max, entry.window.newest &+ 5_000_000 < unixMicroseconds
     else { return nil }
     let addresses = entry.body.addresses

@@ -56,6 +56,8 @@ public enum MembershipEffect: Sendable {
   case accused(NodeID, by: NodeID, incarnation: UInt64)
   /// A member, or this node, has refuted these accusers by a record of a new incarnation.
   case refuted(NodeID, incarnation: UInt64, accusers: [NodeID])
+  /// These have accused this node, or a member that answers it, and were wrong.
+  case blamed([NodeID])
   /// So many see this node at an address that enters its record.
   case addressLearned(PeerAddress, reporters: Int)
   /// The addresses of the own record are others now.

@@ -28,6 +28,8 @@ public struct MembershipMachine: Sendable {
   public static let maximumRelays = 64
   /// The most accusers a second that are pinged so that they count.
   static let maximumVerifications = 32
+  /// For so long nobody is blamed for an accusation of a member that this node has accused itself.
+  static let silenceMemory = Microseconds.seconds(600)
   /// A round of probes has at most this many places times the most members: those that are gone keep theirs.
   static let ringFactor = 2
 

@@ -246,6 +246,11 @@ extension MembershipMachine {
     }
     guard isNew else { return counters.add("replayed") }
     noteSource(of: author, source, now)
+    if case .ack(let ack) = message.value.body, probes[ack.number]?.target == author {
+      // Before its words: what refutes is said by who is there.
+      _ = entries.modify(author) { $0.lastSeen = now }
+      noteHeard(author, at: source)
+    }
     for word in words { apply(word, now, &identity, &effects) }
     var answered: [Envelope]?
     switch message.value.body {
@@ -305,14 +310,12 @@ extension MembershipMachine {
         effects.append(.met(author, [newAddress] + entry.body.addresses.filter { $0 != newAddress }))
       }
       _ = entries.modify(author) { entry in
-        entry.lastSeen = now
         entry.knowsOwn = max(entry.knowsOwn, probe.carried)
         if let newAddress { entry.address = newAddress }
         if source.isUsable { entry.verified = source }
         entry.account.answered(sequence, own: ownClock, roundTrip: sample, now)
         if entry.roundTrip == nil { entry.roundTrip = RoundTrip(first: sample) } else { entry.roundTrip?.add(sample) }
       }
-      noteHeard(author, at: source)
       if !wasVerified { accuserVerified(author, now, &effects) }
       consider(ack.observed, by: author, from: source, now)
     } else {

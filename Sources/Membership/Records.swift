@@ -36,12 +36,14 @@ extension MembershipMachine {
       // Nobody has heard it, and nobody doubts it: it can sign as many as it likes.
       isIdle = entry.isUnseen && !isUrgent
       guard moveUnseen(&entry, to: body) else { return counters.add("unseenRefused") }
-      blameAccusers(of: entry)
+      let isFalselyAccused = isFalselyAccused(entry, now)
+      if entry.state == .suspect { counters.add("refuted") }
       if entry.state == .down { hurryRetries(now) }
       if !entry.accusations.isEmpty {
         let accusers = entry.accusations.keys
         entry.account.refuted(accusers, by: record.sequence, now)
         effects.append(.refuted(author, incarnation: record.sequence, accusers: accusers))
+        if isFalselyAccused { blame(accusers, &effects) }
       }
       let isMoved = entry.body.addresses != body.addresses
       entry.record = record
@@ -108,17 +110,19 @@ extension MembershipMachine {
     effects.append(.learned(farewell))
   }
 
-  /// A refuted accuser is remembered; who was down has come back rather than refuted.
-  private mutating func blameAccusers(of entry: MemberEntry) {
-    guard entry.state == .suspect else { return }
-    counters.add("refuted")
-    blame(entry.accusations.keys)
+  /// True when this node can tell that a member's accusers were wrong: it has heard it itself since, and has not accused it
+  /// itself lately. To refute is to sign a record, which shows nobody that its author answers: who never does, or does only
+  /// when it is accused, would make liars of all that probe it. Who was down has come back rather than refuted.
+  private func isFalselyAccused(_ entry: MemberEntry, _ now: Instant) -> Bool {
+    entry.state == .suspect && !entry.isUnseen && entry.lastSeen.map { $0 >= entry.suspectedAt } ?? false
+      && entry.silentAt.wasAtLeast(MembershipMachine.silenceMemory, before: now)
   }
 
-  private mutating func blame(_ accusers: [NodeID]) {
+  private mutating func blame(_ accusers: [NodeID], _ effects: inout [MembershipEffect]) {
     for accuser in accusers where accuser != id {
       _ = entries.modify(accuser) { $0.refuted = min($0.refuted + 1, 2 * MemberEntry.maximumRefuted) }
     }
+    effects.append(.blamed(accusers))
   }
 
   /// No honest record is good for longer: twice the lifetime leaves room for clocks that are wrong.
@@ -192,7 +196,7 @@ extension MembershipMachine {
     guard isRunning else { return }
     if !ownAccusers.isEmpty {
       effects.append(.refuted(id, incarnation: ownRecord.sequence, accusers: ownAccusers.members))
-      blame(ownAccusers.members)
+      blame(ownAccusers.members, &effects)
       ownAccusers.removeAll()
     }
     deadlines.set(.refutation, at: nil)

@@ -53,7 +53,9 @@ extension MembershipMachine {
   mutating func accuse(
     _ accused: NodeID, _ now: Instant, _ identity: inout Identity, _ effects: inout [MembershipEffect]
   ) {
-    guard let entry = entries[accused], entry.isActive, !entry.accusations.contains(id) else { return }
+    guard let entry = entries[accused], entry.isActive else { return }
+    _ = entries.modify(accused) { $0.silentAt = now }
+    guard !entry.accusations.contains(id) else { return }
     let body = Accusation(accused: accused, incarnation: entry.incarnation)
     guard add(identity.seal(.accusation(body), now: now), of: accused, now, &effects) else { return }
     // Told at once over links, the accused first of all, so that it can refute and others can confirm.

@@ -185,6 +185,38 @@ import Wire
     }
   }
 
+  /// Somebody signs records of a node that answers nobody, each time that it is accused.
+  @Test func whoRefutesAndNeverAnswersGetsNobodyCharged() throws {
+    var cluster = try Cluster(5, validators: 1)
+    let honest = Array(0..<4)
+    cluster.start(honest)
+    cluster.run(for: .seconds(5))
+    let absent = cluster.members[4].signer
+    var body = cluster.members[4].core.membership.ownRecord.value.body
+    if case .nodeRecord(var record) = body {
+      record.expiresUnixSeconds = UInt64(Cluster.wallOffset.count / 1_000_000) + 86_400
+      body = .nodeRecord(record)
+    }
+    var told = 0
+    for round in 1...100 {
+      let incarnation = UInt64(1) << 60 + UInt64(round)
+      let refutation = absent.seal(body, sequence: incarnation)
+      let accusation = cluster.members[1].signer.seal(
+        .accusation(Accusation(accused: absent.id, incarnation: incarnation)), sequence: incarnation)
+      for number in honest where number != 3 { cluster.step(number, .members([refutation], from: cluster.id(3))) }
+      for number in honest where number > 1 || number == 0 {
+        cluster.step(number, .members([accusation], from: cluster.id(1)))
+      }
+      cluster.run(for: .milliseconds(300))
+      told = cluster.members[0].events.count { if case .refuted(absent.id, _, _) = $0 { true } else { false } }
+    }
+    #expect(told > 90)
+    for one in honest {
+      #expect(cluster.members[one].closed.isEmpty)
+      for other in honest { #expect(cluster.members[one].core.conduct(of: cluster.id(other))?.costs.isEmpty ?? true) }
+    }
+  }
+
   /// What a peer asks for of the members is little work where it is refused, and not for nothing.
   @Test func whoFloodsWithQuestionsForMembersIsCut() throws {
     var cluster = try cluster()

@@ -209,7 +209,7 @@ struct VirtualNetwork {
     case .learned: hosts[sender].learned += 1
     case .split(let members): hosts[sender].splits.append(members)
     case .healed(let members): hosts[sender].splits.append(-members)
-    case .met, .accused, .refuted, .addressLearned, .addressChanged, .nat, .pinged: break
+    case .met, .accused, .refuted, .blamed, .addressLearned, .addressChanged, .nat, .pinged: break
     }
   }
 
