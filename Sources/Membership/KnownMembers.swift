@@ -38,6 +38,7 @@ extension MembershipMachine {
   public mutating func preload(_ known: KnownMembers) {
     guard !isRunning, known.table.count <= memberLimit else { return counters.add("preloadRefused") }
     entries = known.table
+    entries.owner = id
     digestBuckets = known.digestBuckets
     stateCounts = [0, 0, 0, 0]
     stateCounts[Int(MemberState.alive.rawValue)] = entries.count

@@ -75,6 +75,11 @@ struct MemberTable: Sendable {
   private var free: [UInt32] = []
   /// The number of members.
   private(set) var count: Int
+  /// Whose table it is.
+  var owner: NodeID?
+  /// The numbers of those who may speak against a member, by where they are for sure: who is active, less those that the
+  /// owner accuses itself.
+  var voices = PrefixIndex<UInt32>()
   /// The number of the round of probes, in which every packed member has its place.
   private(set) var round: UInt64 = 1
   /// When members are packed next, if there are too many details then.
@@ -97,6 +102,7 @@ struct MemberTable: Sendable {
     self.places = places
     count = places.count { $0.record != nil }
     self.earliestExpiry = earliestExpiry
+    for place in places.indices { replaceVoice(place, nil, by: voice(at: place)) }
   }
 
   /// How many members have details.
@@ -128,6 +134,7 @@ struct MemberTable: Sendable {
       }
       let place = place(of: id) ?? insert(id)
       earliestExpiry = Swift.min(earliestExpiry, newValue.body.expiresUnixSeconds)
+      replaceVoice(place, voice(at: place), by: voice(of: newValue))
       if let detail = places[place].detail {
         details[detail].entry = newValue
       } else {
@@ -139,6 +146,8 @@ struct MemberTable: Sendable {
   /// Changes an entry in place; nil, and `body` not called, when there is none.
   mutating func modify<Answer>(_ id: NodeID, _ body: (inout MemberEntry) -> Answer) -> Answer? {
     guard let place = place(of: id) else { return nil }
+    let old = voice(at: place)
+    defer { replaceVoice(place, old, by: voice(at: place)) }
     if let detail = places[place].detail { return body(&details[detail].entry) }
     guard var entry = entry(at: place) else { return nil }
     let answer = body(&entry)
@@ -148,6 +157,7 @@ struct MemberTable: Sendable {
 
   @discardableResult mutating func removeValue(forKey id: NodeID) -> MemberEntry? {
     guard let place = place(of: id), let old = entry(at: place) else { return nil }
+    replaceVoice(place, voice(of: old), by: nil)
     if let detail = places[place].detail { removeDetail(detail) }
     places[place] = .free
     count -= 1
@@ -217,6 +227,41 @@ struct MemberTable: Sendable {
 extension MemberTable.Place {
   var detail: Int? { record == nil && number != .max ? Int(number) : nil }
   var isFree: Bool { record == nil && number == .max }
+}
+
+// Voices: kept with every change, for a walk over all members at each look would cost too much.
+extension MemberTable {
+  private func voice(of entry: MemberEntry) -> PeerAddress? {
+    guard entry.isActive, let verified = entry.verified else { return nil }
+    if entry.state == .suspect, let owner, entry.accusations.contains(owner) { return nil }
+    return verified
+  }
+
+  private func voice(at place: Int) -> PeerAddress? {
+    if let detail = places[place].detail { return voice(of: details[detail].entry) }
+    return entry(at: place).flatMap(voice)
+  }
+
+  private mutating func replaceVoice(_ place: Int, _ old: PeerAddress?, by new: PeerAddress?) {
+    guard old != new else { return }
+    if let old { voices.remove(UInt32(place), at: AddressPrefix(old)) }
+    if let new { voices.insert(UInt32(place), at: AddressPrefix(new)) }
+  }
+
+  /// How many voices there can be besides a member's own: one for each prefix, and in private ranges one for each host, or one
+  /// for all.
+  func voiceCount(without id: NodeID, privateIsOne: Bool) -> Int {
+    var prefixes = voices.prefixCount
+    var privates = voices.privateCount
+    if let own = place(of: id).flatMap(voice(at:)) {
+      if let prefix = AddressPrefix(own) {
+        if voices.count(at: prefix) == 1 { prefixes -= 1 }
+      } else {
+        privates -= 1
+      }
+    }
+    return prefixes + (privateIsOne ? Swift.min(1, privates) : privates)
+  }
 }
 
 // Packing.
@@ -293,8 +338,10 @@ extension MemberTable: Sequence {
 
   /// Members that are suspect because of an accuser, among others.
   func suspect(accusedBy accuser: NodeID) -> [NodeID] {
-    let found = details.filter { $0.entry.state == .suspect && $0.entry.accusations.contains(accuser) }
-    return OrderedSet(found.map { id(at: $0.place) }).members
+    let found = details.indices.filter {
+      details[$0].entry.state == .suspect && details[$0].entry.accusations.contains(accuser)
+    }
+    return OrderedSet(found.map { id(at: details[$0].place) }).members
   }
 
   /// Members whose refuted accusations are remembered.

@@ -90,9 +90,9 @@ public struct MembershipMachine: Sendable {
   var verifications = 0
   /// The newest own incarnation whose accusers have raised the health score.
   var healthBlamed: UInt64 = 0
-  var unseen = PrefixTally()
+  var unseen = PrefixIndex<NodeID>()
   /// Those that were heard, by where.
-  var seen = PrefixTally()
+  var seen = PrefixIndex<NodeID>()
   /// When room was last sought for new members.
   var lastRoomMade: Instant?
   var splitWatch = SplitWatch()
@@ -110,6 +110,7 @@ public struct MembershipMachine: Sendable {
     entries = MemberTable(settings: settings)
     news = TokenBucket(MembershipMachine.newsOfAll, now: now)
     strangersNews = TokenBucket(MembershipMachine.newsOfOne, now: now)
+    entries.owner = identity.id
     ownBody = ownRecord
     ownBody.expiresUnixSeconds = MembershipMachine.expiry(settings, identity, now)
     self.ownRecord = identity.seal(.nodeRecord(ownBody), now: now)

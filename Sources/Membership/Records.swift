@@ -82,7 +82,7 @@ extension MembershipMachine {
     entry.address = usableAddresses(of: author, body).first
     entry.verified = links[author]?.address
     entry.unseenPlace = AddressPrefix(body.addresses.first)
-    unseen.add(at: entry.unseenPlace)
+    unseen.insert(author, at: entry.unseenPlace)
     // Both ends would dial at once: the higher id gives the lower one a head start.
     if id > author { entry.nextDial = now + settings.minimumDialDelay }
     stateCounts[Int(MemberState.alive.rawValue)] += 1
@@ -151,7 +151,7 @@ extension MembershipMachine {
     guard let entry = entries.removeValue(forKey: gone) else { return }
     stateCounts[Int(entry.state.rawValue)] -= 1
     replaceShare(of: gone, entry.digestShare, by: .empty)
-    if entry.isUnseen { unseen.remove(at: entry.unseenPlace) } else { seen.remove(at: entry.seenPlace) }
+    if entry.isUnseen { unseen.remove(gone, at: entry.unseenPlace) } else { seen.remove(gone, at: entry.seenPlace) }
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)
     counters.add("memberForgotten")

@@ -3,6 +3,11 @@ import Wire
 
 // Rules 3 and 4: accusations, suspicion and its end.
 extension MembershipMachine {
+  /// When many are suspect, the time between two that are looked at again because accusers were missing.
+  static let recheckEach = Microseconds.milliseconds(1)
+  /// The most suspects looked at because one accuser has shown where it is.
+  static let maximumReviews = 512
+
   mutating func apply(
     accusation message: Verified<Message>, _ body: Accusation, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
@@ -118,7 +123,8 @@ extension MembershipMachine {
     entry.suspicionOver = true
     entries[accused] = entry
     // Accusers are missing. Fewer may be needed later, when others are found silent too; nobody says so then.
-    deadlines.set(.suspicion(accused), at: now + settings.suspicionBase)
+    let wait = max(settings.suspicionBase, MembershipMachine.recheckEach * Int64(count(of: .suspect)))
+    deadlines.set(.suspicion(accused), at: now + wait)
     goDownIfAccusedEnough(accused, now, &effects)
     guard entries[accused]?.state == .suspect else { return }
     for accuser in entry.accusations.keys { verify(accuser, now, &identity, &effects) }
@@ -179,10 +185,13 @@ extension MembershipMachine {
     startProbe(accuser, .errand, now, &identity, &effects)
   }
 
-  /// An accuser has shown where it is: its word counts from now on.
+  /// An accuser has shown where it is: its word counts from now on. Those that it accuses beyond a bound are looked at when
+  /// their suspicions have run out.
   mutating func accuserVerified(_ accuser: NodeID, _ now: Instant, _ effects: inout [MembershipEffect]) {
     guard count(of: .suspect) > 0 else { return }
-    for accused in entries.suspect(accusedBy: accuser) { reviewSuspicion(of: accused, now, &effects) }
+    for accused in entries.suspect(accusedBy: accuser).prefix(MembershipMachine.maximumReviews) {
+      reviewSuspicion(of: accused, now, &effects)
+    }
   }
 
   /// Up to `count` accusations of a member, those first that count.
@@ -199,13 +208,7 @@ extension MembershipMachine {
   func accusersNeeded(against accused: NodeID) -> Int {
     let needed = min(settings.maximumAccusersNeeded, (activeCount + 2) / 3)
     guard needed > 1 else { return needed }
-    var voices = Voices(privateIsOne: !isAmongPrivate)
-    for (member, entry) in entries where entry.isActive && member != accused {
-      if entry.state == .suspect, entry.accusations.contains(id) { continue }
-      voices.add(entry.verified)
-      if voices.count + 1 >= needed { return needed }
-    }
-    return voices.count + 1
+    return min(needed, 1 + entries.voiceCount(without: accused, privateIsOne: !isAmongPrivate))
   }
 
   /// Lifeguard: from the longest to the shortest time as independent confirmations come in.

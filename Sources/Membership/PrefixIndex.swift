@@ -1,0 +1,34 @@
+import Primitives
+
+/// Members by the address prefix that they are in; in private ranges, which have none, each is by itself.
+struct PrefixIndex<Member: Comparable & Sendable>: Sendable {
+  private var prefixes = Table<AddressPrefix, OrderedSet<Member>>()
+  private var privates = OrderedSet<Member>()
+  /// How many members there are.
+  private(set) var count = 0
+
+  /// How many prefixes have members.
+  var prefixCount: Int { prefixes.count }
+
+  /// How many members are in private ranges.
+  var privateCount: Int { privates.count }
+
+  /// How many are in a prefix; 0 in private ranges, which are not counted by prefix.
+  func count(at place: AddressPrefix?) -> Int { place.flatMap { prefixes[$0]?.count } ?? 0 }
+
+  mutating func insert(_ member: Member, at place: AddressPrefix?) {
+    let isNew =
+      if let place { prefixes[place, default: OrderedSet()].insert(member) } else { privates.insert(member) }
+    if isNew { count += 1 }
+  }
+
+  mutating func remove(_ member: Member, at place: AddressPrefix?) {
+    guard let place else {
+      if privates.remove(member) { count -= 1 }
+      return
+    }
+    guard prefixes.modify(place, { $0.remove(member) }) == true else { return }
+    count -= 1
+    if count(at: place) == 0 { prefixes[place] = nil }
+  }
+}
