@@ -17,7 +17,8 @@ extension BroadcastMachine {
   mutating func charge(_ peer: NodeID, _ misconduct: Misconduct, _ now: Instant, _ effects: inout [BroadcastEffect]) {
     counters.add("misconduct.\(misconduct)")
     let isAtBottom = conduct.charge(peer, misconduct, heartbeat: interval, now: now)
-    isMeshStale = true
+    // A look at the mesh is a look at every link: it is worth one only when this puts the peer out of it.
+    if links[peer]?.isInMesh == true, score(of: peer, now) < settings.pruneScore { isMeshStale = true }
     guard isAtBottom, links[peer]?.isMuted != true else { return }
     if kept.contains(peer) {
       guard links.contains(peer) else { return }
@@ -42,10 +43,12 @@ extension BroadcastMachine {
   }
 
   private mutating func mute(_ peer: NodeID) {
-    _ = links.modify(peer) { state in
+    let wasInMesh = links.modify(peer) { state in
+      defer { state.isInMesh = false }
       state.isMuted = true
-      state.isInMesh = false
+      return state.isInMesh
     }
+    if wasInMesh == true { isMeshStale = true }
   }
 
   /// The end of a peer's silence whose link the caller did not close.

@@ -93,7 +93,8 @@ public struct Inbound: Sendable {
     case .members(let records):
       let kinds: [EnvelopeKind] = [.nodeRecord, .accusation, .leave]
       let verified = verify(records, kinds: kinds, counter: "members", .badRecord, from: peer, &received)
-      received.inputs.append(.members(verified, from: peer))
+      // An empty list is a question; what is left of one that was refused is none.
+      if received.refused.isEmpty || !verified.isEmpty { received.inputs.append(.members(verified, from: peer)) }
     case .service(let request): received.service = request
     case .memberDigest(let digest): received.inputs.append(.digest(digest, from: peer))
     case .memberRequest(let request): received.inputs.append(.memberRequest(request, from: peer))
@@ -101,6 +102,8 @@ public struct Inbound: Sendable {
     return received
   }
 
+  /// Who is honest hands on only what it has verified: the first that does not hold costs its sender the rest of the frame,
+  /// and this node no further verification. What comes before it stands.
   private func verify(
     _ envelopes: [Envelope], kinds: [EnvelopeKind], counter: String, _ misconduct: Misconduct, from peer: NodeID,
     _ received: inout Received
@@ -109,10 +112,11 @@ public struct Inbound: Sendable {
     for envelope in envelopes {
       guard kinds.contains(envelope.kind) else {
         refuse("\(counter).wrongKind", misconduct, peer, &received)
-        continue
+        break
       }
       do { verified.append(try verifier.verify(envelope)) } catch {
         refuse("\(counter).\(error.counter)", misconduct, peer, &received)
+        break
       }
     }
     return verified

@@ -52,6 +52,29 @@ import Wire
     #expect(step(&machine, .graft(from: peers[39])).isEmpty)
   }
 
+  /// A look at the mesh costs a look at every link: who is charged all the time must not make this node do nothing else.
+  @Test func onlyWhatPutsAPeerOutOfTheMeshMakesItBeLookedAt() throws {
+    var machine = machine(30)
+    func charge(_ peer: NodeID, _ misconduct: Misconduct) -> Bool {
+      var effects: [BroadcastEffect] = []
+      machine.charge(peer, misconduct, .zero, &effects)
+      defer { machine.isMeshStale = false }
+      return machine.isMeshStale
+    }
+    let outside = try #require(machine.peers.first { !$0.isInMesh }?.id)
+    let inside = mesh(machine)
+    // Not linked: charged to the bottom, banned, and charged on.
+    for _ in 0..<12 { #expect(!charge(peers[39], .badRecord)) }
+    for _ in 0..<12 { #expect(!charge(outside, .badRecord)) }
+    #expect(!charge(inside[0], .brokenPromise))
+    #expect(charge(inside[0], .badRecord))
+    // Whose link stays is not heard, is in no mesh, and may be charged as often as it likes.
+    var effects: [BroadcastEffect] = []
+    machine.step(.keep([inside[1]]), now: .zero, into: &effects)
+    #expect((0..<12).filter { _ in charge(inside[1], .badFrame) } == [0, 1])
+    #expect(!mesh(machine).contains(inside[1]))
+  }
+
   /// Whoever dials a node can't be all that it hears.
   @Test func twoOfTheMeshAreDialledByThisNode() {
     var inbound = machine(30)

@@ -109,11 +109,12 @@ import Wire
     #expect(names(frame, peer))
   }
 
-  @Test func aBadSignatureNamesTheRelayerAndSparesTheRest() throws {
+  @Test func aBadSignatureNamesTheRelayerAndSparesWhatCameBefore() throws {
     let good = transfer(validator)
     let bad = try forged(transfer(stranger).value.envelope)
+    let later = transfer(validator, sequence: 2).value.envelope
     let received = inbound.frame(
-      LinkMessage.gossip(.publish([bad, good.value.envelope])).encoded, from: peer)
+      LinkMessage.gossip(.publish([good.value.envelope, bad, later])).encoded, from: peer)
     #expect(received.refused == ["gossip.badSignature"])
     #expect(names(received, peer))
     let passed = received.inputs.compactMap { input -> [Digest]? in
@@ -121,6 +122,35 @@ import Wire
       return nil
     }
     #expect(passed == [[good.value.id]])
+  }
+
+  @Test func aFrameFullOfWhatDoesNotHoldIsChargedOnceAndLookedAtOnce() throws {
+    let checks = Mutex(0)
+    let inbound = Inbound(
+      verifier: Verifier(networkID: network) { signature, bytes, signer in
+        checks.withLock { $0 += 1 }
+        return Sodium.verify(signature, of: bytes, by: signer)
+      }, validators: KnownValidators(try Cluster(1).genesis.validatorSet))
+    let key = try Cluster.key(1)
+    let elsewhere = Signer(id: key.id, networkID: Digest(hashing: [9])) { key.sign($0) }
+    let farewell = elsewhere.seal(.leave, sequence: 1).value.envelope
+    let record = record(validator).value.envelope
+    let bad = try forged(record)
+    let most = LinkMessage.maximumRecords
+    let frames: [(LinkMessage, refused: String, Misconduct, checks: Int)] = [
+      (.members([Envelope](repeating: farewell, count: most)), "members.wrongNetwork", .badRecord, 0),
+      (.members([Envelope](repeating: bad, count: most)), "members.badSignature", .badRecord, 1),
+      (.gossip(.publish([Envelope](repeating: record, count: 64))), "gossip.wrongKind", .invalidMessage, 0),
+    ]
+    for (frame, name, misconduct, count) in frames {
+      checks.withLock { $0 = 0 }
+      let received = inbound.frame(frame.encoded, from: peer)
+      #expect(received.refused == [name])
+      // Nor is what is left a question for the own record, which an empty list is.
+      #expect(received.inputs.count == 1 && names(received, peer, misconduct))
+      #expect(checks.withLock { $0 } == count)
+    }
+    #expect(inbound.frame(LinkMessage.members([]).encoded, from: peer).inputs.count == 1)
   }
 
   @Test func aRumourThatIsNotSignedCostsItsCarrierTheDatagram() throws {
