@@ -11,14 +11,13 @@ struct Allowances: Sendable {
   /// hears badly for good may make: it finds that out by what it does not hear, and probes once in nine seconds then.
   static let refutedAccusations = Allowances(atOnce: 30, interval: .seconds(5))
 
-  /// Transactions that are worthless by the final state of a node that is up to date: their nonces are over or taken, they
+  /// Transactions that are worthless by the final state of a node that is up to date: their nonces are over, they
   /// have expired, or nobody pays for them. An honest node passes on only what its own pool has taken. That may be as much as
-  /// a pool holds, 16,384, where it is behind and somebody feeds it what is long over, or where somebody gives each node
-  /// another transaction of the same nonce; and on a new link it tells of the 8,192 that it keeps, which after a split may all
-  /// be over on the other side. A burst of 20,000 is less, too. In time it is what a node sends again of its own that
+  /// a pool holds, 16,384, where it is behind and somebody feeds it what is long over; and on a new link it tells of the 8,192
+  /// that it keeps, which after a split may all be over on the other side. A burst of 20,000 is less, too. In time it is what a node sends again of its own that
   /// others refuse, at the most 2,048 every 5 s and so 410 in a second: 1,000 are free, which take a twentieth of a processor
-  /// to verify. Where a pool has no room (`Mempool.Admission`) it is nobody's fault and not counted: in a network that is
-  /// offered more than it can do each pool has taken others.
+  /// to verify. Where a pool has no room (`Mempool.Admission`), or another of the same account in the way, it is nobody's fault
+  /// and not counted: in a network that is offered more than it can do each pool has taken others.
   static let worthlessGossip = Allowances(atOnce: 32_768, interval: .milliseconds(1))
 
   let atOnce: Int64

@@ -59,9 +59,11 @@ extension NodeCore {
     /// It is in.
     case taken
     /// It is there already, or there is no room for it or for its account: in a network that is offered more than it can do, so
-    /// it is with what everybody sends.
+    /// it is with what everybody sends. Or what else this pool has taken of the account is in its way: another of its nonce, or
+    /// those that its balance must pay for, too. Another pool may have taken this one, if somebody gave each something else, so
+    /// that who passes it on says nothing false.
     case crowded
-    /// By the final state no block will hold it, or nobody pays for it.
+    /// By the final state no block will hold it, whatever waits here.
     case worthless
   }
 
@@ -96,14 +98,10 @@ extension NodeCore {
       counters.add("mempoolDisplaced", UInt64(ids.count))
       return .taken
     case .known: return .crowded
-    case .nonceTaken:
-      counters.add("mempoolNonceTaken")
-      return .worthless
+    case .nonceTaken: counters.add("mempoolNonceTaken")
     case .accountFull: counters.add("mempoolAccountFull")
     case .gapFull: counters.add("mempoolGapFull")
-    case .unaffordable:
-      counters.add("mempoolUnaffordable")
-      return .worthless
+    case .unaffordable: counters.add("mempoolUnaffordable")
     case .poolFull: counters.add("mempoolFull")
     }
     return .crowded
