@@ -43,7 +43,8 @@ public struct BroadcastSettings: Sendable, Equatable {
   public var unwantedHeartbeats: Int64 = 3
   /// The most ids remembered that one peer does not want.
   public var maximumUnwanted = GossipMessage.maximumIDs
-  /// How many peers are told the ids of recent messages in each heartbeat.
+  /// How many peers are told the ids of recent messages in each heartbeat, those outside the mesh first, and one more when
+  /// these are as many: one in the mesh is always among them.
   public var announcedPeers = 3
   /// For how many heartbeats the id of a new message is announced.
   public var announcedHeartbeats = 5

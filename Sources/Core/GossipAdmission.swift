@@ -3,14 +3,14 @@ import Wire
 
 // Transactions that peers spread: the pool decides first, so that what no block can hold goes no further than here.
 extension NodeCore {
-  /// Transactions that are worthless by the final state of a node that is up to date: their nonces are over or taken, they
-  /// have expired, or nobody pays for them. An honest node passes on only what its own pool has taken. That may be as much as
-  /// a pool holds, 16,384, where it is behind and somebody feeds it what is long over, or where somebody gives each node
-  /// another transaction of the same nonce; and on a new link it tells of the 8,192 that it keeps, which after a split may all
-  /// be over on the other side. A burst of 20,000 is less, too. In time it is what a node sends again of its own that
-  /// others refuse, at the most 2,048 every 5 s and so 410 in a second: 1,000 are free, which take a twentieth of a processor
-  /// to verify. Where a pool has no room (`Mempool.Admission`) it is nobody's fault and not counted: in a network that is
-  /// offered more than it can do each pool has taken others.
+  /// Transactions that are worthless by the final state of a node that is up to date: their nonces are over, they have
+  /// expired, or nobody pays for them. An honest node passes on only what its own pool has taken. That may be as much as a
+  /// pool holds, 16,384, where it is behind and somebody feeds it what is long over; and on a new link it tells of the 8,192
+  /// that it keeps, which after a split may all be over on the other side. A burst of 20,000 is less, too. In time it is what
+  /// a node sends again of its own that others refuse, at the most 2,048 every 5 s and so 410 in a second: 1,000 are free,
+  /// which take a twentieth of a processor to verify. Where a pool has no room (`Mempool.Admission`), or another of the same
+  /// account in the way, it is nobody's fault and not counted: in a network that is offered more than it can do each pool has
+  /// taken others.
   static let worthlessGossip = Allowances<NodeID>(atOnce: 32_768, interval: .milliseconds(1), maximumAskers: 4_096)
 
   /// Takes what a peer spread: what the pool takes goes on to others and is the peer's merit; the rest is neither, and is
@@ -69,9 +69,11 @@ extension NodeCore {
     /// It is in.
     case taken
     /// It is there already, or there is no room for it or for its account: in a network that is offered more than it can do, so
-    /// it is with what everybody sends.
+    /// it is with what everybody sends. Or what else this pool has taken of the account is in its way: another of its nonce, or
+    /// those that its balance must pay for, too. Another pool may have taken this one, if somebody gave each something else, so
+    /// that who passes it on says nothing false.
     case crowded
-    /// By the final state no block will hold it, or nobody pays for it.
+    /// By the final state no block will hold it, whatever waits here.
     case worthless
   }
 
@@ -106,14 +108,10 @@ extension NodeCore {
       counters.add("mempoolDisplaced", UInt64(ids.count))
       return .taken
     case .known: return .crowded
-    case .nonceTaken:
-      counters.add("mempoolNonceTaken")
-      return .worthless
+    case .nonceTaken: counters.add("mempoolNonceTaken")
     case .accountFull: counters.add("mempoolAccountFull")
     case .gapFull: counters.add("mempoolGapFull")
-    case .unaffordable:
-      counters.add("mempoolUnaffordable")
-      return .worthless
+    case .unaffordable: counters.add("mempoolUnaffordable")
     case .poolFull: counters.add("mempoolFull")
     }
     return .crowded

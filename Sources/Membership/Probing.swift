@@ -16,9 +16,10 @@ extension MembershipMachine {
     }
   }
 
-  /// Pings a member unless a probe of it is under way.
+  /// Pings a member unless a probe of it is under way. One that others bring about carries no news: it rides on so many
+  /// messages and no more.
   mutating func startProbe(
-    _ target: NodeID, _ purpose: Probe.Purpose, _ now: Instant, _ identity: inout Identity,
+    _ target: NodeID, _ purpose: Probe.Purpose, withNews: Bool = true, _ now: Instant, _ identity: inout Identity,
     _ effects: inout [MembershipEffect]
   ) {
     guard isRunning, var entry = entries[target] else { return }
@@ -42,7 +43,7 @@ extension MembershipMachine {
       return counters.add("noUsableAddress")
     }
     let number = probeNumber()
-    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes, withNews: !purpose.isRelay)
+    let words = pickRumours(for: target, entry, bytes: Rumours.maximumBytes, withNews: withNews && !purpose.isRelay)
     let carried = words.contains { $0.author == id && $0.kind == .nodeRecord } ? ownRecord.sequence : 0
     let ping = Ping(receiver: target, number: number, height: ownHeight, observed: address, rumours: words)
     if !purpose.isRelay { entry.probe = number }

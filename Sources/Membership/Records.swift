@@ -154,6 +154,7 @@ extension MembershipMachine {
     if entry.isUnseen { unseen.remove(gone, at: entry.unseenPlace) } else { seen.remove(gone, at: entry.seenPlace) }
     deadlines.set(.suspicion(gone), at: nil)
     deadlines.set(.retry(gone), at: nil)
+    splitWatch.forgotten(gone)
     counters.add("memberForgotten")
   }
 

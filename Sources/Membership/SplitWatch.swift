@@ -4,6 +4,8 @@ import Primitives
 struct SplitWatch: Sendable {
   /// Who went down within this time went together.
   static let span = Microseconds.seconds(30)
+  /// After this time a split that has not healed hides no other.
+  static let longestAlone = Microseconds.seconds(3_600)
 
   enum Change: Equatable {
     case split(members: Int)
@@ -19,42 +21,57 @@ struct SplitWatch: Sendable {
     }
   }
 
-  /// Who went down lately and is still down; while there is a split, who went in it.
+  /// The last split, until half of its members are back.
+  private struct Split: Sendable {
+    var since: Instant
+    /// How many went, but for those that this node has forgotten.
+    var members: Int
+    var missing: OrderedSet<NodeID>
+  }
+
+  /// Who went down lately and is still down, those of the split aside.
   private var times = Table<NodeID, Instant>()
   private var turns = OrderedSet<Turn>()
-  /// How many went in the split that is under way, and how many of them are back.
-  private var split: (members: Int, back: Int)?
+  private var split: Split?
 
   /// How many are remembered.
-  var count: Int { times.count }
+  var count: Int { times.count + (split?.missing.count ?? 0) }
 
   /// A member has gone down; so many nodes are active now, this one counted.
   mutating func wentDown(_ id: NodeID, active: Int, _ now: Instant) -> Change? {
     // Who goes during a split does not count as part of it, or it might never end.
-    guard split == nil, times.count < MembershipSettings.memberBound else { return nil }
+    if let split, now - split.since < SplitWatch.longestAlone { return nil }
+    guard count < MembershipSettings.memberBound else { return nil }
     while let oldest = turns.first, now - oldest.at > SplitWatch.span { remove(oldest.id) }
     remove(id)
     times[id] = now
     turns.insert(Turn(at: now, id: id))
     guard times.count > 1, times.count >= active else { return nil }
-    split = (times.count, 0)
-    return .split(members: times.count)
+    split = Split(since: now, members: times.count, missing: OrderedSet(times.keys))
+    let members = times.count
+    times.removeAll()
+    turns.removeAll()
+    return .split(members: members)
   }
 
   /// A member that was down is not any more. With half of them back a split is over.
   mutating func cameBack(_ id: NodeID) -> Change? {
-    guard remove(id), let (members, before) = split else { return nil }
-    split = (members, before + 1)
-    guard 2 * (before + 1) >= members else { return nil }
-    split = nil
-    times.removeAll()
-    turns.removeAll()
-    return .healed(members: before + 1)
+    remove(id)
+    guard var split, split.missing.remove(id) else { return nil }
+    let back = split.members - split.missing.count
+    self.split = 2 * back >= split.members ? nil : split
+    return self.split == nil ? .healed(members: back) : nil
   }
 
-  @discardableResult private mutating func remove(_ id: NodeID) -> Bool {
-    guard let at = times.removeValue(forKey: id) else { return false }
-    turns.remove(Turn(at: at, id: id))
-    return true
+  /// A member that was down is not known any more: no split waits for it.
+  mutating func forgotten(_ id: NodeID) {
+    remove(id)
+    guard var split, split.missing.remove(id) else { return }
+    split.members -= 1
+    self.split = split.missing.isEmpty ? nil : split
+  }
+
+  private mutating func remove(_ id: NodeID) {
+    if let at = times.removeValue(forKey: id) { turns.remove(Turn(at: at, id: id)) }
   }
 }

@@ -182,7 +182,7 @@ extension MembershipMachine {
     if verificationsSince.wasAtLeast(.seconds(1), before: now) { (verificationsSince, verifications) = (now, 0) }
     guard verifications < MembershipMachine.maximumVerifications else { return counters.add("accuserUnverified") }
     verifications += 1
-    startProbe(accuser, .errand, now, &identity, &effects)
+    startProbe(accuser, .errand, withNews: false, now, &identity, &effects)
   }
 
   /// An accuser has shown where it is: its word counts from now on. Those that it accuses beyond a bound are looked at when

@@ -99,6 +99,36 @@ import Wire
     #expect(cluster.members[0].closed.map(\.peer) == [hostile])
   }
 
+  /// Somebody gives each node others of the same nonces, and as many as the account can pay for: both have passed on what
+  /// their own pools took.
+  @Test func whatAnotherPoolMayHaveTakenIsNotCharged() throws {
+    var cluster = try cluster()
+    #expect(cluster.run(for: .seconds(10)) { $0.members[0].core.ledger.finalHeight > 0 })
+    let (peer, time) = (cluster.id(1), expires(cluster))
+    let rich = cluster.members[1].signer
+    // Behind a missing nonce, so that no block takes them; the fees of these leave nothing.
+    let here = (1...2).map { number in
+      rich.seal(
+        .transaction(
+          Transaction(
+            nonce: UInt64(number), feeMicrocredits: 500_000, expiresMilliseconds: time,
+            action: .transfer(to: peer, amountMicrocredits: 1))), sequence: UInt64(number))
+    }
+    #expect(pushed(here, from: cluster.id(2), in: &cluster) == 2)
+    let taken = transfer(rich, 1, expires: time)
+    let unpaid = transfer(rich, 3, expires: time)
+    for conflict in [taken, unpaid] {
+      for _ in 0..<12 {
+        cluster.step(0, .gossip([Verified<Message>](repeating: conflict, count: 8_192), from: peer))
+        cluster.run(for: .milliseconds(300))
+      }
+    }
+    let counters = cluster.members[0].core.counters
+    #expect(counters["mempoolNonceTaken"] == 12 * 8_192 && counters["mempoolUnaffordable"] == 12 * 8_192)
+    #expect(cluster.members[0].core.conduct(of: peer)?.costs.isEmpty ?? true)
+    #expect(cluster.members[0].closed.isEmpty && cluster.members[0].core.broadcast.hasSeen(taken.value.id))
+  }
+
   /// Nonces and balances that this node does not know of yet are in everybody's messages.
   @Test func aNodeThatIsBehindChargesNobody() throws {
     var cluster = try Cluster(3, validators: 2)

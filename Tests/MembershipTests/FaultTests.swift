@@ -49,6 +49,45 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     #expect(back == [nil, nil, .healed(members: 2)] && watch.count == 0)
   }
 
+  /// Half of a network is switched off for good; what happens after it is told all the same.
+  @Test func aSplitThatDoesNotHealHidesNoOther() {
+    let ids = (0..<10).map { StandIn.identity($0).id }
+    var watch = SplitWatch()
+    var now = Instant.zero
+    func wentDown(_ numbers: [Int], left: Int) -> [SplitWatch.Change?] {
+      numbers.map { watch.wentDown(ids[$0], active: left, now) }
+    }
+    #expect(wentDown([0, 1, 2, 3], left: 4) == [nil, nil, nil, .split(members: 4)])
+    // Not at once: who is about to follow is part of the same.
+    now = now + .seconds(20)
+    #expect(wentDown([4, 5], left: 2) == [nil, nil])
+    #expect(watch.cameBack(ids[4]) == nil && watch.count == 4)
+    now = now + SplitWatch.longestAlone
+    // As long as nothing else happens, it can heal.
+    var healing = watch
+    #expect([0, 1].map { healing.cameBack(ids[$0]) } == [nil, .healed(members: 2)])
+    #expect(wentDown([4, 6], left: 2) == [nil, .split(members: 2)])
+    #expect(watch.cameBack(ids[0]) == nil && watch.cameBack(ids[4]) == .healed(members: 1) && watch.count == 0)
+    // Those that are forgotten it does not wait for.
+    #expect(wentDown([0, 1, 2, 3], left: 4).last == .split(members: 4))
+    watch.forgotten(ids[0])
+    watch.forgotten(ids[1])
+    #expect(watch.count == 2)
+    var forgetting = watch
+    #expect(watch.cameBack(ids[2]) == .healed(members: 1))
+    for number in [2, 3] { forgetting.forgotten(ids[number]) }
+    watch = forgetting
+    #expect(watch.count == 0 && wentDown([4, 5], left: 2) == [nil, .split(members: 2)])
+  }
+
+  @Test func noSplitWaitsForWhoIsForgotten() {
+    var bench = Bench(2)
+    for other in bench.others { _ = bench.machine.splitWatch.wentDown(other.id, active: 2, bench.now) }
+    #expect(bench.machine.splitWatch.count == 2)
+    bench.machine.forget(bench.others[0].id)
+    #expect(bench.machine.splitWatch.count == 1)
+  }
+
   /// Those who are left accused nobody themselves, and most of those that they look for are dead.
   @Test(arguments: [3, 4] as [UInt64]) func aSplitHealsThoughFewAreLeft(seed: UInt64) {
     var network = formed(12, seed: seed)

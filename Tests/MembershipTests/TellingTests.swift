@@ -52,6 +52,39 @@ import Wire
     #expect(bench.counted("toldMore") == 1)
   }
 
+  /// Whoever likes can make members that are where it says and bring what calls for a ping.
+  @Test func whoIsToldMoreIsThereForSureAndUsesUpNothing() {
+    let count = 200
+    var bench = Bench(0, settings: .quiet)
+    bench.others = (1...count).map { StandIn.identity($0) }
+    func place(_ number: Int) -> PeerAddress { PeerAddress(ip: [127, 0, 1, UInt8(number)], port: 7447)! }
+    for number in 1...count { _ = bench.introduce(number, addresses: [place(number)], isVerified: false) }
+    bench.now = bench.now + .seconds(2)
+    let old = bench.machine.ownRecord.sequence
+    var effects: [MembershipEffect] = []
+    bench.machine.renewOwnRecord(bench.now, &bench.identity, &effects)
+    /// What each is told that says that this node did not answer, long ago.
+    func told() -> [(ping: Ping, to: PeerAddress)] {
+      bench.now = bench.now + .seconds(2)
+      return (1...count).flatMap { number in
+        let word = bench.seal(number, .accusation(Accusation(accused: bench.identity.id, incarnation: old)))
+        let ack = Ack(
+          receiver: bench.identity.id, number: 1, height: 0, observed: address(0), rumours: [word.value.envelope])
+        return pings(bench.feed(.datagram(bench.seal(number, .ack(ack)), rumours: [word], from: place(number))))
+      }
+    }
+    #expect(told().isEmpty)
+    // It was elsewhere when it answered.
+    for other in bench.others { _ = bench.machine.entries.modify(other.id) { $0.verified = address(1) } }
+    #expect(told().isEmpty)
+    for number in 1...count {
+      _ = bench.machine.entries.modify(bench.others[number - 1].id) { $0.verified = place(number) }
+    }
+    let all = told()
+    #expect(all.count == MembershipMachine.maximumProbes / 2 && all[0].to == place(1))
+    #expect(all.allSatisfy { $0.ping.rumours == [bench.machine.ownRecord.value.envelope] })
+  }
+
   @Test func whoBringsAnAccusationHearsTheRefutation() {
     var bench = suspectBench()
     let outdated = bench.machine.ownRecord.sequence

@@ -39,6 +39,8 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: "\(text):7
     for number in 3...12 { _ = bench.accuse(1, by: number) }
     #expect(standing(1, bench) == 0)
     guard case .ping(let ping)? = pinged.first?.message.body else { return #expect(Bool(false)) }
+    // Whoever likes makes accusers: the news is for others.
+    #expect(ping.rumours == [bench.machine.ownRecord.value.envelope])
     bench.now = bench.now + .milliseconds(5)
     let before = try #require(bench.machine.deadlines[.suspicion(bench.others[0].id)])
     let ack = Ack(receiver: bench.identity.id, number: ping.number, height: 0, observed: address(0), rumours: [])
