@@ -97,6 +97,8 @@ public struct MembershipMachine: Sendable {
   var seen = PrefixIndex<NodeID>()
   /// When room was last sought for new members.
   var lastRoomMade: Instant?
+  /// When an unseen member last made room for another.
+  var lastDisplaced: Instant?
   var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)

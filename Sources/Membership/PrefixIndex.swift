@@ -29,6 +29,12 @@ struct PrefixIndex<Member: Comparable & Sendable>: Sendable {
     return members.member(at: generator.index(below: members.count)).map { (place, $0) }
   }
 
+  /// A member of a prefix, or, of none, one of all, drawn by chance.
+  func draw(at place: AddressPrefix?, _ generator: inout SeededGenerator) -> Member? {
+    if let place, let members = prefixes[place] { return members.member(at: generator.index(below: members.count)) }
+    return draw(&generator)?.member
+  }
+
   mutating func insert(_ member: Member, at place: AddressPrefix?) {
     let isNew =
       if let place { prefixes[place, default: OrderedSet()].insert(member) } else { privates.insert(member) }
