@@ -136,7 +136,7 @@ extension MembershipMachine {
     if entry.isUnseen, now - entry.since >= settings.unseenRetry { return forget(peer) }
     let ceiling = max(settings.maximumRetry, Microseconds.milliseconds(250) * Int64(count(of: .down)))
     entry.retryDelay = min(ceiling, entry.retryDelay * 2)
-    deadlines.set(.retry(peer), at: now + jittered(entry.retryDelay))
+    setRetry(peer, entry, at: now + jittered(entry.retryDelay))
     entries[peer] = entry
     startProbe(peer, .errand, now, &identity, &effects)
     tellAccusations(of: peer, &effects)
@@ -173,7 +173,13 @@ extension MembershipMachine {
         $0.retryDelay = settings.minimumRetry
         $0.dialDelay = settings.minimumDialDelay
       }
-      deadlines.set(.retry(member), at: now + generator.span(upTo: span))
+      guard let entry = entries[member] else { continue }
+      setRetry(member, entry, at: now + generator.span(upTo: span))
     }
+  }
+
+  /// When a down member is tried next: one that was never heard no later than it is to be forgotten.
+  private mutating func setRetry(_ member: NodeID, _ entry: MemberEntry, at time: Instant) {
+    deadlines.set(.retry(member), at: entry.isUnseen ? min(time, entry.since + settings.unseenRetry) : time)
   }
 }

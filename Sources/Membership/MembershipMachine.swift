@@ -64,11 +64,15 @@ public struct MembershipMachine: Sendable {
   /// more are skipped.
   var ring: [UInt32] = []
   var ringIndex = 0
+  /// True when the last place of the round was of a member that was never heard.
+  var lastPlaceUnseen = false
   var observed = ObservedAddresses()
   /// The addresses of the host's interfaces; nil when nobody has said.
   var interfaces: [PeerAddress]?
   /// True when the own record's address comes from what others see.
   var isAddressLearned = false
+  /// When a datagram of a member last came.
+  var lastDatagram: Instant?
   /// When another node last dialled this one.
   var lastInbound: Instant?
   /// When the own record last changed its addresses.
@@ -95,6 +99,8 @@ public struct MembershipMachine: Sendable {
   var seen = PrefixIndex<NodeID>()
   /// When room was last sought for new members.
   var lastRoomMade: Instant?
+  /// When an unseen member last made room for another.
+  var lastDisplaced: Instant?
   var splitWatch = SplitWatch()
   /// The XOR of what each member stands for in a digest, by buckets.
   var digestBuckets = [MemberDigest.Bucket](repeating: .empty, count: MemberDigest.maximumBuckets)

@@ -8,8 +8,19 @@ extension MembershipMachine {
     for _ in 0...1 {
       while ringIndex < ring.count {
         let target = entries.id(at: ring[ringIndex])
+        guard let entry = entries[target], entry.isActive, entry.probe == nil else {
+          ringIndex += 1
+          continue
+        }
+        // Who was never heard may never have been: such have every second turn at most.
+        if entry.isUnseen, lastPlaceUnseen,
+          let heard = sampleVoices(1, where: { !$1.isUnseen && $1.probe == nil }).first
+        {
+          lastPlaceUnseen = false
+          return startProbe(heard, .verdict, now, &identity, &effects)
+        }
         ringIndex += 1
-        guard let entry = entries[target], entry.isActive, entry.probe == nil else { continue }
+        lastPlaceUnseen = entry.isUnseen
         return startProbe(target, .verdict, now, &identity, &effects)
       }
       beginRound()
@@ -128,7 +139,7 @@ extension MembershipMachine {
     let mayHelp = helperCondition(for: target, entry)
     // Who is linked with a member behind a NAT reaches it; others may not.
     let via = entry.body.via.filter { helper in entries[helper].map { mayHelp(helper, $0) } ?? false }
-    let others = sampleRing(settings.indirectProbes, where: mayHelp)
+    let others = drawHelpers(where: mayHelp)
     probe.helpers = OrderedSet((via + others).prefix(max(via.count, settings.indirectProbes))).members
     probes[number] = probe
     for helper in probe.helpers {
@@ -143,22 +154,6 @@ extension MembershipMachine {
     deadlines.set(.probe(number), at: max(now + direct, probe.sentAt + whole * (1 + healthScore)))
   }
 
-  /// Who may be asked to probe a member: who is alive, can be written to, and has an address of a family that it has.
-  private func helperCondition(for target: NodeID, _ entry: MemberEntry) -> (NodeID, MemberEntry) -> Bool {
-    let addresses = entry.body.addresses.filter(\.isUsable)
-    let (hasFour, hasSix) = (addresses.contains(where: \.isIPv4), addresses.contains { !$0.isIPv4 })
-    let own = interfaces
-    return { helper, entry in
-      guard helper != target, entry.state == .alive, let address = entry.address else { return false }
-      if let own, !own.contains(where: { $0.isIPv4 == address.isIPv4 }) { return false }
-      return addresses.isEmpty || entry.body.addresses.contains { $0.isIPv4 ? hasFour : hasSix }
-    }
-  }
-
-  private mutating func hasHelper(for target: NodeID, _ entry: MemberEntry) -> Bool {
-    !sampleRing(1, where: helperCondition(for: target, entry)).isEmpty
-  }
-
   /// The next try goes to the next address that a member names.
   private mutating func turnAddress(of target: NodeID) {
     guard var entry = entries[target] else { return }
@@ -167,21 +162,6 @@ extension MembershipMachine {
     entry.address = candidates.isEmpty ? nil : candidates[place % candidates.count]
     entry.heardAt = nil
     entries[target] = entry
-  }
-
-  /// Up to `count` members of the round for which a condition holds. Of a large round a few are drawn and looked at: most
-  /// members will do.
-  mutating func sampleRing(_ count: Int, where isMeant: (NodeID, MemberEntry) -> Bool) -> [NodeID] {
-    func mayBe(_ member: NodeID) -> Bool { entries[member].map { isMeant(member, $0) } ?? false }
-    if ring.count > 32 * count {
-      var found = OrderedSet<NodeID>()
-      for _ in 0..<8 * count where found.count < count {
-        let member = entries.id(at: ring[generator.index(below: ring.count)])
-        if mayBe(member) { found.insert(member) }
-      }
-      if found.count == count { return found.members }
-    }
-    return OrderedSet(generator.sample(ring.map(entries.id).filter(mayBe), count: count)).members
   }
 
   private mutating func probeFailed(
@@ -198,7 +178,7 @@ extension MembershipMachine {
     turnAddress(of: probe.target)
     guard case .verdict = probe.purpose else { return }
     counters.add("probeFailed")
-    setHealth(probe.helpers.isEmpty ? 1 : Int64(probe.helpers.count - probe.nacks.count))
+    setHealth(ownFault(in: probe, now))
     guard entries[probe.target]?.incarnation == probe.incarnation else { return }
     accuse(probe.target, now, &identity, &effects)
   }
@@ -246,6 +226,7 @@ extension MembershipMachine {
       return counters.add("authorUnknown")
     }
     guard isNew else { return counters.add("replayed") }
+    lastDatagram = now
     noteSource(of: author, source, now)
     if case .ack(let ack) = message.value.body, probes[ack.number]?.target == author {
       // Before its words: what refutes is said by who is there.

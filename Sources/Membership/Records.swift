@@ -64,7 +64,8 @@ extension MembershipMachine {
       guard entries.count < memberLimit || makeRoom(now)
       else { return counters.add("memberRefused") }
       let comesItself = isSpokenOverLink && speaker == author
-      guard comesItself || hasRoomForUnseen(at: AddressPrefix(body.addresses.first))
+      let place = AddressPrefix(body.addresses.first)
+      guard comesItself || hasRoomForUnseen(at: place) || displaceUnseen(at: place, now)
       else { return counters.add("unseenRefused") }
       admit(record, body, now)
       if comesItself { noteHeard(author, at: links[author]?.address) }

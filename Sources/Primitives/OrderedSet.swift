@@ -40,6 +40,9 @@ public struct OrderedSet<Member: Comparable>: Sequence {
   /// The smallest member above `member`.
   @inlinable public func first(after member: Member) -> Member? { table.firstEntry(after: member)?.key }
 
+  /// The member that so many others come before; nil behind the last.
+  @inlinable public func member(at offset: Int) -> Member? { table.entry(at: offset)?.key }
+
   /// The members in order.
   @inlinable public var members: [Member] { table.keys }
 

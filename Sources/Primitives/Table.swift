@@ -189,6 +189,16 @@ public struct Table<Key: Comparable, Value> {
     return (chunks[chunk].keys[index - 1], chunks[chunk].values[index - 1])
   }
 
+  /// The entry that so many others come before; nil behind the last.
+  @inlinable public func entry(at offset: Int) -> (key: Key, value: Value)? {
+    var rest = offset
+    for chunk in chunks {
+      if rest < chunk.keys.count { return (chunk.keys[rest], chunk.values[rest]) }
+      rest -= chunk.keys.count
+    }
+    return nil
+  }
+
   /// The entries from `key` on, in key order.
   @inlinable public func entries(from key: Key) -> Iterator {
     guard !chunks.isEmpty else { return Iterator(chunks: chunks, chunk: 0, index: 0) }

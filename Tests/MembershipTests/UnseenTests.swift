@@ -21,7 +21,8 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     var bench = Bench(2, settings: settings)
     #expect(bench.machine.unseen.count == 0)
     for number in 0..<200 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
-    #expect(bench.machine.unseen.count == 64 && bench.counted("unseenRefused") == 136)
+    #expect(bench.machine.unseen.count == 64)
+    #expect(bench.counted("unseenRefused") == 135 && bench.counted("unseenDisplaced") == 1)
     // Private ranges are not counted by prefix.
     for number in 200..<300 { ghost(number, at: place("10.0.0.\(number - 199):7447"), &bench) }
     #expect(bench.machine.unseen.count == 164)
@@ -58,7 +59,7 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
       _ = bench.feed(.datagram(stranger.seal(.ping(ping), now: bench.now), rumours: [own], from: source))
     }
     #expect(bench.machine.unseen.count == 64 && bench.machine.members.count == 65)
-    #expect(bench.counted("unseenRefused") == 136)
+    #expect(bench.counted("unseenRefused") == 135 && bench.counted("unseenDisplaced") == 1)
   }
 
   @Test func oneRealPrefixDoesNotFillTheTableEither() {
@@ -112,6 +113,8 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
 
   @Test func whoIsHeardMakesRoom() {
     var bench = Bench(1, settings: .quiet)
+    // Nobody makes room otherwise.
+    bench.machine.lastDisplaced = bench.now + .seconds(60)
     for number in 0..<64 { ghost(number, at: place("203.0.113.\(number + 1):7447"), &bench) }
     ghost(64, at: place("203.0.113.100:7447"), &bench)
     #expect(bench.machine.unseen.count == 64)
@@ -250,5 +253,66 @@ private func place(_ text: String) -> PeerAddress { PeerAddress(text: text)! }
     let elsewhere = place("127.0.0.9:7447")
     let moved = met(answer(&bench, from: elsewhere))
     #expect(moved == [[elsewhere, address(1)]])
+  }
+}
+
+/// Who came first, in whatever numbers, does not keep out those who come later.
+@Suite struct DisplacementTests {
+  private func come(_ number: Int, at address: PeerAddress, _ bench: inout Bench) {
+    var identity = StandIn.identity(number)
+    var body = record(0, addresses: [address])
+    body.expiresUnixSeconds = lasting
+    _ = bench.feed(.members([identity.seal(.nodeRecord(body), now: bench.now)], from: bench.others[0].id))
+  }
+
+  @Test(arguments: [false, true]) func aNewcomerTakesThePlaceOfOneThatIsDoubted(isPublic: Bool) {
+    var settings = MembershipSettings.quiet
+    settings.maximumUnseen = isPublic ? 300 : 64
+    var bench = Bench(1, settings: settings)
+    let prefix = isPublic ? "203.0.113" : "10.0.0"
+    for number in 0..<64 { come(1_000 + number, at: place("\(prefix).\(number + 1):7447"), &bench) }
+    if isPublic { for number in 0..<64 { come(1_200 + number, at: place("198.51.100.\(number + 1):7447"), &bench) } }
+    let others = bench.machine.unseen.count
+    var effects: [MembershipEffect] = []
+    for number in 0..<32 {
+      bench.machine.accuse(StandIn.identity(1_000 + number).id, bench.now, &bench.identity, &effects)
+      // The probe that tells it so is over.
+      _ = bench.machine.entries.modify(StandIn.identity(1_000 + number).id) { $0.probe = nil }
+    }
+    for number in 0..<16 {
+      bench.now = bench.now + .milliseconds(100)
+      come(2_000 + number, at: place("\(prefix).\(number + 100):7447"), &bench)
+      #expect(bench.machine.member(StandIn.identity(2_000 + number).id)?.isUnseen == true)
+      // Not as often as somebody likes.
+      come(3_000, at: place("\(prefix).99:7447"), &bench)
+      #expect(bench.machine.member(StandIn.identity(3_000).id) == nil && bench.machine.unseen.count == others)
+    }
+    #expect(bench.counted("unseenDisplaced") == 16 && bench.counted("unseenRefused") == 16)
+    let doubted = (0..<32).count { bench.machine.member(StandIn.identity(1_000 + $0).id) != nil }
+    #expect(doubted == 16)
+    // When nobody is doubted, one goes all the same.
+    for number in 0..<32 { bench.machine.forget(StandIn.identity(1_000 + number).id) }
+    for number in 0..<16 { come(1_000 + number, at: place("\(prefix).\(number + 1):7447"), &bench) }
+    bench.now = bench.now + .milliseconds(100)
+    come(3_000, at: place("\(prefix).99:7447"), &bench)
+    #expect(bench.machine.member(StandIn.identity(3_000).id) != nil && bench.machine.unseen.count == others)
+  }
+
+  @Test func manyThatAreDownAreForgottenInTimeToo() {
+    var settings = MembershipSettings.quiet
+    settings.unseenRetry = .seconds(60)
+    var bench = Bench(1, settings: settings)
+    for number in 0..<200 { come(1_000 + number, at: place("10.0.0.\(number + 1):7447"), &bench) }
+    var effects: [MembershipEffect] = []
+    for number in 0..<200 {
+      let member = StandIn.identity(1_000 + number).id
+      guard var entry = bench.machine.entries[member] else { return #expect(Bool(false)) }
+      bench.machine.setState(member, &entry, to: .down, bench.now, &effects)
+      // As after many tries, when each is tried every fifty seconds.
+      entry.retryDelay = .seconds(40)
+      bench.machine.entries[member] = entry
+    }
+    _ = bench.run(until: bench.now + .seconds(61))
+    #expect(bench.machine.unseen.count == 0 && bench.machine.members.count == 1)
   }
 }

@@ -17,6 +17,8 @@ import Testing
     }
     #expect(table.keys == model.keys.sorted())
     for (key, value) in table { #expect(model[key] == value) }
+    for (offset, key) in table.keys.enumerated() { #expect(table.entry(at: offset)?.key == key) }
+    #expect(table.entry(at: table.count) == nil)
     for probe in UInt64(0)..<710 {
       #expect(table.firstEntry(after: probe)?.key == model.keys.filter { $0 > probe }.min())
       #expect(table.lastEntry(upTo: probe)?.key == model.keys.filter { $0 <= probe }.max())
