@@ -81,6 +81,7 @@ public struct Inbound: Sendable {
       } catch {
         refuse("consensus.\(error.counter)", .invalidMessage, peer, &received)
       }
+    case .gossip(let gossip) where gossip.isEmpty: refuse("gossip.empty", .badFrame, peer, &received)
     case .gossip(.publish(let envelopes)):
       let verified = verify(envelopes, kinds: [.transaction], counter: "gossip", .invalidMessage, from: peer, &received)
       if !verified.isEmpty { received.inputs.append(.gossip(verified, from: peer)) }
@@ -125,6 +126,17 @@ public struct Inbound: Sendable {
   private func refuse(_ name: String, _ misconduct: Misconduct, _ peer: NodeID, _ received: inout Received) {
     received.refused.append(name)
     received.inputs.append(.misconduct(peer, misconduct))
+  }
+}
+
+extension GossipMessage {
+  /// True for a list of nothing, which no honest node sends: it would cost its sender three bytes, and nothing else.
+  fileprivate var isEmpty: Bool {
+    switch self {
+    case .publish(let envelopes): envelopes.isEmpty
+    case .announce(let ids), .request(let ids), .unwanted(let ids): ids.isEmpty
+    case .graft, .prune: false
+    }
   }
 }
 

@@ -15,6 +15,7 @@ final class NodeShell: CoreShell {
   let datagrams: LateBound<DatagramEndpoint>
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
+  let pipeline = LateBound<InboundPipeline>()
   let book = LateBound<AddressBookKeeper>()
   let storage: ChainStorage
   let validators: ValidatorTable
@@ -123,6 +124,7 @@ final class NodeShell: CoreShell {
       // With 0 seconds a ban of before ends.
       endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds)))
       endpoint.value?.close(peer, reason: reason, notice: banSeconds > 0 ? .misbehaviour : .normal)
+      if banSeconds > 0 { pipeline.value?.closed(peer) }
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))
     case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):

@@ -120,6 +120,7 @@ final class RunningNode: Sendable {
       },
       answered: { shell.answered($0, from: $1) },
       consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
+    shell.pipeline.bind(pipeline)
   }
 
   /// Binds the sockets. Datagrams have a group of their own, so that a flood of them holds nothing else up.
