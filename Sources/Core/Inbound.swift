@@ -20,11 +20,19 @@ public struct Received: Sendable {
 public struct Inbound: Sendable {
   private let verifier: Verifier
   private let validators: KnownValidators
+  private let worth: @Sendable (ConsensusMessage, NodeID) -> ConsensusMessage?
 
   /// A decoder for one network.
-  public init(verifier: Verifier, validators: KnownValidators) {
+  ///
+  /// - Parameter worth: what of a peer's message is worth its verification (`AskedBlocks`), from any thread; everything by
+  ///   default.
+  public init(
+    verifier: Verifier, validators: KnownValidators,
+    worth: @escaping @Sendable (ConsensusMessage, NodeID) -> ConsensusMessage? = { message, _ in message }
+  ) {
     self.verifier = verifier
     self.validators = validators
+    self.worth = worth
   }
 
   /// Takes a datagram's payload.
@@ -71,7 +79,12 @@ public struct Inbound: Sendable {
       return received
     }
     switch message {
-    case .consensus(let consensus):
+    case .consensus(let said):
+      // Nobody's fault: of two who were asked one answers later, and some answer to the life before a restart.
+      guard let consensus = worth(said, peer) else {
+        received.refused.append("consensus.unasked")
+        break
+      }
       do {
         received.inputs.append(.consensus(try verifier.verify(consensus, validators: validators), from: peer))
       } catch .unknownEpoch(let epoch) {

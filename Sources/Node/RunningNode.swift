@@ -110,7 +110,8 @@ final class RunningNode: Sendable {
     verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: shell.validators.answers), workers: System.coreCount,
+      Inbound(verifier: verifier, validators: shell.validators.answers) { shell.worth($0, from: $1) },
+      workers: System.coreCount,
       background: Array(background.makeIterator()),
       isValidator: { shell.validators.isValidator($0) },
       post: { driver.post($0, done: $1) },
