@@ -9,8 +9,10 @@ extension BroadcastMachine {
     guard isOpen(announcer), let taken = links[announcer]?.announced else { return }
     let limit = settings.maximumAnnouncedPerHeartbeat
     let room = max(0, limit - taken)
-    _ = links.modify(announcer) { $0.announced += ids.count }
-    if taken + ids.count > limit * settings.floodFactor {
+    // An empty list costs this node as much as one id.
+    let cost = max(1, ids.count)
+    _ = links.modify(announcer) { $0.announced += cost }
+    if taken + cost > limit * settings.floodFactor {
       counters.add("flood")
       charge(announcer, .floodAnnounce, now, &effects)
     }
@@ -35,8 +37,9 @@ extension BroadcastMachine {
     guard isOpen(asker), let taken = links[asker]?.requested else { return }
     let limit = settings.maximumRequestedPerHeartbeat
     let room = max(0, limit - taken)
-    _ = links.modify(asker) { $0.requested += ids.count }
-    if taken + ids.count > limit * settings.floodFactor {
+    let cost = max(1, ids.count)
+    _ = links.modify(asker) { $0.requested += cost }
+    if taken + cost > limit * settings.floodFactor {
       counters.add("flood")
       charge(asker, .floodRequest, now, &effects)
     }

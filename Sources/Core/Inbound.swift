@@ -20,11 +20,19 @@ public struct Received: Sendable {
 public struct Inbound: Sendable {
   private let verifier: Verifier
   private let validators: KnownValidators
+  private let worth: @Sendable (ConsensusMessage, NodeID) -> ConsensusMessage?
 
   /// A decoder for one network.
-  public init(verifier: Verifier, validators: KnownValidators) {
+  ///
+  /// - Parameter worth: what of a peer's message is worth its verification (`AskedBlocks`), from any thread; everything by
+  ///   default.
+  public init(
+    verifier: Verifier, validators: KnownValidators,
+    worth: @escaping @Sendable (ConsensusMessage, NodeID) -> ConsensusMessage? = { message, _ in message }
+  ) {
     self.verifier = verifier
     self.validators = validators
+    self.worth = worth
   }
 
   /// Takes a datagram's payload.
@@ -71,7 +79,12 @@ public struct Inbound: Sendable {
       return received
     }
     switch message {
-    case .consensus(let consensus):
+    case .consensus(let said):
+      // Nobody's fault: of two who were asked one answers later, and some answer to the life before a restart.
+      guard let consensus = worth(said, peer) else {
+        received.refused.append("consensus.unasked")
+        break
+      }
       do {
         received.inputs.append(.consensus(try verifier.verify(consensus, validators: validators), from: peer))
       } catch .unknownEpoch(let epoch) {
@@ -81,6 +94,7 @@ public struct Inbound: Sendable {
       } catch {
         refuse("consensus.\(error.counter)", .invalidMessage, peer, &received)
       }
+    case .gossip(let gossip) where gossip.isEmpty: refuse("gossip.empty", .badFrame, peer, &received)
     case .gossip(.publish(let envelopes)):
       let verified = verify(envelopes, kinds: [.transaction], counter: "gossip", .invalidMessage, from: peer, &received)
       if !verified.isEmpty { received.inputs.append(.gossip(verified, from: peer)) }
@@ -125,6 +139,17 @@ public struct Inbound: Sendable {
   private func refuse(_ name: String, _ misconduct: Misconduct, _ peer: NodeID, _ received: inout Received) {
     received.refused.append(name)
     received.inputs.append(.misconduct(peer, misconduct))
+  }
+}
+
+extension GossipMessage {
+  /// True for a list of nothing, which no honest node sends: it would cost its sender three bytes, and nothing else.
+  fileprivate var isEmpty: Bool {
+    switch self {
+    case .publish(let envelopes): envelopes.isEmpty
+    case .announce(let ids), .request(let ids), .unwanted(let ids): ids.isEmpty
+    case .graft, .prune: false
+    }
   }
 }
 

@@ -162,6 +162,7 @@ public struct NodeCore: Sendable {
     case .requested(let ids, let peer):
       step(broadcast: .requested(ids, from: peer), now: now, into: &effects)
     case .members(let records, let peer):
+      guard !records.isEmpty || admitMemberQuestion(.ownRecord, of: peer, now: now, into: &effects) else { break }
       step(membership: .members(records, from: peer), now: now, into: &effects)
     case .graft(let peer): step(broadcast: .graft(from: peer), now: now, into: &effects)
     case .prune(_, let backoffSeconds, let peer):

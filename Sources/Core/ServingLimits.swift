@@ -22,12 +22,16 @@ struct ServingLimits: Sendable {
     /// Members: a digest, and a request for what differs, when a link comes up and then some in a minute. Membership answers
     /// fewer; here only floods are found.
     case members
+    /// This node's own record, which an empty list of records asks for: of a member that was not heard over UDP, for oneself
+    /// and for as many others as one relays for at once.
+    case ownRecord
 
     /// The requests that a peer may have at once after a rest, and the time after which it has one more.
     var allowance: (burst: Int64, interval: Microseconds) {
       switch self {
       case .states: (32, .milliseconds(25))
       case .chain: (256, .milliseconds(20))
+      case .ownRecord: (256, .milliseconds(4))
       case .blocks: (256, .milliseconds(10))
       case .certificates: (32, .milliseconds(100))
       case .relays, .members: (16, .seconds(1))

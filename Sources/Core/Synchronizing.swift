@@ -57,9 +57,11 @@ extension NodeCore {
     return false
   }
 
-  /// False for a digest or a request for members of a peer that floods with them.
-  mutating func admitMemberQuestion(of peer: NodeID, now: Instant, into effects: inout [CoreEffect]) -> Bool {
-    guard servingLimits.admit(peer, .members, now: now) == .flood else { return true }
+  /// False for a question about members of a peer that floods with them.
+  mutating func admitMemberQuestion(
+    _ kind: ServingLimits.Kind = .members, of peer: NodeID, now: Instant, into effects: inout [CoreEffect]
+  ) -> Bool {
+    guard servingLimits.admit(peer, kind, now: now) == .flood else { return true }
     charge(peer, .requestFlood, now: now, into: &effects)
     counters.add("memberQuestionFlood")
     return false

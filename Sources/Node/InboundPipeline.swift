@@ -19,9 +19,15 @@ import Wire
 ///    dropped. Its share is more than its windows together; what is beyond that all the same, or beyond the share of all
 ///    peers, is dropped and counted, as a lossy network would. The votes and the blocks of validators have shares of
 ///    their own, so that nobody else takes their room.
+/// 4. In a full lane only those lose what they send of whom much waits: a peer that fills it keeps nobody else out.
+/// 5. What still waits of a peer comes to nothing once its link was closed for its conduct. Where a link ended otherwise it
+///    is worked off: a farewell comes last.
 final class InboundPipeline: Sendable {
   /// The most that wait in a lane other than those of validators' votes and blocks.
-  private static let maximumWaiting = 4_096
+  static let maximumWaiting = 4_096
+  /// Rule 4: what waits of one peer and of one sort is taken up to this number, however full its lane. Links are bounded, so
+  /// what waits in a lane is, too.
+  static let maximumOfFullLane = 128
   /// The most datagrams of strangers that wait: about as many as are verified while a probe waits for its answer.
   static let maximumStrangers = 256
   /// The most datagrams that wait until further ones need a cookie: about as many as are verified in 10 ms.
@@ -80,8 +86,12 @@ final class InboundPipeline: Sendable {
     }
   }
 
-  /// Rule 3.
+  /// Rules 3, 4 and 5.
   private struct Waiting {
+    private struct Sender: Hashable {
+      var peer: NodeID
+      var sort: Sort
+    }
     private struct Share {
       let maximumPeerBytes: Int
       var peers: [NodeID: Int] = [:]
@@ -91,6 +101,9 @@ final class InboundPipeline: Sendable {
     private var blocks = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
     private var members = Share(maximumPeerBytes: InboundPipeline.maximumMembersBytes)
     private var rest = Share(maximumPeerBytes: InboundPipeline.maximumPeerBytes)
+    private var frames: [Sender: Int] = [:]
+    /// Rule 5: of these something waits.
+    private var closed: Set<NodeID> = []
 
     private static func share(of sort: Sort) -> WritableKeyPath<Waiting, Share> {
       switch sort {
@@ -101,15 +114,18 @@ final class InboundPipeline: Sendable {
       }
     }
 
-    mutating func take(_ cost: Int, of peer: NodeID, _ sort: Sort) -> Bool {
+    /// How many frames of this sort wait of the peer then; nil when it has no room.
+    mutating func take(_ cost: Int, of peer: NodeID, _ sort: Sort) -> Int? {
       let path = Waiting.share(of: sort)
       let sum = self[keyPath: path].peers[peer, default: 0] + cost
       guard sum <= self[keyPath: path].maximumPeerBytes,
         self[keyPath: path].bytes + cost <= InboundPipeline.maximumBytes
-      else { return false }
+      else { return nil }
       self[keyPath: path].peers[peer] = sum
       self[keyPath: path].bytes += cost
-      return true
+      let count = frames[Sender(peer: peer, sort: sort), default: 0] + 1
+      frames[Sender(peer: peer, sort: sort)] = count
+      return count
     }
 
     mutating func release(_ cost: Int, of peer: NodeID, _ sort: Sort) {
@@ -117,7 +133,19 @@ final class InboundPipeline: Sendable {
       let left = self[keyPath: path].peers[peer, default: 0] - cost
       self[keyPath: path].peers[peer] = left > 0 ? left : nil
       self[keyPath: path].bytes -= cost
+      let sender = Sender(peer: peer, sort: sort)
+      let count = frames[sender, default: 0] - 1
+      frames[sender] = count > 0 ? count : nil
+      if !closed.isEmpty, !holds(peer) { closed.remove(peer) }
     }
+
+    private func holds(_ peer: NodeID) -> Bool {
+      [votes, blocks, members, rest].contains { $0.peers[peer] != nil }
+    }
+
+    mutating func close(_ peer: NodeID) { if holds(peer) { closed.insert(peer) } }
+
+    func isClosed(_ peer: NodeID) -> Bool { closed.contains(peer) }
   }
 
   private let inbound: Inbound
@@ -216,7 +244,7 @@ final class InboundPipeline: Sendable {
   func frame(_ bytes: [UInt8], channel: LinkChannel, from peer: NodeID) {
     let sort = Sort(channel, bytes, isValidator: isValidator(peer))
     let cost = bytes.count + InboundPipeline.overheadBytes
-    guard waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
+    guard let count = waiting.withLock({ $0.take(cost, of: peer, sort) }) else {
       counted.withLock { $0.add("verifyPeerTooFast") }
       return consumed(bytes.count, channel, peer)
     }
@@ -224,7 +252,13 @@ final class InboundPipeline: Sendable {
       waiting.withLock { $0.release(cost, of: peer, sort) }
       consumed(bytes.count, channel, peer)
     }
-    let isQueued = run(sort, peer.bytes + [channel.rawValue]) { [self] done in
+    let isFew = count <= InboundPipeline.maximumOfFullLane
+    let isQueued = run(sort, peer.bytes + [channel.rawValue], isFew: isFew) { [self] done in
+      guard waiting.withLock({ !$0.isClosed(peer) }) else {
+        counted.withLock { $0.add("verifyAfterBan") }
+        release()
+        return done()
+      }
       let received = inbound.frame(bytes, from: peer)
       guard let message = received.service else {
         return deliver(received) {
@@ -238,6 +272,9 @@ final class InboundPipeline: Sendable {
     if !isQueued { release() }
   }
 
+  /// Rule 5: the link of a peer is closed for its conduct.
+  func closed(_ peer: NodeID) { waiting.withLock { $0.close(peer) } }
+
   private func deliver(_ received: Received, _ done: @escaping @Sendable () -> Void) {
     if !received.refused.isEmpty {
       counted.withLock { counters in
@@ -247,17 +284,18 @@ final class InboundPipeline: Sendable {
     if received.inputs.isEmpty { done() } else { post(received.inputs, done) }
   }
 
-  /// Rule 1: what has the same key and sort goes through the same lane. False when that is full.
+  /// Rule 1: what has the same key and sort goes through the same lane. False when that is full; rule 4.
   @discardableResult
   private func run(
-    _ sort: Sort, _ key: [UInt8], _ work: @escaping @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
+    _ sort: Sort, _ key: [UInt8], isFew: Bool = false,
+    _ work: @escaping @Sendable (_ done: @escaping @Sendable () -> Void) -> Void
   ) -> Bool {
     // FNV-1a: any spread will do.
     let hash = key.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     let lanes = lanes[sort.rawValue]
     let lane = lanes[Int(hash % UInt64(lanes.count))]
     let depth = lane.waiting.wrappingAdd(1, ordering: .relaxed).newValue
-    if depth > sort.maximumWaiting {
+    if depth > sort.maximumWaiting, !isFew {
       lane.waiting.wrappingSubtract(1, ordering: .relaxed)
       counted.withLock { $0.add("verifyQueueFull") }
       return false

@@ -15,6 +15,7 @@ final class NodeShell: CoreShell {
   let datagrams: LateBound<DatagramEndpoint>
   let runner: LateBound<LeaseRunner>
   let driver: LateBound<CoreDriver>
+  let pipeline = LateBound<InboundPipeline>()
   let book = LateBound<AddressBookKeeper>()
   let storage: ChainStorage
   let validators: ValidatorTable
@@ -53,8 +54,16 @@ final class NodeShell: CoreShell {
     self.onHalt = onHalt
   }
 
+  /// What consensus has asked of whom.
+  private let asked = Mutex(AskedBlocks())
+
   /// What was refused here.
   var counters: Counters { counted.withLock { $0 } }
+
+  /// What of a peer's message is worth its verification; called by the threads that verify.
+  func worth(_ message: ConsensusMessage, from peer: NodeID) -> ConsensusMessage? {
+    asked.withLock { $0.worth(message, from: peer) }
+  }
 
   func send(datagram: Verified<Message>, to address: PeerAddress, receiver: NodeID) {
     datagrams.value?.send(datagram.value.envelope.encoded, to: address, receiver: receiver)
@@ -66,6 +75,7 @@ final class NodeShell: CoreShell {
   }
 
   private func put(_ message: LinkMessage, to peer: NodeID) {
+    if case .consensus(let question) = message { asked.withLock { $0.note(question, to: peer) } }
     endpoint.value?.send(bytes(of: message), channel: NodeShell.channel(of: message), to: peer)
   }
 
@@ -123,6 +133,7 @@ final class NodeShell: CoreShell {
       // With 0 seconds a ban of before ends.
       endpoint.value?.ban(peer, for: .seconds(Int64(banSeconds)))
       endpoint.value?.close(peer, reason: reason, notice: banSeconds > 0 ? .misbehaviour : .normal)
+      if banSeconds > 0 { pipeline.value?.closed(peer) }
     case .committed(let blocks, let finalization, let events): commit(blocks, finalization.value, events)
     case .validators(let set): endpoint.value?.prefer(validators.learn(set))
     case .epochBegan(let epoch, let boundary, let finalization, let snapshot, let next):
@@ -225,6 +236,7 @@ final class NodeShell: CoreShell {
     }
     slashes.add(blocks.map(\.value), events: events) { [validators] in validators.set(of: $0) }
     inclusions.add(blocks)
+    asked.withLock { $0.note(final: finalization.subject) }
     for block in blocks {
       logger.debug(
         "block \(block.value.header.height) is final: \(block.value.transactions.count) transactions",

@@ -112,7 +112,8 @@ final class RunningNode: Sendable {
     verifier = Verifier(networkID: genesis.networkID, known: cache.known) { cache.check($0, $1, $2) }
     let hub = hub
     pipeline = InboundPipeline(
-      Inbound(verifier: verifier, validators: shell.validators.answers), workers: System.coreCount,
+      Inbound(verifier: verifier, validators: shell.validators.answers) { shell.worth($0, from: $1) },
+      workers: System.coreCount,
       background: Array(background.makeIterator()),
       isValidator: { shell.validators.isValidator($0) },
       post: { driver.post($0, done: $1) },
@@ -122,6 +123,7 @@ final class RunningNode: Sendable {
       },
       answered: { shell.answered($0, from: $1) },
       consumed: { shell.endpoint.value?.consumed($0, channel: $1, from: $2) })
+    shell.pipeline.bind(pipeline)
   }
 
   /// Binds the sockets. Datagrams have a group of their own, so that a flood of them holds nothing else up.

@@ -53,6 +53,8 @@ final class ServiceHub: Sendable {
   static func maximumUnderWay(_ service: PeerService) -> Int { service == .blob ? 6 : 4 }
   /// A peer that has as many at work and asks so often beyond them floods. An honest one asks only in place of what timed out.
   static let refusedOfFlood = 384
+  /// The most peers of whom it is remembered how much was of no use; no fewer than there can be links.
+  private static let maximumUseless = 4_096
 
   private struct Question {
     var peer: NodeID
@@ -111,6 +113,9 @@ final class ServiceHub: Sendable {
     var congested: Set<NodeID> = []
     /// What was refused to those that have too much at work, since they were charged for it or had less.
     var refusedOf: [NodeID: Int] = [:]
+    /// What no service understands, and answers to nothing, of linked peers since they were charged for it. Answers that come
+    /// late are such, and are few.
+    var uselessOf = BoundedMap<NodeID, Int>(capacity: ServiceHub.maximumUseless)
     var counters = Counters()
   }
 
@@ -190,11 +195,15 @@ final class ServiceHub: Sendable {
         guard let question = state.waiting[message.number] else { return false }
         return question.peer == peer && question.service.rawValue == message.service
       }
-      if isExpected { finish(message.number, .success(message.body)) } else { count("service.unexpectedAnswer") }
+      guard isExpected else {
+        useless("service.unexpectedAnswer", of: peer)
+        return false
+      }
+      finish(message.number, .success(message.body))
       return false
     }
     guard let service = PeerService(rawValue: message.service) else {
-      count("service.unknown")
+      useless("service.unknown", of: peer)
       return false
     }
     let mayWork = state.withLock { state in
@@ -222,7 +231,7 @@ final class ServiceHub: Sendable {
         _ = send(
           ServiceMessage(number: message.number, isAnswer: true, service: message.service, body: body), peer)
       } else {
-        count("service.malformed")
+        useless("service.malformed", of: peer)
       }
       dealt()
     }
@@ -234,6 +243,16 @@ final class ServiceHub: Sendable {
     state.withLock { state in
       if isCongested { state.congested.insert(peer) } else { state.congested.remove(peer) }
     }
+  }
+
+  private func useless(_ name: String, of peer: NodeID) {
+    let isFlood = state.withLock { state in
+      state.counters.add(name)
+      let count = (state.uselessOf[peer] ?? 0) + 1
+      state.uselessOf.insert(count % ServiceHub.refusedOfFlood, forKey: peer)
+      return count == ServiceHub.refusedOfFlood
+    }
+    if isFlood { flooded(peer) }
   }
 
   private func refuse(_ peer: NodeID) {
@@ -255,6 +274,7 @@ final class ServiceHub: Sendable {
   func linkDown(_ peer: NodeID) {
     let numbers = state.withLock { state in
       state.congested.remove(peer)
+      state.uselessOf.removeValue(forKey: peer)
       return state.waiting.filter { $0.value.peer == peer }.map(\.key)
     }
     for number in numbers { finish(number, .failure(ServiceFailure.noLink(peer))) }
@@ -276,6 +296,4 @@ final class ServiceHub: Sendable {
       if let next, !send(next, entry.peer) { ended = (next.number, .failure(ServiceFailure.noLink(entry.peer))) }
     }
   }
-
-  private func count(_ name: String) { state.withLock { $0.counters.add(name) } }
 }

@@ -152,6 +152,22 @@ import Wire
   }
 
   /// Whoever sends rubbish and hangs up before it was looked at is not let in either; once is enough to say so.
+  @Test func listsOfNothingAreAFloodTooWhenTheyAreMany() {
+    let settings = BroadcastSettings()
+    let floods = [
+      (BroadcastInput.announced([], from: peer), settings.maximumAnnouncedPerHeartbeat, Misconduct.floodAnnounce),
+      (.requested([], from: peer), settings.maximumRequestedPerHeartbeat, .floodRequest),
+    ]
+    for (input, taken, misconduct) in floods {
+      var effects: [BroadcastEffect] = []
+      var machine = machine(&effects)
+      for _ in 0..<(taken * settings.floodFactor) { machine.step(input, now: .zero, into: &effects) }
+      #expect(machine.conduct(of: peer) == nil)
+      machine.step(input, now: .zero, into: &effects)
+      #expect(machine.conduct(of: peer)?.costs.map(\.misconduct) == [misconduct])
+    }
+  }
+
   @Test func whoHasHungUpIsChargedAndBannedOnce() {
     var effects: [BroadcastEffect] = []
     var machine = machine(&effects)

@@ -11,6 +11,7 @@ import Wire
 /// The sets that one member's inbound verifies by.
 final class SharedBook: Sendable {
   let book: Mutex<ValidatorBook>
+  let asked = Mutex(AskedBlocks())
 
   init(_ genesis: Genesis) { book = Mutex(ValidatorBook(genesis: genesis)) }
 
@@ -120,9 +121,12 @@ struct Cluster {
       let signer = try signer(number)
       let address = try #require(PeerAddress(ip: [127, 0, 0, UInt8(number + 1)], port: 7_000))
       let book = SharedBook(genesis)
+      let inbound = Inbound(verifier: verifier, validators: book.known) { message, peer in
+        book.asked.withLock { $0.worth(message, from: peer) }
+      }
       members.append(
         Member(
-          signer: signer, address: address, book: book, inbound: Inbound(verifier: verifier, validators: book.known),
+          signer: signer, address: address, book: book, inbound: inbound,
           core: core(
             signer, [signer], address, settings: settings, recovery: .fresh(genesis), seed: UInt64(number)),
           voteSigners: [signer], settings: settings))
@@ -181,6 +185,7 @@ struct Cluster {
         enqueue(.datagram(message.value.envelope.encoded, from: members[number].address), to: target)
       case .committed(let blocks, let finalization, let events):
         members[number].committed.append((blocks, finalization, events))
+        members[number].book.asked.withLock { $0.note(final: finalization.value.subject) }
       case .submitted(let request, let submission): members[number].submissions[request] = submission
       case .startLease(let order): members[number].orders.append(order)
       case .stopLease(let lease): members[number].stopped.append(lease)
@@ -222,6 +227,9 @@ struct Cluster {
   }
 
   private mutating func send(_ message: LinkMessage, from number: Int, to peer: NodeID) {
+    if case .consensus(let question) = message {
+      members[number].book.asked.withLock { $0.note(question, to: peer) }
+    }
     guard let target = members.firstIndex(where: { $0.signer.id == peer }),
       let message = tamper(number, target, message)
     else { return }
@@ -364,6 +372,7 @@ extension Cluster {
     members[number].forgotten = []
     // A shell knows the first two epochs at its start, and hears of others by `.start`.
     members[number].book.book.withLock { $0 = ValidatorBook(genesis: genesis) }
+    members[number].book.asked.withLock { $0 = AskedBlocks() }
     members[number].isUp = true
   }
 

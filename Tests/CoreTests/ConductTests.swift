@@ -238,6 +238,26 @@ import Wire
     #expect(cluster.members[0].closed.map(\.peer) == [cluster.id(1)])
   }
 
+  /// An empty list of records asks for the own record, in two bytes.
+  @Test func whoFloodsWithQuestionsForTheOwnRecordIsCut() throws {
+    var cluster = try cluster()
+    func ask(_ count: Int, _ peer: NodeID) {
+      for _ in 0..<count { cluster.step(0, .members([], from: peer)) }
+    }
+    // As many as one that relays for others, and finds this node silent, comes to.
+    for _ in 0..<20 {
+      ask(64, cluster.id(2))
+      cluster.run(for: .milliseconds(300))
+    }
+    #expect(cluster.members[0].core.conduct(of: cluster.id(2))?.costs.isEmpty ?? true)
+    for _ in 0..<12 {
+      ask(1_500, cluster.id(1))
+      cluster.run(for: .milliseconds(300))
+    }
+    #expect(cluster.members[0].core.conduct(of: cluster.id(1))?.costs.map(\.misconduct) == [.requestFlood])
+    #expect(cluster.members[0].closed.map(\.peer) == [cluster.id(1)])
+  }
+
   /// The link of a validator stays, whatever it costs, for as long as it is one.
   @Test func whoIsNotHeardAndNoValidatorAnyMoreIsClosed() throws {
     var cluster = try cluster()

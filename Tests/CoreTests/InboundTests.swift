@@ -212,6 +212,84 @@ import Wire
     #expect(inbound.frame(LinkMessage.gossip(.publish([bad])).encoded, from: peer).refused == ["gossip.badSignature"])
   }
 
+  @Test func aListOfNothingIsNoMessage() {
+    for gossip in [.publish([]), .announce([]), .request([]), .unwanted([])] as [GossipMessage] {
+      let received = inbound.frame(LinkMessage.gossip(gossip).encoded, from: peer)
+      #expect(received.refused == ["gossip.empty"])
+      #expect(received.inputs.count == 1 && names(received, peer, .badFrame))
+    }
+  }
+
+  @Test func blocksThatWereNotAskedForAreNotVerified() throws {
+    let checks = Mutex(0)
+    let asked = Mutex(AskedBlocks())
+    let inbound = Inbound(
+      verifier: Verifier(networkID: network) { signature, bytes, signer in
+        checks.withLock { $0 += 1 }
+        return Sodium.verify(signature, of: bytes, by: signer)
+      }, validators: KnownValidators(try Cluster(1).genesis.validatorSet)
+    ) { message, peer in asked.withLock { $0.worth(message, from: peer) } }
+    func block(_ height: UInt64, on parent: Digest) throws -> Block {
+      let transactions = (1...20).map { transfer(stranger, sequence: height * 100 + $0) }
+      let header = BlockHeader(
+        epoch: 0, view: height, height: height, parentID: parent, parentView: height - 1, timestampMilliseconds: height,
+        transactionsRoot: Block.transactionsRoot(transactions.map(\.value.id)), stateRoot: .zero,
+        nextValidators: .zero, reveal: .zero)
+      return try #require(Verified<Block>(header: header, transactions: transactions)).value
+    }
+    let first = try block(1, on: network)
+    let second = try block(2, on: first.id)
+    let finalize = validator.vote(.finalize(epoch: 0, view: 2, parentView: 1, blockID: second.id), as: 0)
+    let finalization = try #require(Certificate.assemble([finalize])).value
+    let notarize = validator.vote(.notarize(epoch: 0, view: 2, parentView: 1, blockID: second.id), as: 0).value
+    let answers: [(ConsensusMessage, question: ConsensusMessage, checks: Int)] = [
+      (.blocks([first]), .blockRequest([first.id, second.id]), 20),
+      (.chain([first, second], finalization: finalization), .chainRequest(fromHeight: 1), 41),
+    ]
+    for (answer, question, count) in answers {
+      let bytes = LinkMessage.consensus(answer).encoded
+      func isTaken(from sender: NodeID) -> Bool {
+        checks.withLock { $0 = 0 }
+        let received = inbound.frame(bytes, from: sender)
+        guard !received.inputs.isEmpty else {
+          // Who answers late is not charged.
+          #expect(received.refused == ["consensus.unasked"] && checks.withLock { $0 } == 0)
+          return false
+        }
+        #expect(received.refused.isEmpty && checks.withLock { $0 } == count)
+        return true
+      }
+      #expect(!isTaken(from: peer))
+      asked.withLock { $0.note(question, to: peer) }
+      #expect(!isTaken(from: stranger.id))
+      #expect(isTaken(from: peer))
+      #expect(!isTaken(from: peer))
+      asked.withLock { for _ in 0..<2 { $0.note(question, to: peer) } }
+      #expect(isTaken(from: peer) && !isTaken(from: peer))
+    }
+    // A proposal comes by itself. Of one of a final view the vote is left.
+    let proposal = LinkMessage.consensus(.proposal(second, notarize)).encoded
+    for (finalView, count) in [(nil, 21), (1, 21), (2, 1), (3, 1)] as [(UInt64?, Int)] {
+      if let finalView {
+        asked.withLock { $0.note(final: .nullify(epoch: 0, view: finalView)) }
+      }
+      checks.withLock { $0 = 0 }
+      let received = inbound.frame(proposal, from: peer)
+      guard case .consensus(let message, _)? = received.inputs.first else {
+        Issue.record("\(received)")
+        continue
+      }
+      #expect(message.vote != nil && message.blocks.count == (count > 1 ? 1 : 0) && checks.withLock { $0 } == count)
+    }
+  }
+
+  @Test func soManyQuestionsAreRememberedAndTheLatest() {
+    var asked = AskedBlocks()
+    for height in 1...UInt64(AskedBlocks.capacity + 10) { asked.note(.chainRequest(fromHeight: height), to: peer) }
+    asked.note(.vote(validator.vote(.nullify(epoch: 0, view: 1), as: 0).value), to: peer)
+    #expect(asked.count == AskedBlocks.capacity)
+  }
+
   @Test func whoSpeaksInAnUnknownEpochIsNotPunished() throws {
     let frame = { (epoch: UInt64) in
       LinkMessage.consensus(.vote(validator.vote(.nullify(epoch: epoch, view: 1), as: 0).value)).encoded

@@ -172,6 +172,9 @@ import Wire
     cluster.step(4, .laterEpoch(from: cluster.id(0)))
     for commit in cluster.members[0].committed {
       let chain = ConsensusMessage.chain(commit.blocks.map(\.value), finalization: commit.finalization.value)
+      let first = try #require(commit.blocks.first).value.header.height
+      // As if it had been asked for.
+      cluster.members[4].book.asked.withLock { $0.note(.chainRequest(fromHeight: first), to: cluster.id(0)) }
       let received = cluster.members[4].inbound.frame(LinkMessage.consensus(chain).encoded, from: cluster.id(0))
       for input in received.inputs { cluster.step(4, input) }
     }

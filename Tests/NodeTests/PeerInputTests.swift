@@ -357,6 +357,7 @@ import Wire
   private func pipeline(
     isValidator: @escaping @Sendable (NodeID) -> Bool,
     post: @escaping @Sendable ([CoreInput], @escaping @Sendable () -> Void) -> Void = { $1() },
+    consumed: @escaping @Sendable (Int, LinkChannel, NodeID) -> Void = { _, _, _ in },
     service: @escaping @Sendable (NodeID) -> Void
   ) throws -> InboundPipeline {
     let genesis = try LoneValidator().genesis
@@ -369,7 +370,7 @@ import Wire
       service: { _, peer, dealt in
         service(peer)
         dealt()
-      })
+      }, consumed: consumed)
   }
 
   /// Who cannot refute in time is down: what tables of members say does not wait with the gossip of the same channel.
@@ -408,6 +409,51 @@ import Wire
       if order.count == 4 { break }
     }
     #expect(order == [validator, stranger, stranger, stranger])
+  }
+
+  @Test func whoFillsALaneKeepsNobodyElseOut() async throws {
+    let gate = Gate()
+    let pipeline = try pipeline(isValidator: { _ in false }) { _ in gate.wait() }
+    func refused() -> UInt64 { pipeline.counters.all.first { $0.0 == "verifyQueueFull" }?.1 ?? 0 }
+    for _ in 0..<(InboundPipeline.maximumWaiting + 5) {
+      pipeline.frame(message, channel: .services, from: try nodeID(1))
+    }
+    #expect(refused() == 5)
+    for other in [2, 3] as [UInt8] {
+      for _ in 0..<InboundPipeline.maximumOfFullLane {
+        pipeline.frame(message, channel: .services, from: try nodeID(other))
+      }
+    }
+    #expect(refused() == 5)
+    pipeline.frame(message, channel: .services, from: try nodeID(2))
+    #expect(refused() == 6)
+    gate.open()
+    await pipeline.stop()
+  }
+
+  @Test func whatWaitsOfWhoIsBannedComesToNothing() async throws {
+    let (served, continuation) = AsyncStream<NodeID>.makeStream()
+    let gate = Gate()
+    let credits = Mutex(0)
+    let pipeline = try pipeline(
+      isValidator: { _ in false }, consumed: { _, _, _ in credits.withLock { $0 += 1 } },
+      service: { peer in
+        continuation.yield(peer)
+        gate.wait()
+      })
+    let (banned, other) = (try nodeID(1), try nodeID(2))
+    for peer in [banned, banned, banned, other] { pipeline.frame(message, channel: .services, from: peer) }
+    var next = served.makeAsyncIterator()
+    #expect(await next.next() == banned)
+    pipeline.closed(banned)
+    gate.open()
+    #expect(await next.next() == other)
+    #expect(pipeline.counters.all.first { $0.0 == "verifyAfterBan" }?.1 == 2)
+    // A ban ends.
+    pipeline.frame(message, channel: .services, from: banned)
+    #expect(await next.next() == banned)
+    await pipeline.stop()
+    #expect(credits.withLock { $0 } == 5)
   }
 
   @Test func afterAStopNothingIsHandedOn() async throws {

@@ -217,4 +217,23 @@ func nodeID(_ number: UInt8) throws -> NodeID { try SigningKey(seed: [UInt8](rep
     #expect(floods.withLock { $0 } == [flooder, flooder])
     open.finish()
   }
+
+  @Test func whatIsOfNoUseIsAFloodWhenItIsMuch() throws {
+    let floods = Mutex<[NodeID]>([])
+    let hub = ServiceHub(
+      send: { _, _ in true }, answer: { _, _, _ in nil }, flooded: { peer in floods.withLock { $0.append(peer) } })
+    func send(_ count: Int, isAnswer: Bool, _ peer: NodeID) {
+      for _ in 0..<count {
+        hub.receive(ServiceMessage(number: 9, isAnswer: isAnswer, service: 77, body: []), from: peer)
+      }
+    }
+    let (late, flooder) = (try nodeID(1), try nodeID(2))
+    send(ServiceHub.refusedOfFlood - 1, isAnswer: true, late)
+    send(ServiceHub.refusedOfFlood, isAnswer: true, flooder)
+    send(ServiceHub.refusedOfFlood, isAnswer: false, flooder)
+    #expect(floods.withLock { $0 } == [flooder, flooder])
+    hub.linkDown(late)
+    send(1, isAnswer: true, late)
+    #expect(floods.withLock { $0 }.count == 2)
+  }
 }
