@@ -2,8 +2,10 @@ import Foundation
 import Glibc
 import Testing
 
-/// A lab (`linnet testnet up --hosts`) that tests put faults into, one after another. `@unchecked Sendable`
-/// for the task local that hands it on: its suites are serialized, so that one test has it at a time.
+/// A lab (`linnet testnet up --hosts`) that tests put faults into, one after another.
+///
+/// `@unchecked Sendable`, since a task local hands it on: the suites that have one are serialized, so that one test uses it
+/// at a time.
 final class NetLab: @unchecked Sendable {
   struct Host: Decodable {
     var number: Int
