@@ -13,8 +13,10 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 /// The pure targets are optimized in debug builds too: their tests live through hours of simulated time, which takes five
-/// times as long otherwise. Preconditions, and what tests import of them, stay.
-let strictAndFast = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+/// times as long otherwise. Preconditions, and what tests import of them, stay. `LINNET_UNOPTIMIZED=1` leaves them as they are
+/// written, for sanitizers and debuggers.
+let isUnoptimized = Context.environment["LINNET_UNOPTIMIZED"] != nil
+let strictAndFast = strict + (isUnoptimized ? [] : [.unsafeFlags(["-O"], .when(configuration: .debug))])
 
 struct Room {
   enum Kind {

@@ -14,7 +14,9 @@ package enum RunExit {
     switch job.state {
     case .settled: settled(job)
     case .cancelled: (couldNotRun, "the job was cancelled" + because(job))
-    case .expired: (couldNotRun, "no provider took the job before its start deadline" + because(job))
+    case .expired where job.reason == JobReason.noProvider:
+      (couldNotRun, "no provider took the job before its start deadline")
+    case .expired: (couldNotRun, "the job was refused" + because(job))
     case .refunded: (couldNotRun, "no attempt of the job came to a result; the escrow was refunded" + because(job))
     case .pending, .assigned, .running, .revealing, .judging: (couldNotRun, "the job has not ended yet")
     }

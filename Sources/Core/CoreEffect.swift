@@ -48,6 +48,9 @@ public enum CoreEffect: Sendable {
   case forgetLease(Digest)
   /// The answer to `.submit`: the id of the transaction, or why there is none.
   case submitted(request: UInt64, Submission)
+  /// A transaction that was answered by `.submitted` can't be included any more, as another has taken its nonce or it has
+  /// expired; the same was signed again, under another id.
+  case signedAnew(Digest, as: Digest)
   /// A member's state changed; `from` is nil for one that is new. The accusers are those that stand against it.
   case memberChanged(NodeID, from: MemberState?, to: MemberState, accusers: [NodeID])
   /// Something happened that people may want to know.

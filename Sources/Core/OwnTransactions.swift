@@ -59,6 +59,9 @@ extension NodeCore {
     return .accepted(id: message.value.id)
   }
 
+  /// The ids of the own transactions that no final block holds yet.
+  public var underWay: OrderedSet<Digest> { OrderedSet(outbox.pending.map { $0.value.message.value.id }) }
+
   /// Takes a transaction of another account into the pool and spreads it; one that waits there already is said again to the
   /// peers, who may have missed it.
   mutating func spread(_ message: Verified<Message>, now: Instant, into effects: inout [CoreEffect]) {
@@ -88,14 +91,49 @@ extension NodeCore {
   /// After blocks became final: what of the own transactions is done, and what must be signed anew.
   mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
     let nonce = finalState.account(id).nonce
-    for entry in outbox.settled(below: nonce) {
+    let passed = outbox.settled(below: nonce)
+    let unwanted = unwanted(among: passed.filter { !included.contains($0.message.value.id) })
+    for entry in passed {
       let id = entry.message.value.id
       if included.contains(id) {
         outbox.judged(entry.purpose, isRefused: refusals[id] != nil, at: now)
-        continue
+      } else if unwanted.contains(id) {
+        refusals.insert(Self.cancelledReason, forKey: id)
+      } else {
+        let submission = submit(entry.action, for: entry.purpose, now: now, into: &effects)
+        noteSignedAnew(entry, submission, into: &effects)
       }
-      counters.add("ownTransactionSignedAnew")
-      _ = submit(entry.action, for: entry.purpose, now: now, into: &effects)
+    }
+  }
+
+  private static let cancelledReason = "it was cancelled before a block held it"
+
+  /// Of transactions that no block will hold: the jobs that their submitter has cancelled since, and the cancels of these.
+  private func unwanted(among lost: [Outbox.Pending]) -> OrderedSet<Digest> {
+    func cancelled(by entry: Outbox.Pending) -> Digest? {
+      guard case .cancelJob(let job) = entry.action else { return nil }
+      return job
+    }
+    var unwanted = OrderedSet<Digest>()
+    for entry in lost {
+      let id = entry.message.value.id
+      guard case .submitJob = entry.action else { continue }
+      let cancels = lost.filter { cancelled(by: $0) == id }.map(\.message.value.id)
+      guard !cancels.isEmpty || outbox.pending.contains(where: { cancelled(by: $0.value) == id }) else { continue }
+      for one in [id] + cancels { unwanted.insert(one) }
+    }
+    return unwanted
+  }
+
+  /// Who asked for a transaction knows it by an id that no block will hold.
+  private mutating func noteSignedAnew(
+    _ entry: Outbox.Pending, _ submission: Submission, into effects: inout [CoreEffect]
+  ) {
+    counters.add("ownTransactionSignedAnew")
+    guard case .request = entry.purpose else { return }
+    switch submission {
+    case .accepted(let id): effects.append(.signedAnew(entry.message.value.id, as: id))
+    case .refused(let reason): refusals.insert(reason, forKey: entry.message.value.id)
     }
   }
 
@@ -108,8 +146,13 @@ extension NodeCore {
       if transaction.expiresMilliseconds <= time {
         mempool.remove(entry.message.value.id)
         guard outbox.remove(nonce: nonce) != nil else { continue }
-        _ = sign(
+        if unwanted(among: [entry]).contains(entry.message.value.id) {
+          refusals.insert(Self.cancelledReason, forKey: entry.message.value.id)
+          continue
+        }
+        let submission = sign(
           entry.action, for: entry.purpose, nonce: nonce, fee: entry.feeMicrocredits, now: now, into: &effects)
+        noteSignedAnew(entry, submission, into: &effects)
         continue
       }
       outbox.touch(nonce: nonce, at: now)

@@ -45,13 +45,15 @@ extension NodeControl {
     let deadline = MonotonicClock.now() + .seconds(Int64(Self.transferSeconds))
     while !Task.isCancelled, MonotonicClock.now() < deadline {
       let rings = node.shell.bell.rings
-      if let height = node.shell.inclusions.height(of: id) {
-        let refusal = await node.driver.read { core, _ in core.refusals[id] }
-        return TransactionAnswer(id: "\(id)", inBlock: height, refusal: refusal)
+      let current = node.shell.successors.current(of: id)
+      let height = node.shell.inclusions.height(of: current)
+      let refusal = await node.driver.read { core, _ in core.refusals[current] }
+      if height != nil || refusal != nil {
+        return TransactionAnswer(id: "\(current)", inBlock: height, refusal: refusal)
       }
       await node.shell.bell.wait(seconds: 0.5, seen: rings)
     }
-    return TransactionAnswer(id: "\(id)", inBlock: nil, refusal: nil)
+    return TransactionAnswer(id: "\(node.shell.successors.current(of: id))", inBlock: nil, refusal: nil)
   }
 
   /// Signs and spreads a transaction of this node.

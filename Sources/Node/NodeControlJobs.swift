@@ -93,31 +93,39 @@ extension NodeControl {
     return try await answer(found)
   }
 
-  /// The id of a job that the ledger or this node knows.
+  /// The id that a job has now, by any that the ledger or this node knows it by.
   func resolveJob(_ text: String) async throws -> Digest {
     let state = await node.driver.read { core, _ in core.finalState }
-    if let id = Digest(hex: text), state.job(id) != nil || node.jobs[id] != nil { return id }
+    let successors = node.shell.successors
+    if let told = Digest(hex: text) {
+      let id = successors.current(of: told)
+      if state.job(id) != nil || node.jobs[told] != nil { return id }
+    }
     let ids = state.jobs.map { "\($0.id)" }
     let own = node.jobs.ids.map(\.description)
     let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
-    guard let id = Digest(hex: found) else { throw ControlError.unknown("job", text) }
-    return id
+    guard let told = Digest(hex: found) else { throw ControlError.unknown("job", text) }
+    return successors.current(of: told)
   }
 
   /// One job as it is now.
   func answer(_ id: Digest) async throws -> JobAnswer {
+    let id = node.shell.successors.current(of: id)
     let found = await node.driver.read { core, _ in
       core.finalState.job(id).map { JobAnswer($0, id: id) }
     }
     if let found { return withCommand(found) }
-    if let own = node.jobs[id] { return await pending(id, own) }
+    if let own = submitted(id) { return await pending(id, own) }
     throw ControlError.unknown("job", "\(id)", suggestion: "it may have ended long ago: `linnet job list`")
   }
 
   /// Jobs of this node that no final block holds: on their way, or refused by the ledger.
   private func pendingJobs() async -> [JobAnswer] {
     let refusals = await node.driver.read { core, _ in core.refusals }
-    return node.jobs.all.map { pending($0.id, $0.value, refusal: refusals[$0.id]) }
+    return node.jobs.all.map { told, job in
+      let id = node.shell.successors.current(of: told)
+      return pending(id, job, refusal: refusals[id])
+    }
   }
 
   private func pending(_ id: Digest, _ job: SubmittedJob) async -> JobAnswer {
@@ -128,11 +136,14 @@ extension NodeControl {
     JobAnswer(
       id: "\(id)", state: refusal == nil ? .pending : .expired, submitter: "\(node.id)",
       command: job.specification.command, submittedAt: job.at,
-      reason: refusal.map { "the ledger refused it: \($0)" })
+      reason: refusal)
   }
 
+  /// What this node's user gave for a job, by the id that it has now.
+  private func submitted(_ id: Digest) -> SubmittedJob? { node.jobs[node.shell.successors.told(of: id)] }
+
   private func withCommand(_ answer: JobAnswer) -> JobAnswer {
-    guard answer.command.isEmpty, let id = Digest(hex: answer.id), let own = node.jobs[id] else { return answer }
+    guard answer.command.isEmpty, let id = Digest(hex: answer.id), let own = submitted(id) else { return answer }
     var answer = answer
     answer.command = own.specification.command
     return answer

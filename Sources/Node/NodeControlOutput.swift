@@ -35,7 +35,8 @@ extension NodeControl {
 
   /// The leases of a job in the order of attempts, and whether the job has ended.
   func leases(of job: Digest) async -> (leases: [LeaseRecord], hasEnded: Bool)? {
-    await node.driver.read { core, _ in
+    let job = node.shell.successors.current(of: job)
+    return await node.driver.read { core, _ in
       guard let record = core.finalState.job(job) else {
         return core.refusals[job] == nil ? nil : ([], true)
       }

@@ -86,9 +86,8 @@ package struct NodeDaemon: Sendable {
       socketPath: configuration.control.socket, replaceStaleSocket: true, logger: logger,
       onRunning: { [logger] in
         logger.notice("the control socket is ready")
-        // The kernel maps code in pieces of 64 KiB: a third of what the start touched is never called again.
-        let result = linnet_drop_program_code()
-        if result != 0 { logger.debug("the code that only the start needed stays resident: errno \(-result)") }
+        Self.dropCode(logger)
+        group.next().scheduleTask(in: NodeDaemon.joiningTime) { Self.dropCode(logger) }
       })
     node.controlCounters.bind(control.counters)
     var setting = ServiceGroupConfiguration(
@@ -118,6 +117,16 @@ package struct NodeDaemon: Sendable {
       throw NodeError(.control, "the daemon ended early", suggestion: "look at the lines above", cause: error)
     }
     logger.notice("stopped")
+  }
+
+  /// By then a node has usually joined its network.
+  private static let joiningTime = TimeAmount.seconds(60)
+
+  /// Gives back the memory of code that may never be called again: the kernel maps code in pieces of 64 KiB, and a third of
+  /// what the start touched is needed once only; so is what joining a network takes. What is called again is mapped again.
+  private static func dropCode(_ logger: Logger) {
+    let result = linnet_drop_program_code()
+    if result != 0 { logger.debug("the code that only the start needed stays resident: errno \(-result)") }
   }
 
   private func quiet(_ logger: Logger) -> Logger {

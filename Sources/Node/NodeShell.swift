@@ -26,6 +26,7 @@ final class NodeShell: CoreShell {
   let network: NetworkLog
   let bell = CommitBell()
   let inclusions: Inclusions
+  let successors = Successors()
   let logger: Logger
   /// Called once when the node must stop, with the reason.
   let onHalt: @Sendable (NodeError) -> Void
@@ -151,6 +152,9 @@ final class NodeShell: CoreShell {
     case .stopLease(let lease): withRunner { await $0.stop(lease) }
     case .forgetLease(let lease): withRunner { await $0.forget(lease) }
     case .submitted(let request, let submission): submissions.answer(request, submission)
+    case .signedAnew(let id, let next):
+      logger.info("the transaction \(id.short) was signed anew: it is \(next.short) now")
+      successors.note(id, as: next)
     case .network(let event): network.note(event)
     case .pinged(let request, let outcome): pings.answer(request, outcome)
     case .met(let peer, let addresses): book.value?.met(peer, addresses)

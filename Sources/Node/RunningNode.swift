@@ -21,7 +21,7 @@ final class RunningNode: Sendable {
   private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
-  private static let transactionValidityMicroseconds: Int64 = 1_200_000_000
+  private static let transactionValidity = Microseconds.seconds(1_200)
 
   let id: NodeID
   let genesis: Genesis
@@ -213,15 +213,17 @@ final class RunningNode: Sendable {
       try? await Task.sleep(for: .seconds(RunningNode.blobCheckSeconds))
       let holders = keeper.jobs
       guard !holders.isEmpty else { continue }
-      let (state, refusals) = await driver.read { core, _ in (core.finalState, core.refusals) }
-      let now = WallTimeSource.now().microsecondsSinceEpoch
-      keeper.release(
-        jobs: holders.filter { id in
+      let isEarly = MonotonicClock.now() - startedAt < RunningNode.transactionValidity
+      let ended = await driver.read { [shell] core, _ in
+        let (state, underWay) = (core.finalState, core.underWay)
+        return holders.filter { told in
+          let id = shell.successors.current(of: told)
           if let record = state.job(id) { return record.state.isTerminal }
-          // Not in a final block: on its way for as long as its transaction is valid.
-          guard let own = jobs[id], refusals[id] == nil else { return true }
-          return now - own.at.microsecondsSinceEpoch > RunningNode.transactionValidityMicroseconds
-        })
+          // In no final block: on its way, maybe from before this start of the daemon.
+          return !underWay.contains(id) && !isEarly
+        }
+      }
+      keeper.release(jobs: ended)
     }
   }
 

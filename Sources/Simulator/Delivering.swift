@@ -82,7 +82,7 @@ extension Simulation {
       case .memberChanged(let member, _, let state, let accusers):
         transcript.note(now, "n\(number + 1) takes \(name(member)) for \(state), accused by \(accusers.map(name))")
         script?.changed(member, to: state, at: number, self)
-      case .stopLease, .forgetLease, .submitted, .network, .pinged, .met: break
+      case .stopLease, .forgetLease, .submitted, .signedAnew, .network, .pinged, .met: break
       case .halt(let reason):
         transcript.note(now, "n\(number + 1) halts: \(reason)")
         if isHonest(number) { checker.report(7, at: now, "n\(number + 1) halted: \(reason)") }

@@ -9,7 +9,7 @@ struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "init", abstract: "Make a node on this host: its key and its node.conf.",
     discussion: """
-      Nothing is overwritten. The key is the node's identity: keep a copy of it in a safe place, for nobody can make \
+      Nothing is overwritten: a node.conf that is there is used, and must say what the flags say. The key is the node's identity: keep a copy of it in a safe place, for nobody can make \
       it again.
       """)
 
@@ -30,6 +30,7 @@ struct InitCommand: ParsableCommand {
     flags["node.data_directory"] = dataDirectory.map(NodeSetup.absolute)
     flags["node.name"] = name
     let setup = try NodeSetup(config: config, flags: flags)
+    try setup.refuseOverruledFlags(retry: "give the command again")
     let path = setup.path
     let node = setup.configuration.node
     let directory = try DataDirectory(path: node.dataDirectory)

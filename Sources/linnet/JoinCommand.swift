@@ -50,7 +50,7 @@ struct JoinCommand: AsyncParsableCommand {
     let node = setup.configuration.node
     let bootstrap = invite.addresses.map { "\(invite.node)@\($0)" }
     let changed = try rewritten(setup, naming: bootstrap, of: invite.node)
-    try Self.checkFlags(setup)
+    try setup.refuseOverruledFlags(retry: "join again")
 
     let directory = try DataDirectory(path: node.dataDirectory)
     _ = try directory.isBound(to: invite.networkID)
@@ -138,19 +138,6 @@ struct JoinCommand: AsyncParsableCommand {
         exitCode: NodeError.Code.configuration.rawValue)
     }
     return changed
-  }
-
-  /// A node.conf that is there keeps what it says: a flag that says otherwise would be lost when the daemon starts.
-  private static func checkFlags(_ setup: NodeSetup) throws {
-    guard setup.isConfigured else { return }
-    let kept = try NodeConfiguration.load(path: setup.path, environment: Console.environment, flags: [:])
-    let lost = kept.overruledByFlags(in: setup.configuration)
-    guard !lost.isEmpty else { return }
-    throw Failure(
-      "there is a node.conf at \(setup.path), which a flag does not change: "
-        + lost.map { "\($0.key) is \($0.before) there, not \($0.after)" }.joined(separator: "; "),
-      suggestion: "change that there, or leave the flag out, and join again",
-      exitCode: NodeError.Code.configuration.rawValue)
   }
 
   private func settings(_ setup: NodeSetup, bootstrap: [String]) -> [(key: String, value: String)] {

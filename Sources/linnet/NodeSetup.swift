@@ -21,6 +21,20 @@ struct NodeSetup {
       path: isConfigured ? path : nil, environment: Console.environment, flags: flags)
   }
 
+  /// Throws when a flag says something else than a node.conf that is there: that is what the daemon will read, and it is
+  /// left as it is. `retry` is what to do after having changed it.
+  func refuseOverruledFlags(retry: String) throws {
+    guard isConfigured else { return }
+    let kept = try NodeConfiguration.load(path: path, environment: Console.environment, flags: [:])
+    let lost = kept.overruledByFlags(in: configuration)
+    guard !lost.isEmpty else { return }
+    throw Failure(
+      "there is a node.conf at \(path), which a flag does not change: "
+        + lost.map { "\($0.key) is \($0.before) there, not \($0.after)" }.joined(separator: "; "),
+      suggestion: "change that there, or leave the flag out, and \(retry)",
+      exitCode: NodeError.Code.configuration.rawValue)
+  }
+
   /// Makes the key, and notes that it has never voted. Throws `KeyFileError` when there is one.
   func makeKey() throws -> SigningKey {
     let key = try SigningKey.generate()

@@ -30,6 +30,11 @@ import Testing
     #expect(answer.message?.contains("because") == true)
   }
 
+  @Test func aJobThatNobodyTookIsToldFromOneThatWasRefused() {
+    #expect(exit(.expired, reason: JobReason.noProvider).message?.contains("no provider") == true)
+    #expect(exit(.expired, reason: "the account has nothing").message?.contains("no provider") == false)
+  }
+
   @Test func codesThatNoProcessHas() {
     #expect(exit(.settled).code == 125)
     #expect(exit(.settled, code: 256).code == 125)

@@ -44,6 +44,7 @@ struct Cluster {
     var committed: [Commit] = []
     var persisted: [ConsensusRecord] = []
     var submissions: [UInt64: Submission] = [:]
+    var signedAnew: [Digest: Digest] = [:]
     var orders: [LeaseOrder] = []
     var stopped: [Digest] = []
     var forgotten: [Digest] = []
@@ -187,6 +188,7 @@ struct Cluster {
         members[number].committed.append((blocks, finalization, events))
         members[number].book.asked.withLock { $0.note(final: finalization.value.subject) }
       case .submitted(let request, let submission): members[number].submissions[request] = submission
+      case .signedAnew(let id, let next): members[number].signedAnew[id] = next
       case .startLease(let order): members[number].orders.append(order)
       case .stopLease(let lease): members[number].stopped.append(lease)
       case .forgetLease(let lease): members[number].forgotten.append(lease)

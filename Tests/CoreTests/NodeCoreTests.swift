@@ -102,36 +102,6 @@ import Wire
     #expect(cluster.members[0].core.mempool.count == 0)
   }
 
-  @Test func anIntentWhoseNonceWasTakenIsSignedAnew() throws {
-    var cluster = try Cluster(2)
-    cluster.start()
-    let target = try Cluster.key(9).id
-    // Signed before a restart, say: the other node has it, this one does not.
-    let old = cluster.members[0].signer.seal(
-      .transaction(
-        Transaction(
-          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
-          action: .transfer(to: target, amountMicrocredits: 5_000))),
-      sequence: 1)
-    cluster.step(1, .gossip([old], from: cluster.id(0)))
-    // Only the other node may propose it, so this one's own of the same nonce has to wait.
-    let own = try cluster.submit(.transfer(to: target, amountMicrocredits: 60_000))
-    let isDone = cluster.run(for: .seconds(60)) {
-      let balance = $0.members[0].core.finalState.account(target).balanceMicrocredits
-      return balance == 65_000 || $0.members[0].core.finalState.account($0.id(0)).nonce >= 2
-    }
-    let state = cluster.members[0].core.finalState
-    if cluster.members[0].core.counters.all.contains(where: { $0.0 == "ownTransactionSignedAnew" }) {
-      #expect(isDone)
-      #expect(state.account(target).balanceMicrocredits == 65_000)
-    } else {
-      // The own one was first: nothing had to be signed again, and the old one can never be included.
-      #expect(state.account(target).balanceMicrocredits == 60_000)
-      #expect(
-        cluster.members[0].committed.flatMap(\.blocks).contains { $0.value.transactions.contains { $0.id == own } })
-    }
-  }
-
   @Test func theOfferIsSentRenewedAndWithdrawn() throws {
     var cluster = try Cluster(1)
     cluster.start()
