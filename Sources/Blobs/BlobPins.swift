@@ -46,6 +46,17 @@ extension BlobStore {
     }
   }
 
+  /// Makes every pin of one owner another's; never is a root unpinned in between.
+  package func handPins(of owner: String, to next: String) throws(BlobError) {
+    try state.withLock { state throws(BlobError) in
+      for (root, owners) in state.pins where owners.contains(owner) {
+        let changed = owners.subtracting([owner]).union([next])
+        try writePins(root, changed, &state)
+        state.pins[root] = changed
+      }
+    }
+  }
+
   /// Everyone who pins something, in alphabetical order.
   package var pinOwners: [String] {
     state.withLock { $0.pins.values.reduce(into: Set()) { $0.formUnion($1) }.sorted() }

@@ -92,13 +92,15 @@ extension NodeCore {
   mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
     let nonce = finalState.account(id).nonce
     let passed = outbox.settled(below: nonce)
-    let unwanted = unwanted(among: passed.filter { !included.contains($0.message.value.id) })
+    let cancelled = cancelledJobs(passed)
     for entry in passed {
       let id = entry.message.value.id
       if included.contains(id) {
         outbox.judged(entry.purpose, isRefused: refusals[id] != nil, at: now)
-      } else if unwanted.contains(id) {
+      } else if cancelled.contains(id) {
         refusals.insert(Self.cancelledReason, forKey: id)
+      } else if case .cancelJob(let job) = entry.action, refusals[job] == Self.cancelledReason {
+        continue
       } else {
         let submission = submit(entry.action, for: entry.purpose, now: now, into: &effects)
         noteSignedAnew(entry, submission, into: &effects)
@@ -106,23 +108,16 @@ extension NodeCore {
     }
   }
 
-  private static let cancelledReason = "it was cancelled before a block held it"
+  /// Why a job came into no block that its submitter cancelled before one held it.
+  public static let cancelledReason = "no block held it yet"
 
-  /// Of transactions that no block will hold: the jobs that their submitter has cancelled since, and the cancels of these.
-  private func unwanted(among lost: [Outbox.Pending]) -> OrderedSet<Digest> {
-    func cancelled(by entry: Outbox.Pending) -> Digest? {
-      guard case .cancelJob(let job) = entry.action else { return nil }
-      return job
+  /// The jobs that their submitter cancels by transactions under way, or by those just settled.
+  private func cancelledJobs(_ settled: [Outbox.Pending]) -> OrderedSet<Digest> {
+    var jobs = OrderedSet<Digest>()
+    for action in settled.map(\.action) + outbox.pending.map(\.value.action) {
+      if case .cancelJob(let job) = action { jobs.insert(job) }
     }
-    var unwanted = OrderedSet<Digest>()
-    for entry in lost {
-      let id = entry.message.value.id
-      guard case .submitJob = entry.action else { continue }
-      let cancels = lost.filter { cancelled(by: $0) == id }.map(\.message.value.id)
-      guard !cancels.isEmpty || outbox.pending.contains(where: { cancelled(by: $0.value) == id }) else { continue }
-      for one in [id] + cancels { unwanted.insert(one) }
-    }
-    return unwanted
+    return jobs
   }
 
   /// Who asked for a transaction knows it by an id that no block will hold.
@@ -141,13 +136,19 @@ extension NodeCore {
   mutating func resend(now: Instant, into effects: inout [CoreEffect]) {
     let time = finalState.ledgerTimeMilliseconds
     let late = outbox.pending.filter { now - $0.value.sentAt >= settings.resendInterval }
+    let cancelled = cancelledJobs([])
     for (nonce, entry) in late {
       guard case .transaction(let transaction) = entry.message.value.body else { continue }
+      let id = entry.message.value.id
       if transaction.expiresMilliseconds <= time {
-        mempool.remove(entry.message.value.id)
+        mempool.remove(id)
         guard outbox.remove(nonce: nonce) != nil else { continue }
-        if unwanted(among: [entry]).contains(entry.message.value.id) {
-          refusals.insert(Self.cancelledReason, forKey: entry.message.value.id)
+        if cancelled.contains(id) {
+          refusals.insert(Self.cancelledReason, forKey: id)
+          // The nonce must be used, or nothing that follows it could be included: by what changes nothing.
+          _ = sign(
+            .cancelJob(job: id), for: entry.purpose, nonce: nonce, fee: entry.feeMicrocredits, now: now,
+            into: &effects)
           continue
         }
         let submission = sign(

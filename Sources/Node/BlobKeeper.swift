@@ -32,6 +32,14 @@ final class BlobKeeper: Sendable {
     }
   }
 
+  /// Hands the blobs of a job to itself under another id.
+  func hand(from job: Digest, to next: Digest) {
+    let (owner, nextOwner) = (BlobKeeper.jobPrefix + job.description, BlobKeeper.jobPrefix + next.description)
+    do { try store.handPins(of: owner, to: nextOwner) } catch {
+      logger.warning("blobs of job \(next.short) stay pinned as of \(job.short): \(error)")
+    }
+  }
+
   /// Notes that a blob was fetched for a user, pinned by `fetched`.
   func noteFetched(_ root: Digest) {
     let oldest = recent.withLock { recent -> Digest? in

@@ -45,15 +45,20 @@ extension NodeControl {
     let deadline = MonotonicClock.now() + .seconds(Int64(Self.transferSeconds))
     while !Task.isCancelled, MonotonicClock.now() < deadline {
       let rings = node.shell.bell.rings
-      let current = node.shell.successors.current(of: id)
-      let height = node.shell.inclusions.height(of: current)
-      let refusal = await node.driver.read { core, _ in core.refusals[current] }
-      if height != nil || refusal != nil {
-        return TransactionAnswer(id: "\(current)", inBlock: height, refusal: refusal)
-      }
+      let answer = await transaction(id)
+      if answer.inBlock != nil || answer.refusal != nil { return answer }
       await node.shell.bell.wait(seconds: 0.5, seen: rings)
     }
-    return TransactionAnswer(id: "\(node.shell.successors.current(of: id))", inBlock: nil, refusal: nil)
+    return await transaction(id)
+  }
+
+  /// What became of a transaction of this node so far, by an id that it has or had.
+  private func transaction(_ id: Digest) async -> TransactionAnswer {
+    await node.driver.read { [shell = node.shell] core, _ in
+      let current = shell.successors.snapshot.current(of: id)
+      return TransactionAnswer(
+        id: "\(current)", inBlock: shell.inclusions.height(of: current), refusal: core.refusals[current])
+    }
   }
 
   /// Signs and spreads a transaction of this node.

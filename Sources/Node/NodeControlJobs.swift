@@ -76,11 +76,7 @@ extension NodeControl {
   }
 
   func jobs() async throws -> JobListAnswer {
-    // Off the core's loop: there may be many.
-    let known = await node.driver.read { core, _ in core.finalState }.jobs.map { JobAnswer($0.record, id: $0.id) }
-    let finalIDs = Set(known.map(\.id))
-    let pending = await pendingJobs().filter { !finalIDs.contains($0.id) }
-    let all = (known.map(withCommand) + pending).sorted {
+    let all = await knownJobs().answers.sorted {
       ($0.submittedAt ?? WallTime(microsecondsSinceEpoch: 0), $0.id)
         > ($1.submittedAt ?? WallTime(microsecondsSinceEpoch: 0), $1.id)
     }
@@ -88,64 +84,23 @@ extension NodeControl {
       jobs: Array(all.prefix(JobListAnswer.maximumJobs)), omitted: max(0, all.count - JobListAnswer.maximumJobs))
   }
 
-  func job(id: String) async throws -> JobAnswer {
-    let found = try await resolveJob(id)
-    return try await answer(found)
-  }
+  func job(id: String) async throws -> JobAnswer { try await answer(try await resolveJob(id)) }
 
-  /// The id that a job has now, by any that the ledger or this node knows it by.
-  func resolveJob(_ text: String) async throws -> Digest {
-    let state = await node.driver.read { core, _ in core.finalState }
-    let successors = node.shell.successors
-    if let told = Digest(hex: text) {
-      let id = successors.current(of: told)
-      if state.job(id) != nil || node.jobs[told] != nil { return id }
+  /// The core is held for no longer than it takes to copy: there may be many.
+  func knownJobs() async -> KnownJobs {
+    await node.driver.read { [node] core, _ in
+      KnownJobs(core, ids: node.shell.successors.snapshot, own: node.jobs)
     }
-    let ids = state.jobs.map { "\($0.id)" }
-    let own = node.jobs.ids.map(\.description)
-    let found = try Abbreviation.resolve(text, among: Set(ids + own).sorted(), kind: "job")
-    guard let told = Digest(hex: found) else { throw ControlError.unknown("job", text) }
-    return successors.current(of: told)
   }
 
-  /// One job as it is now.
+  /// The id that a job has now.
+  func resolveJob(_ text: String) async throws -> Digest { try await knownJobs().resolve(text) }
+
+  /// One job as it is now, by any of its ids.
   func answer(_ id: Digest) async throws -> JobAnswer {
-    let id = node.shell.successors.current(of: id)
-    let found = await node.driver.read { core, _ in
-      core.finalState.job(id).map { JobAnswer($0, id: id) }
+    guard let answer = await knownJobs().answer(id) else {
+      throw ControlError.unknown("job", "\(id)", suggestion: "it may have ended long ago: `linnet job list`")
     }
-    if let found { return withCommand(found) }
-    if let own = submitted(id) { return await pending(id, own) }
-    throw ControlError.unknown("job", "\(id)", suggestion: "it may have ended long ago: `linnet job list`")
-  }
-
-  /// Jobs of this node that no final block holds: on their way, or refused by the ledger.
-  private func pendingJobs() async -> [JobAnswer] {
-    let refusals = await node.driver.read { core, _ in core.refusals }
-    return node.jobs.all.map { told, job in
-      let id = node.shell.successors.current(of: told)
-      return pending(id, job, refusal: refusals[id])
-    }
-  }
-
-  private func pending(_ id: Digest, _ job: SubmittedJob) async -> JobAnswer {
-    pending(id, job, refusal: await node.driver.read { core, _ in core.refusals[id] })
-  }
-
-  private func pending(_ id: Digest, _ job: SubmittedJob, refusal: String?) -> JobAnswer {
-    JobAnswer(
-      id: "\(id)", state: refusal == nil ? .pending : .expired, submitter: "\(node.id)",
-      command: job.specification.command, submittedAt: job.at,
-      reason: refusal)
-  }
-
-  /// What this node's user gave for a job, by the id that it has now.
-  private func submitted(_ id: Digest) -> SubmittedJob? { node.jobs[node.shell.successors.told(of: id)] }
-
-  private func withCommand(_ answer: JobAnswer) -> JobAnswer {
-    guard answer.command.isEmpty, let id = Digest(hex: answer.id), let own = submitted(id) else { return answer }
-    var answer = answer
-    answer.command = own.specification.command
     return answer
   }
 
@@ -173,7 +128,14 @@ extension NodeControl {
         code: "notTheSubmitter", "only the node that submitted a job can cancel it",
         suggestion: "ask the node \(before.submitter)")
     }
-    _ = try await submit(.cancelJob(job: found))
+    // One that was signed anew meanwhile has another id.
+    var target: Digest?
+    var current = found
+    while current != target {
+      _ = try await submit(.cancelJob(job: current))
+      target = current
+      current = node.shell.successors.snapshot.current(of: current)
+    }
     return before
   }
 }

@@ -35,13 +35,9 @@ extension NodeControl {
 
   /// The leases of a job in the order of attempts, and whether the job has ended.
   func leases(of job: Digest) async -> (leases: [LeaseRecord], hasEnded: Bool)? {
-    let job = node.shell.successors.current(of: job)
-    return await node.driver.read { core, _ in
-      guard let record = core.finalState.job(job) else {
-        return core.refusals[job] == nil ? nil : ([], true)
-      }
-      return (record.leases, record.state.isTerminal)
-    }
+    let known = await knownJobs()
+    if let record = known.record(job) { return (record.leases, record.state.isTerminal) }
+    return known.answer(job)?.state == .pending ? nil : ([], true)
   }
 
   func jobOutput(id: String) async throws -> Control.DirectoryManifest {

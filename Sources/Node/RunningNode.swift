@@ -211,13 +211,16 @@ final class RunningNode: Sendable {
   private func releaseBlobs() async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(RunningNode.blobCheckSeconds))
+      // After a restart nobody knows which ids a job had before.
+      let ids = shell.successors.snapshot
+      for job in keeper.jobs where ids.current(of: job) != job { keeper.hand(from: job, to: ids.current(of: job)) }
       let holders = keeper.jobs
       guard !holders.isEmpty else { continue }
       let isEarly = MonotonicClock.now() - startedAt < RunningNode.transactionValidity
       let ended = await driver.read { [shell] core, _ in
-        let (state, underWay) = (core.finalState, core.underWay)
-        return holders.filter { told in
-          let id = shell.successors.current(of: told)
+        let (state, underWay, ids) = (core.finalState, core.underWay, shell.successors.snapshot)
+        return holders.filter { holder in
+          let id = ids.current(of: holder)
           if let record = state.job(id) { return record.state.isTerminal }
           // In no final block: on its way, maybe from before this start of the daemon.
           return !underWay.contains(id) && !isEarly

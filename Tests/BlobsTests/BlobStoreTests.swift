@@ -166,6 +166,21 @@ import Testing
     }
   }
 
+  @Test func pinsAreHandedToAnotherOwnerForGood() throws {
+    let directory = TemporaryDirectory()
+    let roots: [Digest]
+    do {
+      let store = try directory.make("a", maximumBytes: 400_000)
+      roots = try (1...3).map { try store.importBytes(bytes(100, seed: UInt64($0)), pinnedBy: "job 1").root }
+      try store.pin(roots[0], by: "user")
+      try store.pin(roots[1], by: "job 2")
+      try store.unpin(roots[2], by: "job 1")
+      try store.handPins(of: "job 1", to: "job 2")
+    }
+    let store = try directory.make("a", maximumBytes: 400_000)
+    #expect(roots.map(store.pins) == [["job 2", "user"], ["job 2"], []])
+  }
+
   @Test func aPinnedDirectoryProtectsWhatItNames() throws {
     let directory = TemporaryDirectory()
     try FileManager.default.createDirectory(atPath: directory.path + "/d/inner", withIntermediateDirectories: true)

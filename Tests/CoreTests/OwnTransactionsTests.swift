@@ -36,19 +36,50 @@ import Wire
     #expect(cluster.members[1].core.underWay.isEmpty)
   }
 
-  @Test func aJobThatWasCancelledIsNotSignedAnew() throws {
+  /// The cancel is heard by the validator before it makes a block of what it has, or is lost as the job is.
+  @Test(arguments: [true, false]) func aJobThatWasCancelledIsNotSignedAnew(isIncluded: Bool) throws {
     var (cluster, target) = try Self.cluster()
     let told = try cluster.submit(.submitJob(cluster.job()), from: 1)
-    _ = try cluster.submit(.cancelJob(job: told), from: 1)
+    let cancel = try cluster.submit(.cancelJob(job: told), from: 1)
+    if !isIncluded {
+      let other = cluster.members[1].signer.seal(
+        .transaction(
+          Transaction(
+            nonce: 1, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
+            action: .transfer(to: target, amountMicrocredits: 1))),
+        sequence: 2)
+      cluster.step(0, .gossip([other], from: cluster.id(1)))
+    }
     #expect(
       cluster.run(for: .seconds(60)) {
-        $0.members[1].core.finalState.account(target).balanceMicrocredits == 5_000
+        $0.members[1].core.finalState.account(target).balanceMicrocredits == (isIncluded ? 5_000 : 5_001)
           && $0.members[1].core.underWay.isEmpty
       })
+    let included = cluster.members[1].committed.flatMap(\.blocks).flatMap { $0.value.transactions.map(\.id) }
+    #expect(included.contains(cancel) == isIncluded)
     cluster.run(for: .seconds(60))
     #expect(cluster.members[1].signedAnew[told] == nil)
     #expect(cluster.members[1].core.finalState.jobs.contains { _ in true } == false)
-    #expect(cluster.members[1].core.refusals[told] == "it was cancelled before a block held it")
+    #expect(cluster.members[1].core.refusals[told] == NodeCore.cancelledReason)
+  }
+
+  @Test func aCancelledJobThatExpiresLeavesNoNonceUnused() throws {
+    var cluster = try Cluster(2, validators: 1)
+    cluster.start()
+    let target = try Cluster.key(9).id
+    // What the node says of transactions is lost until they have expired.
+    cluster.tamper = { from, _, message in
+      if from == 1, case .gossip = message { nil } else { message }
+    }
+    let told = try cluster.submit(.submitJob(cluster.job()), from: 1)
+    _ = try cluster.submit(.cancelJob(job: told), from: 1)
+    cluster.run(for: .seconds(700))
+    #expect(cluster.members[1].core.refusals[told] == NodeCore.cancelledReason)
+    cluster.tamper = { $2 }
+    _ = try cluster.submit(.transfer(to: target, amountMicrocredits: 60_000), from: 1)
+    #expect(
+      cluster.run(for: .seconds(120)) { $0.members[1].core.finalState.account(target).balanceMicrocredits == 60_000 })
+    #expect(cluster.members[1].core.finalState.jobs.contains { _ in true } == false)
   }
 
   @Test func whatCannotBePaidAnyMoreIsRefusedUnderTheToldId() throws {
