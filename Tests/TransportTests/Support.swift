@@ -334,11 +334,12 @@ final class RawListener {
   let descriptor: CInt
   let address: PeerAddress
 
-  init() {
+  /// - Parameter refuses: it only keeps its port from others: nobody can connect there.
+  init(refuses: Bool = false) {
     let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
     self.descriptor = descriptor
     _ = withLoopback(port: 0) { bind(descriptor, $0, $1) }
-    listen(descriptor, 16)
+    if !refuses { listen(descriptor, 16) }
     address = boundAddress(descriptor)
   }
 
