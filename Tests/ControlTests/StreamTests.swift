@@ -16,8 +16,8 @@ final class FirstOnly: Sendable {
 
 // What is waited for below comes soon or never; only the upload takes its time.
 @Suite(.timeLimit(.minutes(5))) struct StreamTests {
-  /// 256 MiB go up to a slow node while the sender stays only as far ahead as sockets and pipelines hold: about 6 MiB, and
-  /// on a loaded machine a few times that.
+  /// 256 MiB go up to a slow node while the sender stays only as far ahead as sockets and pipelines hold: less than a MiB,
+  /// on a loaded machine too.
   @Test func aLargeUploadIsNeverHeldWhole() async throws {
     let lead = Mutex((sent: 0, received: 0, largest: 0))
     let partBytes = 65_536
@@ -41,7 +41,7 @@ final class FirstOnly: Sendable {
         })
       #expect(answer.sizeBytes == UInt64(parts * partBytes))
     }
-    #expect(lead.withLock { $0.largest } < parts * partBytes / 4)
+    #expect(lead.withLock { $0.largest } < parts * partBytes / 16)
   }
 
   /// A node that refuses in the midst of an upload is heard.
