@@ -74,6 +74,8 @@ struct SupervisorTests {
     try await first?.start(running)
     try await first?.start(ended)
     _ = try await first?.wait(leaseID: ended.leaseID)
+    // A job whose shim has not come so far is lost with its supervisor.
+    try await bench.awaitOutput(running.leaseID, "up", of: first)
     first = nil
     let second = try JobSupervisor(bench.configuration)
     let adopted = await second.adopt()
