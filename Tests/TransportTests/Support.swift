@@ -192,6 +192,8 @@ final class RawPeer {
     while bytes.count < count {
       var part = [UInt8](repeating: 0, count: count - bytes.count)
       let got = recv(descriptor, &part, part.count, 0)
+      // Or who waits for the end of the connection would take the silence for it.
+      if got < 0, errno == EAGAIN { Issue.record("nothing comes, and the connection does not end") }
       guard got > 0 else { return nil }
       bytes += part[..<got]
     }
