@@ -90,6 +90,7 @@ import Wire
     #expect(raw.goodbye() == .protocolError)
     #expect(raw.read() == nil)
     try await expectAlive(node)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -103,6 +104,7 @@ import Wire
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.received.isEmpty)
     #expect(node.log.downs == [.violation("badCiphertext")])
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -119,6 +121,7 @@ import Wire
     #expect(node.endpoint.counters.count("oversizedFrame") == 1)
     #expect(raw.goodbye() == .protocolError)
     try await expectAlive(node)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -146,6 +149,7 @@ import Wire
     #expect(node.log.downs == [.violation(name)])
     #expect(node.endpoint.counters.count(name) == 1)
     #expect(raw.goodbye() == .protocolError)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -156,6 +160,7 @@ import Wire
     raw.say(YamuxFrame(YamuxFrame.windowUpdate, flags: YamuxFrame.syn, stream: 3, length: 0).bytes)
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.downs == [.violation("streamOrder")])
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -184,6 +189,7 @@ import Wire
     #expect(node.endpoint.counters.count("refusedStream") == 1)
     #expect(node.log.received.map(\.bytes) == (role == .initiator ? [[7]] : []))
     #expect(node.log.downs.isEmpty && node.endpoint.links.map(\.id) == [key.id])
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -216,6 +222,7 @@ import Wire
     node.endpoint.close(key.id, reason: "enough")
     #expect(raw.nextFrame() == YamuxFrame(YamuxFrame.goAway, length: 0))
     #expect(raw.nextFrame() == nil)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -254,6 +261,7 @@ import Wire
     raw.send([0, 15] + [UInt8](repeating: 0, count: 15))
     await eventually { node.log.downs.count == 1 }
     #expect(node.log.downs == [.violation("garbage")])
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -278,6 +286,7 @@ import Wire
     #expect(raw.rekeys >= 3)
     let rekeys = UInt64(raw.rekeys)
     await eventually { node.endpoint.links.first?.rekeys == rekeys + 5 }
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -292,6 +301,7 @@ import Wire
     for _ in 0..<64 { try raw.rekey() }
     await eventually { node.log.downs == [.violation("rekeyFlood")] }
     #expect(node.endpoint.counters.count("rekeyFlood") == 1)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -313,6 +323,7 @@ import Wire
     // With room the rest comes: five bytes, with the frame's length.
     raw.say(YamuxFrame(YamuxFrame.windowUpdate, stream: LinkChannel.sync.streamID, length: 100).bytes)
     #expect(raw.next(YamuxFrame.data)?.body.count == 5)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -326,6 +337,7 @@ import Wire
     #expect(node.log.downs == [.silent])
     // It was asked before it was given up.
     #expect(raw.next(YamuxFrame.ping)?.flags == YamuxFrame.syn)
+    raw.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -419,6 +431,7 @@ import Wire
     let (kept, dropped) = isRawLower ? (dialled, accepted) : (accepted, dialled)
     #expect(dropped.goodbye() == .replaced)
     #expect(dropped.read() == nil)
+    dropped.hangUp()
     let openings = isRawLower ? YamuxFrame.openings() : []
     kept.say(openings + YamuxFrame.frame(.consensus, [42]))
     await eventually { node.log.received.count == 1 }
@@ -426,6 +439,7 @@ import Wire
     #expect(node.log.downs == (isRawLower ? [.replaced] : []))
     #expect(node.endpoint.links.map(\.direction) == [isRawLower ? .inbound : .outbound])
     #expect(node.endpoint.counters.count(isRawLower ? "replacedLink" : "duplicateLink") == 1)
+    kept.hangUp()
     await node.endpoint.shutdown()
   }
 
@@ -446,6 +460,7 @@ import Wire
     new.say(YamuxFrame.openings() + YamuxFrame.frame(.consensus, [42]))
     await eventually { node.log.received.count == 1 }
     #expect(node.endpoint.links.map(\.direction) == [.inbound])
+    for raw in [old, new] { raw.hangUp() }
     await node.endpoint.shutdown()
   }
 }

@@ -170,6 +170,9 @@ final class RawPeer {
 
   deinit { close(descriptor) }
 
+  /// Ends the connection: an endpoint that says goodbye waits for that, and so would every test at its end.
+  func hangUp() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+
   func send(_ bytes: [UInt8]) {
     var sent = 0
     while sent < bytes.count {
