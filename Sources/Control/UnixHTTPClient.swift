@@ -92,6 +92,8 @@ struct UnixHTTPClient: Sendable {
       guard let part else { break }
       guard !part.isEmpty else { continue }
       guard (try? await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: part))))) != nil else { return }
+      // The writer knows only what its loop has told it: without a turn of the loop it takes parts without bound.
+      try? await channel.eventLoop.submit {}.get()
     }
     try? await outbound.write(.end(nil))
   }

@@ -5,8 +5,9 @@ import Glibc
 struct ChildRun {
   /// Most bytes kept of the output; a child that writes more is ended.
   static let maximumOutputBytes = 256 << 10
-  /// How long a killed child may take to be gone: one that is stuck in the kernel never is.
-  private static let reapMicroseconds: UInt64 = 500_000
+  /// How long a killed child may take to be gone: one that is stuck in the kernel never is, and on a busy host others
+  /// take a while.
+  private static let reapMicroseconds: UInt64 = 10_000_000
 
   enum Ending: Hashable {
     case exited(Int32)
@@ -45,16 +46,18 @@ struct ChildRun {
     case time, size
   }
 
-  /// Reads until the end of the output, the deadline or the bound.
+  /// Reads until the end of the output, the bound, or the deadline: what was written by then is read even when this
+  /// process comes to it late.
   private static func drain(_ descriptor: Int32, until deadline: UInt64) -> (String, Cut?) {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16384)
     while true {
       let time = now()
-      guard time < deadline else { return (String(decoding: bytes, as: UTF8.self), .time) }
+      let isOver = time >= deadline
       var waited = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
       // Rounded up, so that the last millisecond is not spun away.
-      let ready = poll(&waited, 1, Int32(clamping: (deadline - time) / 1000 + 1))
+      let ready = poll(&waited, 1, isOver ? 0 : Int32(clamping: (deadline - time) / 1000 + 1))
+      if ready == 0, isOver { return (String(decoding: bytes, as: UTF8.self), .time) }
       if ready == 0 || (ready < 0 && errno == EINTR) { continue }
       let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }

@@ -132,16 +132,11 @@ final class PaperNode: ControlService {
   func events(_ request: EventRequest) async throws -> PullStream<EventAnswer> {
     contents.withLock { $0.eventRequests.append(request) }
     guard request.follow else { return PullStream(elements: [Self.event]) }
-    let state = FollowState()
-    return PullStream { [self] in
-      if state.takeFirst() { return Self.event }
+    let follower = Follower { [self] in contents.withLock { $0.eventFollowersEnded += 1 } }
+    return PullStream {
+      if follower.first.take() { return Self.event }
       // Nothing more ever happens: only cancellation ends the wait.
-      do {
-        try await Task.sleep(for: .seconds(3600))
-      } catch {
-        contents.withLock { $0.eventFollowersEnded += 1 }
-        throw error
-      }
+      try await Task.sleep(for: .seconds(3600))
       return nil
     }
   }
@@ -188,16 +183,11 @@ final class PaperNode: ControlService {
     }
     let chunk = JobLogChunk(stream: request.stream ?? .stdout, attempt: 0, offset: request.offset, bytes: [0, 255, 10])
     guard request.follow else { return PullStream(elements: [chunk]) }
-    let state = FollowState()
-    return PullStream { [self] in
-      if state.takeFirst() { return chunk }
+    let follower = Follower { [self] in contents.withLock { $0.logFollowersEnded += 1 } }
+    return PullStream {
+      if follower.first.take() { return chunk }
       // A job that never prints again: only cancellation ends the wait.
-      do {
-        try await Task.sleep(for: .seconds(3600))
-      } catch {
-        contents.withLock { $0.logFollowersEnded += 1 }
-        throw error
-      }
+      try await Task.sleep(for: .seconds(3600))
       return nil
     }
   }
@@ -305,13 +295,13 @@ final class PaperNode: ControlService {
   }
 }
 
-/// Gives its first caller true.
-private final class FollowState: Sendable {
-  private let first = Mutex(true)
-  func takeFirst() -> Bool {
-    first.withLock { first in
-      defer { first = false }
-      return first
-    }
-  }
+/// Lives as long as somebody follows. Who goes away early may do so before its stream is asked to wait: so it is not the
+/// wait whose end is told, but that of the stream.
+private final class Follower: Sendable {
+  let first = FirstOnly()
+  private let ended: @Sendable () -> Void
+
+  init(ended: @escaping @Sendable () -> Void) { self.ended = ended }
+
+  deinit { ended() }
 }

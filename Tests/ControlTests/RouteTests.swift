@@ -3,7 +3,7 @@ import Testing
 
 @testable import Control
 
-@Suite struct RouteTests {
+@Suite(.timeLimit(.minutes(5))) struct RouteTests {
   @Test func everyNodeRoute() async throws {
     let node = PaperNode()
     try await withServer(node) { (client, _, _) async throws in
@@ -50,7 +50,7 @@ import Testing
     try await withServer(node) { (client, _, _) async throws in
       struct Enough: Error {}
       await #expect(throws: Enough.self) { try await client.events { _ in throw Enough() } }
-      while node.contents.withLock({ $0.eventFollowersEnded }) == 0 { await Task.yield() }
+      await eventually { node.contents.withLock { $0.eventFollowersEnded } == 1 }
       #expect(node.contents.withLock { $0.eventRequests } == [EventRequest()])
     }
   }

@@ -40,6 +40,11 @@ func withServer<Node: ControlService, Answer>(
   }
 }
 
+/// Looks again and again until `condition` holds; the time limit of the suite ends it, as a failure, if it never does.
+func eventually(_ condition: () -> Bool) async {
+  while !condition(), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
+}
+
 /// A fresh directory with a short path: Unix sockets bear at most 107 bytes.
 func temporaryDirectory() throws -> String {
   var template = Array("/tmp/lnt-XXXXXX".utf8CString)

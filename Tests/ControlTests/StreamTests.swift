@@ -14,9 +14,10 @@ final class FirstOnly: Sendable {
   }
 }
 
-@Suite struct StreamTests {
-  /// 256 MiB go up to a slow node while the sender stays only as far ahead as sockets and pipelines hold: about 6 MiB, and
-  /// on a loaded machine a few times that.
+// What is waited for below comes soon or never; only the upload takes its time.
+@Suite(.timeLimit(.minutes(5))) struct StreamTests {
+  /// 256 MiB go up to a slow node while the sender stays only as far ahead as sockets and pipelines hold: less than a MiB,
+  /// on a loaded machine too.
   @Test func aLargeUploadIsNeverHeldWhole() async throws {
     let lead = Mutex((sent: 0, received: 0, largest: 0))
     let partBytes = 65_536
@@ -40,7 +41,7 @@ final class FirstOnly: Sendable {
         })
       #expect(answer.sizeBytes == UInt64(parts * partBytes))
     }
-    #expect(lead.withLock { $0.largest } < parts * partBytes / 4)
+    #expect(lead.withLock { $0.largest } < parts * partBytes / 16)
   }
 
   /// A node that refuses in the midst of an upload is heard.
@@ -69,7 +70,7 @@ final class FirstOnly: Sendable {
       await #expect(throws: Enough.self) {
         try await client.jobLogs(id: id, JobLogRequest(follow: true)) { _ in throw Enough() }
       }
-      while node.contents.withLock({ $0.logFollowersEnded }) == 0 { await Task.yield() }
+      await eventually { node.contents.withLock { $0.logFollowersEnded } == 1 }
     }
   }
 
@@ -84,7 +85,7 @@ final class FirstOnly: Sendable {
       return follower
     }
     _ = await follower.result
-    #expect(node.contents.withLock { $0.logFollowersEnded } == 1)
+    await eventually { node.contents.withLock { $0.logFollowersEnded } == 1 }
   }
 
   @Test func linesAreCutWhereverThePartsEnd() throws {

@@ -6,12 +6,19 @@ import Testing
 @Suite("Limits hold", .enabled(if: canRunJobs, whyNot))
 struct LimitTests {
   @Test func wallLimitGivesGraceThenKills() async throws {
+    let patient = try Workbench(grace: 300_000_000)
+    // The least of these limits in which a job gets as far as to say something: a busy machine starts it late.
+    var limit: UInt64 = 30_000
+    var polite: Workbench.Outcome
+    repeat {
+      limit *= 10
+      polite = try await patient.shell("trap 'echo bye; exit 3' TERM; echo up; sleep 600 & wait") { [limit] in
+        $0.wallLimitMicroseconds = limit
+      }
+    } while polite.stdout.isEmpty && limit < 100_000_000
+    #expect(polite.record.reason == .wallLimit && polite.stdout == "up\nbye\n" && polite.record.exitCode == 3)
+    #expect(polite.record.message.contains(String(format: "%.3f s", Double(limit) / 1_000_000)))
     let bench = try Workbench()
-    let polite = try await bench.shell("trap 'echo bye; exit 3' TERM; sleep 30 & wait") {
-      $0.wallLimitMicroseconds = 300_000
-    }
-    #expect(polite.record.reason == .wallLimit && polite.stdout == "bye\n" && polite.record.exitCode == 3)
-    #expect(polite.record.message.contains("0.300 s"))
     let deaf = try await bench.shell("trap '' TERM; while :; do :; done") { $0.wallLimitMicroseconds = 300_000 }
     #expect(deaf.record.reason == .wallLimit)
     #expect(bench.groups().isEmpty)
@@ -40,7 +47,7 @@ struct LimitTests {
       n = 0
       while True:
         try:
-          if os.fork() == 0: time.sleep(60); os._exit(0)
+          if os.fork() == 0: time.sleep(600); os._exit(0)
           n += 1
         except OSError: break
       print(n, flush=True)
@@ -110,11 +117,11 @@ struct LimitTests {
   @Test func endlessOutputKeepsHeadAndTail() async throws {
     let bench = try Workbench(logCapBytes: 8192)
     let outcome = try await bench.shell(
-      "echo first; i=0; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last; yes 1>&2 & sleep 0.3; kill $!")
+      "echo first; i=0; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last; yes | head -c 1000000 1>&2")
     #expect(outcome.record.stdoutTruncated && outcome.record.stdoutBytes == 300_000 + 12)
     #expect(outcome.stdout.hasPrefix("first\nxxx") && outcome.stdout.hasSuffix("xxx\nlast\n"))
     #expect(outcome.stdout.contains("[linnet: \(300_012 - 8192) bytes left out here]"))
-    #expect(outcome.record.stderrTruncated && outcome.record.stderrBytes > 8192)
+    #expect(outcome.record.stderrTruncated && outcome.record.stderrBytes == 1_000_000)
     #expect(outcome.stderr.utf8.count < 8192 + 100)
     #expect(outcome.record.reason == .exited)
   }
@@ -131,7 +138,7 @@ struct LimitTests {
       $0.diskBytes = 1 << 20
     }
     #expect(large.stdout.hasSuffix("\n1048576\n"), "\(large)")
-    let many = try await bench.shell("for i in 1 2 3 4 5; do head -c 900K /dev/zero > f$i; done; sleep 30") {
+    let many = try await bench.shell("for i in 1 2 3 4 5; do head -c 900K /dev/zero > f$i; done; sleep 600") {
       $0.diskBytes = 1 << 20
     }
     #expect(many.record.reason == .diskLimit && many.record.message.contains("/out"))
@@ -141,7 +148,7 @@ struct LimitTests {
       kept = []
       for i in range(5):
         kept.append(open("f", "wb")); os.unlink("f"); kept[-1].write(b"x" * 900_000); kept[-1].flush()
-      time.sleep(30)
+      time.sleep(600)
       """
     ) { $0.diskBytes = 1 << 20 }
     #expect(deleted.record.reason == .diskLimit)
@@ -154,23 +161,25 @@ struct LimitTests {
     #expect(bench.supervisor.isolation.limits == .rlimit)
     try await bench.supervisor.selfTest()
     let memory = try await bench.python(
-      "import time\na = bytearray(100 << 20)\ntime.sleep(30)"
+      "import time\na = bytearray(100 << 20)\ntime.sleep(600)"
     ) { $0.memoryBytes = 64 << 20 }
     #expect(memory.record.reason == .memoryLimit)
-    let forks = try await bench.python(
+    // The kernel counts the processes of a user until somebody has reaped them: those of no other job are to be among them.
+    let alone = try Workbench(layout: CgroupLayout.none, firstUser: .random(in: 730_000..<990_000))
+    let forks = try await alone.python(
       """
       import os, time
       n = 0
       while True:
         try:
-          if os.fork() == 0: time.sleep(60); os._exit(0)
+          if os.fork() == 0: time.sleep(600); os._exit(0)
           n += 1
         except OSError: break
       print(n, flush=True)
       """
     ) { $0.pidsLimit = 10 }
     #expect(forks.stdout == "9\n" && forks.record.reason == .exited)
-    let wall = try await bench.shell("trap '' TERM; sleep 30 & while :; do :; done") {
+    let wall = try await bench.shell("trap '' TERM; sleep 600 & while :; do :; done") {
       $0.wallLimitMicroseconds = 200_000
     }
     #expect(wall.record.reason == .wallLimit)

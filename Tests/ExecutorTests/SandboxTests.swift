@@ -110,8 +110,8 @@ struct SandboxTests {
 
   @Test func twoJobsHaveTwoUsers() async throws {
     let bench = try Workbench()
-    let first = bench.job(["/bin/sh", "-c", "id -u; sleep 30"])
-    let second = bench.job(["/bin/sh", "-c", "id -u; sleep 30"])
+    let first = bench.job(["/bin/sh", "-c", "id -u; sleep 600"])
+    let second = bench.job(["/bin/sh", "-c", "id -u; sleep 600"])
     try await bench.supervisor.start(first)
     try await bench.supervisor.start(second)
     try await bench.awaitOutput(first.leaseID, "\n")

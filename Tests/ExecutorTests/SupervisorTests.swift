@@ -6,8 +6,9 @@ import Testing
 @Suite("Jobs and the daemon's life", .enabled(if: canRunJobs, whyNot))
 struct SupervisorTests {
   @Test func cancelEndsAJob() async throws {
-    let bench = try Workbench()
-    let run = bench.job(["/bin/sh", "-c", "trap 'echo stopped; exit 7' TERM; echo up; sleep 60 & wait"])
+    // With a grace that no busy machine uses up.
+    let bench = try Workbench(grace: 300_000_000)
+    let run = bench.job(["/bin/sh", "-c", "trap 'echo stopped; exit 7' TERM; echo up; sleep 600 & wait"])
     try await bench.supervisor.start(run)
     try await bench.awaitOutput(run.leaseID, "up")
     try await bench.supervisor.cancel(leaseID: run.leaseID)
@@ -54,7 +55,7 @@ struct SupervisorTests {
 
   @Test func concurrentJobsAreBounded() async throws {
     let bench = try Workbench(jobs: 1)
-    let run = bench.job(["sleep", "60"])
+    let run = bench.job(["sleep", "600"])
     try await bench.supervisor.start(run)
     await #expect { try await bench.supervisor.start(bench.job(["true"])) } throws: {
       ($0 as? ExecutorError)?.code == .tooManyJobs
@@ -73,6 +74,8 @@ struct SupervisorTests {
     try await first?.start(running)
     try await first?.start(ended)
     _ = try await first?.wait(leaseID: ended.leaseID)
+    // A job whose shim has not come so far is lost with its supervisor.
+    try await bench.awaitOutput(running.leaseID, "up", of: first)
     first = nil
     let second = try JobSupervisor(bench.configuration)
     let adopted = await second.adopt()

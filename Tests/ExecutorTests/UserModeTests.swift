@@ -24,7 +24,7 @@ struct UserModeTests {
     #expect(manifest.entries.map { String(decoding: $0.path, as: UTF8.self) } == ["d", "d/f"])
     let missing = try await bench.run(["no-such-command"])
     #expect(missing.record.exitCode == 127)
-    let memory = try await bench.python("import time\na = bytearray(100 << 20)\ntime.sleep(30)") {
+    let memory = try await bench.python("import time\na = bytearray(100 << 20)\ntime.sleep(600)") {
       $0.memoryBytes = 64 << 20
     }
     #expect(memory.record.reason == .memoryLimit)

@@ -13,11 +13,15 @@ final class Workbench: Sendable {
   let configuration: ExecutorConfiguration
   let supervisor: JobSupervisor
 
-  init(logCapBytes: Int = 64 << 10, grace: UInt64 = 200_000, layout: CgroupLayout? = nil, jobs: Int = 64) throws {
+  /// - Parameter firstUser: the first user id of its jobs.
+  init(
+    logCapBytes: Int = 64 << 10, grace: UInt64 = 200_000, layout: CgroupLayout? = nil, jobs: Int = 64,
+    firstUser: UInt32 = 710_000
+  ) throws {
     directory = "/tmp/linnet-executor-\(getpid())-\(UInt32.random(in: .min ... .max))"
     configuration = ExecutorConfiguration(
-      directory: directory, logCapBytes: logCapBytes, graceMicroseconds: grace, maximumConcurrentJobs: jobs,
-      maximumOutputEntries: 1000)
+      directory: directory, logCapBytes: logCapBytes, firstJobUserID: firstUser, graceMicroseconds: grace,
+      maximumConcurrentJobs: jobs, maximumOutputEntries: 1000)
     supervisor = try JobSupervisor(configuration, layout: layout ?? .detect())
   }
 
@@ -66,10 +70,11 @@ final class Workbench: Sendable {
     return run
   }
 
-  func text(_ lease: String, _ stream: LogStream) async throws -> String {
+  /// - Parameter other: the supervisor that runs the job, when it is not the workbench's.
+  func text(_ lease: String, _ stream: LogStream, of other: JobSupervisor? = nil) async throws -> String {
     var bytes: [UInt8] = []
     while true {
-      let chunk = try await supervisor.logs(
+      let chunk = try await (other ?? supervisor).logs(
         leaseID: lease, stream: stream, offset: UInt64(bytes.count), maximumBytes: 10_000)
       bytes += chunk.bytes
       if chunk.isComplete || chunk.bytes.isEmpty { return String(decoding: bytes, as: UTF8.self) }
@@ -77,9 +82,10 @@ final class Workbench: Sendable {
   }
 
   /// Waits until a running job has written this to its stdout.
-  func awaitOutput(_ lease: String, _ wanted: String) async throws {
-    while try await !text(lease, .stdout).contains(wanted) {
-      try #require(try await supervisor.exitRecord(leaseID: lease) == nil, "the job ended before it said \(wanted)")
+  func awaitOutput(_ lease: String, _ wanted: String, of other: JobSupervisor? = nil) async throws {
+    while try await !text(lease, .stdout, of: other).contains(wanted) {
+      let record = try await (other ?? supervisor).exitRecord(leaseID: lease)
+      try #require(record == nil, "the job ended before it said \(wanted)")
       try await Task.sleep(for: .milliseconds(5))
     }
   }

@@ -71,30 +71,48 @@ private func genesis(accounts: UInt32) throws -> Genesis {
       // The first address answers nobody: the next one is tried.
       let silent = try #require(PeerAddress(text: "127.0.0.1:1"))
       let invite = try #require(Invite(networkID: genesis.networkID, node: node, addresses: [silent, address]))
-      #expect(try await GenesisFetch(invite, logger: silence()).run() == genesis)
+      let outcome = await fetch(invite) { if case .success = $0 { true } else { false } }
+      #expect(try outcome.get() == genesis)
     }
   }
 
   @Test func whoIsNotTheInviterOrLiesIsRefused() async throws {
     let genesis = try genesis(accounts: 1)
     try await withInviter(of: genesis, serving: try self.genesisOfAnother()) { node, address in
-      func code(_ networkID: Digest, _ id: NodeID) async throws -> JoinError? {
+      func failure(_ networkID: Digest, _ id: NodeID, _ words: String? = nil) async throws -> JoinError? {
         let invite = try #require(Invite(networkID: networkID, node: id, addresses: [address]))
-        do {
-          _ = try await GenesisFetch(invite, logger: silence()).run()
-          return nil
-        } catch {
-          return error as? JoinError
+        func error(_ outcome: Result<Genesis, any Error>) -> JoinError? {
+          if case .failure(let error) = outcome { error as? JoinError } else { nil }
         }
+        return error(
+          await fetch(invite) { outcome in
+            words.map { error(outcome)?.message.contains($0) == true } ?? (error(outcome)?.code == .genesisDiffers)
+          })
       }
-      #expect(try await code(genesis.networkID, node)?.code == .genesisDiffers)
-      let other = try await code(genesis.networkID, try nodeID(77))
-      #expect(other?.code == .nobodyAnswers)
-      #expect(other?.message.contains("\(address): another node answers there") == true)
-      let network = try await code(Digest(hashing: [9]), node)
-      #expect(network?.code == .nobodyAnswers)
-      #expect(network?.message.contains("\(address): a node of another network answers there") == true)
+      #expect(try await failure(genesis.networkID, node)?.code == .genesisDiffers)
+      let another = "\(address): another node answers there"
+      let other = try await failure(genesis.networkID, try nodeID(77), another)
+      #expect(other?.code == .nobodyAnswers && other?.message.contains(another) == true)
+      let foreign = "\(address): a node of another network answers there"
+      let network = try await failure(Digest(hashing: [9]), node, foreign)
+      #expect(network?.code == .nobodyAnswers && network?.message.contains(foreign) == true)
     }
+  }
+
+  /// Fetches until the outcome is the one that is wanted, a few times at most: a link is made within five seconds or not at
+  /// all, and a busy machine may need another try.
+  private func fetch(
+    _ invite: Invite, until isWanted: (Result<Genesis, any Error>) -> Bool
+  ) async -> Result<Genesis, any Error> {
+    var outcome: Result<Genesis, any Error>
+    var tries = 0
+    repeat {
+      do { outcome = .success(try await GenesisFetch(invite, logger: silence()).run()) } catch {
+        outcome = .failure(error)
+      }
+      tries += 1
+    } while !isWanted(outcome) && tries < 5
+    return outcome
   }
 
   private func genesisOfAnother() throws -> Genesis { try genesis(accounts: 3) }

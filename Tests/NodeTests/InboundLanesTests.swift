@@ -12,13 +12,6 @@ import Wire
 @testable import Node
 
 @Suite struct InboundLanesTests {
-  /// What a service callback does not return from until it is let.
-  private final class Gate: Sendable {
-    private let isOpen = Mutex(false)
-    func open() { isOpen.withLock { $0 = true } }
-    func wait() { while !isOpen.withLock({ $0 }) {} }
-  }
-
   private let message = LinkMessage.service(ServiceMessage(number: 4, isAnswer: true, service: 1, body: [9])).encoded
 
   private func pipeline(
@@ -32,7 +25,7 @@ import Wire
       verifier: Verifier(networkID: genesis.networkID) { Sodium.verify($0, of: $1, by: $2) },
       validators: KnownValidators(genesis.validatorSet))
     return InboundPipeline(
-      inbound, workers: 1, background: [MultiThreadedEventLoopGroup.singleton.next()], isValidator: isValidator,
+      inbound, workers: 1, background: background(1), isValidator: isValidator,
       post: post,
       service: { _, peer, dealt in
         service(peer)
@@ -43,18 +36,18 @@ import Wire
   /// Who cannot refute in time is down: what tables of members say does not wait with the gossip of the same channel.
   @Test func whatATableOfMembersSaysDoesNotWaitBehindGossip() async throws {
     let (told, continuation) = AsyncStream<Void>.makeStream()
-    let gate = Gate()
+    let door = Door()
     let pipeline = try pipeline(
       isValidator: { _ in false },
       post: { _, done in
         continuation.yield()
         done()
-      }, service: { _ in gate.wait() })
+      }, service: { _ in door.pass() })
     let peer = try nodeID(1)
     for _ in 0..<3 { pipeline.frame(message, channel: .broadcast, from: peer) }
     pipeline.frame(LinkMessage.members([]).encoded, channel: .broadcast, from: peer)
     for await _ in told { break }
-    gate.open()
+    door.open()
     await pipeline.stop()
   }
 
@@ -62,16 +55,16 @@ import Wire
   func aStrangerIsNotAheadOfAValidator(channel: LinkChannel) async throws {
     let (served, continuation) = AsyncStream<NodeID>.makeStream()
     let (stranger, validator) = (try nodeID(1), try nodeID(2))
-    let gate = Gate()
+    let door = Door()
     let pipeline = try pipeline(isValidator: { $0 == validator }) { peer in
-      if peer == stranger { gate.wait() }
+      if peer == stranger { door.pass() }
       continuation.yield(peer)
     }
     for _ in 0..<3 { pipeline.frame(message, channel: channel, from: stranger) }
     pipeline.frame(message, channel: channel, from: validator)
     var order: [NodeID] = []
     for await peer in served {
-      if peer == validator { gate.open() }
+      if peer == validator { door.open() }
       order.append(peer)
       if order.count == 4 { break }
     }
@@ -79,8 +72,8 @@ import Wire
   }
 
   @Test func whoFillsALaneKeepsNobodyElseOut() async throws {
-    let gate = Gate()
-    let pipeline = try pipeline(isValidator: { _ in false }) { _ in gate.wait() }
+    let door = Door()
+    let pipeline = try pipeline(isValidator: { _ in false }) { _ in door.pass() }
     func refused() -> UInt64 { pipeline.counters.all.first { $0.0 == "verifyQueueFull" }?.1 ?? 0 }
     for _ in 0..<(InboundPipeline.maximumWaiting + 5) {
       pipeline.frame(message, channel: .services, from: try nodeID(1))
@@ -94,26 +87,26 @@ import Wire
     #expect(refused() == 5)
     pipeline.frame(message, channel: .services, from: try nodeID(2))
     #expect(refused() == 6)
-    gate.open()
+    door.open()
     await pipeline.stop()
   }
 
   @Test func whatWaitsOfWhoIsBannedComesToNothing() async throws {
     let (served, continuation) = AsyncStream<NodeID>.makeStream()
-    let gate = Gate()
+    let door = Door()
     let credits = Mutex(0)
     let pipeline = try pipeline(
       isValidator: { _ in false }, consumed: { _, _, _ in credits.withLock { $0 += 1 } },
       service: { peer in
         continuation.yield(peer)
-        gate.wait()
+        door.pass()
       })
     let (banned, other) = (try nodeID(1), try nodeID(2))
     for peer in [banned, banned, banned, other] { pipeline.frame(message, channel: .services, from: peer) }
     var next = served.makeAsyncIterator()
     #expect(await next.next() == banned)
     pipeline.closed(banned)
-    gate.open()
+    door.open()
     #expect(await next.next() == other)
     #expect(pipeline.counters.all.first { $0.0 == "verifyAfterBan" }?.1 == 2)
     // A ban ends.
@@ -125,11 +118,11 @@ import Wire
 
   @Test func afterAStopNothingIsHandedOn() async throws {
     let (begun, continuation) = AsyncStream<Void>.makeStream()
-    let gate = Gate()
+    let door = Door()
     let handed = Mutex(0)
     let pipeline = try pipeline(isValidator: { _ in true }) { _ in
       continuation.yield()
-      gate.wait()
+      door.pass()
       handed.withLock { $0 += 1 }
     }
     for _ in 0..<3 { pipeline.frame(message, channel: .sync, from: try nodeID(1)) }
@@ -137,7 +130,7 @@ import Wire
     async let stopped: Void = pipeline.stop()
     pipeline.frame(message, channel: .sync, from: try nodeID(1))
     // What is under way ends before `stop` returns; what waits, or comes later, comes to nothing.
-    gate.open()
+    door.open()
     await stopped
     let count = handed.withLock { $0 }
     #expect((1...4).contains(count))

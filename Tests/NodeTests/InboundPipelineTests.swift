@@ -26,7 +26,7 @@ import Wire
       verifier: Verifier(networkID: network) { Sodium.verify($0, of: $1, by: $2) },
       validators: KnownValidators(try LoneValidator().genesis.validatorSet))
     return InboundPipeline(
-      inbound, workers: 2, background: Array(MultiThreadedEventLoopGroup.singleton.makeIterator().prefix(2)),
+      inbound, workers: 2, background: background(2),
       isValidator: isValidator, post: post, service: service, judged: judged, answered: answered,
       consumed: consumed)
   }
@@ -192,11 +192,11 @@ import Wire
 
   @Test func onePeerCannotFillTheMemory() async throws {
     let (served, continuation) = AsyncStream<NodeID>.makeStream()
-    let isOpen = Mutex(false)
+    let door = Door()
     // The first message holds its lane up until the flood is over.
     let pipeline = try pipeline(
       service: { _, peer, dealt in
-        while !isOpen.withLock({ $0 }) {}
+        door.pass()
         continuation.yield(peer)
         dealt()
       })
@@ -206,7 +206,7 @@ import Wire
     let fits = InboundPipeline.maximumPeerBytes / (bytes.count + InboundPipeline.overheadBytes)
     for _ in 0..<(fits + 3) { pipeline.frame(bytes, channel: .sync, from: peer) }
     #expect(pipeline.counters.all.first { $0.0 == "verifyPeerTooFast" }?.1 == 3)
-    isOpen.withLock { $0 = true }
+    door.open()
     var count = 0
     for await _ in served {
       count += 1

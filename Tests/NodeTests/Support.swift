@@ -1,8 +1,11 @@
 import Config
 import Foundation
 import Logging
+import NIOCore
+import NIOPosix
 import Primitives
 import Sodium
+import Synchronization
 import Wire
 
 @testable import Node
@@ -27,6 +30,34 @@ final class Scratch {
     try text.write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
   }
 }
+
+/// What a thread waits at until it is let through.
+final class Door: Sendable {
+  private let change = NSCondition()
+  private let isOpen = Mutex(false)
+
+  func open() { set(true) }
+  func close() { set(false) }
+
+  func pass() {
+    change.lock()
+    while !isOpen.withLock({ $0 }) { change.wait() }
+    change.unlock()
+  }
+
+  private func set(_ value: Bool) {
+    change.lock()
+    isOpen.withLock { $0 = value }
+    change.broadcast()
+    change.unlock()
+  }
+}
+
+private let gossipThreads = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+
+/// Up to two threads for gossip. A pipeline makes them yield their processor to every other for good: they are not those
+/// that tests of links run on.
+func background(_ count: Int) -> [any EventLoop] { Array(gossipThreads.makeIterator().prefix(count)) }
 
 /// A logger that says nothing.
 func silence() -> Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }

@@ -179,6 +179,11 @@ final class DatagramNode: Sendable {
   var address: PeerAddress { endpoint.listening[0] }
   func count(_ name: String) -> UInt64 { endpoint.counters.count(name) }
 
+  /// How many came and were passed, answered with a cookie or refused.
+  var judgedCount: UInt64 {
+    (["received", "cookieSent"] + DatagramRefusal.allCases.map(\.rawValue)).reduce(0) { $0 + count($1) }
+  }
+
   /// Sends a ping and returns its payload.
   @discardableResult
   func ping(_ other: DatagramNode, number: UInt64, at address: PeerAddress? = nil) -> [UInt8] {

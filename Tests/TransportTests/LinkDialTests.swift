@@ -33,8 +33,8 @@ import Wire
 
   @Test func dialsThatCannotSucceedSayWhy() async throws {
     let (one, two) = (try await TestNode(), try await TestNode())
-    let unused = RawListener().address
-    one.endpoint.dial(unused, expecting: nil)
+    let refusing = RawListener(refuses: true)
+    one.endpoint.dial(refusing.address, expecting: nil)
     await eventually { one.log.failures.count == 1 }
     for text in ["127.0.0.1:0", "0.0.0.0:80", "255.255.255.255:80", "239.1.1.1:80", "[ff02::1]:80", "[::]:80"] {
       one.endpoint.dial(try #require(PeerAddress(text: text)), expecting: nil)
@@ -53,6 +53,7 @@ import Wire
         == [.connectFailed] + [TransportError.Code](repeating: .unusableAddress, count: 6)
         + [.ownIdentity, .ownIdentity, .alreadyLinked, .alreadyLinked])
     #expect(one.endpoint.links.count == 1)
+    withExtendedLifetime(refusing) {}
     await one.endpoint.shutdown()
     one.endpoint.dial(two.address, expecting: nil)
     await eventually { one.log.failures.count == 12 }

@@ -186,14 +186,15 @@ import Wire
     await one.link(to: three)
     two.reader.pause()
     let frame = [UInt8](repeating: 3, count: 1 << 20)
-    // The window takes some; then two's queue is all there is.
-    await eventually { !one.endpoint.send(frame, channel: .services, to: two.id) }
-    await eventually {
-      _ = one.endpoint.send(frame, channel: .services, to: two.id)
-      return !one.endpoint.send(frame, channel: .sync, to: three.id)
-    }
-    // Each link has a share that nobody else can use up: three is told what fits into it.
     let small = [UInt8](repeating: 4, count: 1_000)
+    // The window takes some; then two's queue is all there is, to the last kilobyte.
+    await eventually {
+      for bytes in [frame, small] { while one.endpoint.send(bytes, channel: .services, to: two.id) {} }
+      let link = one.endpoint.links.first { $0.id == two.id }
+      return link?.streams.dropFirst(3).first?.sendWindowBytes == 0
+    }
+    #expect(!one.endpoint.send(frame, channel: .sync, to: three.id))
+    // Each link has a share that nobody else can use up: three is told what fits into it.
     #expect(one.endpoint.send(small, channel: .sync, to: three.id))
     await eventually { three.log.received.contains { $0.channel == .sync } }
     #expect(one.endpoint.send(frame, channel: .consensus, to: three.id))

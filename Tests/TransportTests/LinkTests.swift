@@ -106,6 +106,8 @@ import Wire
     #expect(two.log.downs == [.closedByPeer(.misbehaviour)])
     // And the way is free for another.
     await two.link(to: one)
+    // A link can be used a moment before its event.
+    await eventually { one.log.ups.count == 2 }
     #expect(one.log.ups.map(\.direction) == [.outbound, .inbound])
     await one.endpoint.shutdown()
     await two.endpoint.shutdown()

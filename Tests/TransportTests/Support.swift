@@ -170,6 +170,9 @@ final class RawPeer {
 
   deinit { close(descriptor) }
 
+  /// Ends the connection: an endpoint that says goodbye waits for that, and so would every test at its end.
+  func hangUp() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+
   func send(_ bytes: [UInt8]) {
     var sent = 0
     while sent < bytes.count {
@@ -192,6 +195,8 @@ final class RawPeer {
     while bytes.count < count {
       var part = [UInt8](repeating: 0, count: count - bytes.count)
       let got = recv(descriptor, &part, part.count, 0)
+      // Or who waits for the end of the connection would take the silence for it.
+      if got < 0, errno == EAGAIN { Issue.record("nothing comes, and the connection does not end") }
       guard got > 0 else { return nil }
       bytes += part[..<got]
     }
@@ -334,11 +339,12 @@ final class RawListener {
   let descriptor: CInt
   let address: PeerAddress
 
-  init() {
+  /// - Parameter refuses: it only keeps its port from others: nobody can connect there.
+  init(refuses: Bool = false) {
     let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
     self.descriptor = descriptor
     _ = withLoopback(port: 0) { bind(descriptor, $0, $1) }
-    listen(descriptor, 16)
+    if !refuses { listen(descriptor, 16) }
     address = boundAddress(descriptor)
   }
 
