@@ -12,6 +12,8 @@ final class WatchedDisk: Disk {
 
   private let real = SystemDisk()
   private let extents = Mutex<[String: Extents]>([:])
+  /// Nothing changes on the disk while somebody who was told of a name makes a copy of it.
+  private let turn = Mutex(())
   /// Called before a file is synced.
   let beforeSync: @Sendable (String) -> Void
   /// Called after a file got its name.
@@ -45,20 +47,24 @@ final class WatchedDisk: Disk {
   func readFile(_ path: String) throws(DiskFailure) -> [UInt8] { try real.readFile(path) }
 
   func create(_ path: String) throws(DiskFailure) -> DiskFile {
-    extents.withLock { $0[path] = Extents() }
-    return try real.create(path)
+    try turn.withLock { _ throws(DiskFailure) in
+      extents.withLock { $0[path] = Extents() }
+      return try real.create(path)
+    }
   }
 
   func open(_ path: String) throws(DiskFailure) -> DiskFile { try real.open(path) }
   func openForReading(_ path: String) throws(DiskFailure) -> DiskFile { try real.openForReading(path) }
 
   func write(_ file: DiskFile, _ bytes: [UInt8], from: Int, at offset: Int) throws(DiskFailure) -> Int {
-    let count = try real.write(file, bytes, from: from, at: offset)
-    extents.withLock { extents in
-      let known = extents[file.path] ?? Extents(written: offset, synced: offset)
-      extents[file.path] = Extents(written: max(known.written, offset + count), synced: known.synced)
+    try turn.withLock { _ throws(DiskFailure) in
+      let count = try real.write(file, bytes, from: from, at: offset)
+      extents.withLock { extents in
+        let known = extents[file.path] ?? Extents(written: offset, synced: offset)
+        extents[file.path] = Extents(written: max(known.written, offset + count), synced: known.synced)
+      }
+      return count
     }
-    return count
   }
 
   func read(_ file: DiskFile, count: Int, at offset: Int) throws(DiskFailure) -> [UInt8] {
@@ -68,8 +74,10 @@ final class WatchedDisk: Disk {
   func size(_ file: DiskFile) throws(DiskFailure) -> Int { try real.size(file) }
 
   func truncate(_ file: DiskFile, to length: Int) throws(DiskFailure) {
-    try real.truncate(file, to: length)
-    extents.withLock { $0[file.path] = Extents(written: length, synced: length) }
+    try turn.withLock { _ throws(DiskFailure) in
+      try real.truncate(file, to: length)
+      extents.withLock { $0[file.path] = Extents(written: length, synced: length) }
+    }
   }
 
   func synchronize(_ file: DiskFile) throws(DiskFailure) {
@@ -84,14 +92,18 @@ final class WatchedDisk: Disk {
   func synchronizeDirectory(_ path: String) throws(DiskFailure) { try real.synchronizeDirectory(path) }
 
   func rename(_ from: String, to: String) throws(DiskFailure) {
-    try real.rename(from, to: to)
-    extents.withLock { $0[to] = $0.removeValue(forKey: from) }
-    renamed(to, self)
+    try turn.withLock { _ throws(DiskFailure) in
+      try real.rename(from, to: to)
+      extents.withLock { $0[to] = $0.removeValue(forKey: from) }
+      renamed(to, self)
+    }
   }
 
   func remove(_ path: String) throws(DiskFailure) {
-    try real.remove(path)
-    extents.withLock { $0[path] = nil }
+    try turn.withLock { _ throws(DiskFailure) in
+      try real.remove(path)
+      extents.withLock { $0[path] = nil }
+    }
   }
 
   func close(_ file: DiskFile) { real.close(file) }

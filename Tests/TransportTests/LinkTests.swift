@@ -86,7 +86,8 @@ import Wire
   @Test func linksOverIPv6() async throws {
     let (one, two) = (try await TestNode(), try await TestNode())
     let six = try LinkEndpoint(
-      identity: .generate(), networkID: testNetwork, group: .singletonMultiThreadedEventLoopGroup, logger: quiet
+      identity: .generate(), networkID: testNetwork, configuration: .patient,
+      group: .singletonMultiThreadedEventLoopGroup, logger: quiet
     ) { [log = two.log] in log.add($0) }
     try await six.start(listen: [PeerAddress(text: "[::1]:0")!])
     one.endpoint.dial(six.listening[0], expecting: nil)
@@ -116,7 +117,7 @@ import Wire
   @Test func pingsKeepAnIdleLinkAndMeasureIt() async throws {
     let (one, two) = (
       try await TestNode {
-        $0.pingInterval = .milliseconds(20); $0.silenceLimit = .seconds(30)
+        $0.pingInterval = .milliseconds(20)
       },
       try await TestNode()
     )

@@ -8,8 +8,8 @@ import Wire
 @Suite(.timeLimit(.minutes(1))) struct LoopbackSourceTests {
   private func endpoint(_ address: PeerAddress, _ log: EventLog) async throws -> LinkEndpoint {
     let endpoint = try LinkEndpoint(
-      identity: try SigningKey.generate(), networkID: testNetwork, group: MultiThreadedEventLoopGroup.singleton,
-      logger: quiet
+      identity: try SigningKey.generate(), networkID: testNetwork, configuration: .patient,
+      group: MultiThreadedEventLoopGroup.singleton, logger: quiet
     ) { log.add($0) }
     try await endpoint.start(listen: [address])
     return endpoint

@@ -84,6 +84,18 @@ final class FrameReader: Sendable {
   }
 }
 
+extension LinkConfiguration {
+  /// A busy machine may leave a test without its processor for many seconds: only tests of these limits meet them.
+  static var patient: LinkConfiguration {
+    var configuration = LinkConfiguration()
+    configuration.handshakeTimeout = .seconds(60)
+    configuration.pingInterval = .seconds(100)
+    configuration.silenceLimit = .seconds(300)
+    configuration.stallLimit = .seconds(300)
+    return configuration
+  }
+}
+
 /// An endpoint on a loopback port of its own.
 struct TestNode {
   let key: SigningKey
@@ -99,12 +111,7 @@ struct TestNode {
   ) async throws {
     let key = try key ?? SigningKey.generate()
     self.key = key
-    var configuration = LinkConfiguration()
-    // A busy machine may leave a test without its processor for many seconds: only tests of these limits meet them.
-    configuration.handshakeTimeout = .seconds(60)
-    configuration.pingInterval = .seconds(100)
-    configuration.silenceLimit = .seconds(300)
-    configuration.stallLimit = .seconds(300)
+    var configuration = LinkConfiguration.patient
     change(&configuration)
     endpoint = try LinkEndpoint(
       identity: key, networkID: network, configuration: configuration, group: MultiThreadedEventLoopGroup.singleton,
