@@ -34,13 +34,6 @@ extension LocalTestnet {
     return child
   }
 
-  /// `kill -9`, and waits until the process is gone: its lock and its sockets are free then.
-  func crashAndWait(_ node: Int) throws {
-    let pid = try pid(of: node)
-    try crash(node)
-    try eventually(within: 10, every: 1, "node \(node) is gone") { LocalTestnet.isGone(pid) }
-  }
-
   /// Waits until nodes answer with the same height and state root.
   func agreement(of nodes: [Int], within seconds: Double) throws -> (height: UInt64, stateRoot: String) {
     let connections = nodes.map { connection(to: $0) }
@@ -69,6 +62,7 @@ struct Trickle {
   let connections: [NodeConnection]
   let target: String
   private(set) var final = 0
+  private var turn = 0
 
   init(_ net: LocalTestnet, nodes: [Int], target: String) {
     connections = nodes.map { net.connection(to: $0) }
@@ -79,7 +73,9 @@ struct Trickle {
   @discardableResult
   mutating func next() -> UInt64? {
     struct Transfer: Decodable { var inBlock: UInt64? }
-    let connection = connections[final % connections.count]
+    let connection = connections[turn % connections.count]
+    // Who does not answer is not asked again at once.
+    turn += 1
     let body = #"{"to": "\#(target)", "amountMicrocredits": 1}"#
     guard let answer = connection.ask("POST", "/v1/transfers", body), answer.status == 201,
       let transfer = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body))
