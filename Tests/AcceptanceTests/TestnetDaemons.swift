@@ -61,7 +61,8 @@ extension LocalTestnet {
 struct Trickle {
   let connections: [NodeConnection]
   let target: String
-  private(set) var final = 0
+  /// When each was sent that came into a block, by that block's height, in the order of both.
+  private(set) var sent: [(block: UInt64, at: Date)] = []
   private var turn = 0
 
   init(_ net: LocalTestnet, nodes: [Int], target: String) {
@@ -77,10 +78,11 @@ struct Trickle {
     // Who does not answer is not asked again at once.
     turn += 1
     let body = #"{"to": "\#(target)", "amountMicrocredits": 1}"#
+    let time = Date()
     guard let answer = connection.ask("POST", "/v1/transfers", body), answer.status == 201,
-      let transfer = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body))
+      let block = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body)).inBlock
     else { return nil }
-    final += 1
-    return transfer.inBlock
+    sent.append((block, time))
+    return block
   }
 }
