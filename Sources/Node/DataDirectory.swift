@@ -10,7 +10,12 @@ package final class DataDirectory: Sendable {
   private let lock: Int32
 
   /// Makes the directory (0711, so that jobs staged below can be reached by their own users) and locks it.
-  package init(path: String) throws(NodeError) {
+  ///
+  /// A daemon that was killed holds its lock until the last of its threads has ended, which is after it is gone from
+  /// the list of processes. So one that holds it now is given 2 s, as 100 pauses of 20 ms, to be one that is ending.
+  ///
+  /// - Parameter pause: what is done between two looks at the lock.
+  package init(path: String, pause: () -> Void = { usleep(20_000) }) throws(NodeError) {
     self.path = path
     do {
       try FileManager.default.createDirectory(
@@ -26,10 +31,15 @@ package final class DataDirectory: Sendable {
         .dataDirectory, "the data directory \(path) can't be written (\(String(cString: strerror(-descriptor))))",
         suggestion: "run the daemon as the user that owns it")
     }
-    guard linnet_lock_file(descriptor) == 0 else {
+    var result = linnet_lock_file(descriptor)
+    for _ in 0..<100 where result == -EWOULDBLOCK {
+      pause()
+      result = linnet_lock_file(descriptor)
+    }
+    guard result == 0 else {
       close(descriptor)
       throw NodeError(
-        .alreadyRunning, "another daemon runs on the data directory \(path)",
+        .alreadyRunning, "another daemon runs on the data directory \(path), and has not ended within 2 s",
         suggestion: "`linnet status` talks to it; stop it first, or name another directory")
     }
     lock = descriptor

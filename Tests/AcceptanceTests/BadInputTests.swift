@@ -19,7 +19,7 @@ extension Acceptance {
           try send()
           let seconds = started.secondsAgo
           var grown: [String: UInt64] = [:]
-          try eventually(within: 15, "\(what) is counted under \(prefixes); now \(grown)") {
+          try eventually(within: 60, "\(what) is counted under \(prefixes)") {
             grown = try net.status(1).refused.filter { name, count in
               // Traffic of the testnet itself is counted beside, and grows anyway.
               prefixes.contains { name.hasPrefix($0) } && count > before[name, default: 0]
@@ -38,8 +38,8 @@ extension Acceptance {
           try Sockets.datagrams((0..<5).map { _ in bytes(60_000) }, to: address)
         }
 
-        let heard = try Sockets.overhear(to: address, count: 16, within: 20)
-        #expect(heard.count >= 5, "the nodes probe each other over UDP")
+        let heard = try Sockets.overhear(to: address, count: 16, within: 90)
+        #expect(heard.count == 16, "the nodes probe each other over UDP")
         try growth("\(heard.count) real datagrams, each cut at every eighth", ["udp.", "datagram."], atLeast: 5) {
           try Sockets.datagrams(
             heard.prefix(10).flatMap { whole in (1..<8).map { Array(whole.prefix(whole.count * $0 / 8)) } }, to: address
@@ -53,11 +53,13 @@ extension Acceptance {
               return changed
             }, to: address)
         }
-        let peers = try net.peers(1).map { [$0.id, $0.state, $0.address] }
+        let peers = Set(try net.peers(1).map { [$0.id, $0.address] })
         try growth("real datagrams sent again, each five times", ["udp.datagram.replayed"], atLeast: 5) {
           try Sockets.datagrams((0..<5).flatMap { _ in heard }, to: address)
         }
-        #expect(try net.peers(1).map { [$0.id, $0.state, $0.address] } == peers, "replays change nothing")
+        #expect(Set(try net.peers(1).map { [$0.id, $0.address] }) == peers, "replays change nothing")
+        // Whom a busy host keeps waiting is suspected by chance, and soon not any more.
+        try eventually(within: 60, "all are alive") { try net.peers(1).allSatisfy { $0.state == "alive" } }
 
         try growth("TCP garbage", ["link."], atLeast: 10) {
           for size in [0, 1, 31, 32, 48, 96, 1_000, 100_000, 1_000_000] { try Sockets.stream(bytes(size), to: address) }
@@ -85,29 +87,27 @@ extension Acceptance {
               "HTTP/1.1 413"))
         }
 
-        try growth("a node of another network", ["datagram.", "link.", "udp."], atLeast: 1) {
-          try stranger(net, asking: address)
+        // A node of its own network that takes the testnet's for an entrance.
+        let stranger = try LoneNode(bootstrap: [address])
+        defer { stranger.scratch.remove() }
+        var daemon: ChildProcess?
+        defer {
+          daemon?.send(SIGTERM)
+          _ = try? daemon?.outcome(within: 60)
         }
+        try growth("a node of another network", ["datagram.", "link.", "udp."], atLeast: 1) {
+          let started = try stranger.start()
+          daemon = started
+          try stranger.waitUntilReady(started)
+          // Long enough for the first dials and the second, after a pause; on a busy host the counter is waited for.
+          usleep(3_000_000)
+        }
+        #expect(try stranger.status().peersAlive == 0)
         #expect(try net.pid(of: 1) == pid && kill(pid, 0) == 0, "the same process")
         #expect(try net.peers(1).count == 3, "and no new peers")
         let outcome = try net.linnet(1, "run", "--", "echo", "alive")
         #expect(outcome.code == 0 && outcome.stdout == "alive\n", "\(outcome.described)")
       }
-    }
-
-    /// Runs a node of its own network that takes a testnet's node for an entrance.
-    private func stranger(_ net: LocalTestnet, asking address: String) throws {
-      let node = try LoneNode(bootstrap: [address])
-      defer { node.scratch.remove() }
-      let daemon = try node.start()
-      defer {
-        daemon.send(SIGTERM)
-        _ = try? daemon.outcome(within: 10)
-      }
-      try node.waitUntilReady(daemon)
-      // Long enough for the first dials and the second, after a pause.
-      usleep(3_000_000)
-      #expect(try node.status().peersAlive == 0)
     }
   }
 
@@ -116,7 +116,7 @@ extension Acceptance {
     init() throws { try Requirement.check() }
 
     private func refused(_ node: LoneNode, _ code: Int32, _ words: [String], _ why: String) throws {
-      let outcome = try node.start().outcome(within: 20)
+      let outcome = try node.start().outcome(within: 90)
       #expect(outcome.code == code, "\(why): \(outcome.described)")
       for word in words { #expect(outcome.stderr.contains(word), "\(why) names \(word): \(outcome.described)") }
       let said = outcome.stderr.split(separator: "\n").filter { $0.hasPrefix("linnet:") || $0.hasPrefix("try:") }
@@ -169,7 +169,7 @@ extension Acceptance {
       let daemon = try node.start()
       try node.waitUntilReady(daemon)
       daemon.send(SIGTERM)
-      let end = try daemon.outcome(within: 10)
+      let end = try daemon.outcome(within: 60)
       #expect(end.code == 0, "\(end.described)")
       measured("stopped by TERM after", text(end.seconds))
       try node.makeGenesis(name: "another")
@@ -204,7 +204,7 @@ extension Acceptance {
       #expect(first.isRunning)
       #expect(try node.status().height > 0, "the first one's socket still answers")
       first.send(SIGTERM)
-      #expect(try first.outcome(within: 10).code == 0)
+      #expect(try first.outcome(within: 60).code == 0)
     }
   }
 }
@@ -218,6 +218,7 @@ struct LoneNode {
 
   init(bootstrap: [String] = []) throws {
     scratch = try ScratchDirectory()
+    // Testnets are at 127.1 to 127.254.
     address = "127.255.\(UInt8.random(in: 1...254)).\(UInt8.random(in: 1...254)):7447"
     let entrances = bootstrap.map { "\"\($0)\"" }.joined(separator: ", ")
     configuration = """
@@ -260,7 +261,7 @@ struct LoneNode {
   }
 
   func waitUntilReady(_ daemon: ChildProcess) throws {
-    try eventually(within: 20, "the daemon has a final block: \(daemon.stderr)") {
+    try eventually(within: 90, "the daemon has a final block") {
       guard daemon.isRunning else { throw Trouble("the daemon has ended: \(daemon.stderr)") }
       return (try? status())?.height ?? 0 > 0
     }

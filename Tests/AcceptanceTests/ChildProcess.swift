@@ -117,7 +117,7 @@ extension ContinuousClock.Instant {
 
 /// Runs a program to its end.
 func run(
-  _ words: [String], environment: [String: String] = [:], within seconds: Double = 30
+  _ words: [String], environment: [String: String] = [:], within seconds: Double = 90
 ) throws -> Outcome {
   try ChildProcess(words, environment: environment).outcome(within: seconds)
 }

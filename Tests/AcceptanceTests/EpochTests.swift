@@ -18,7 +18,7 @@ extension Acceptance {
     }
 
     /// Makes blocks until an epoch has begun at node 1.
-    private func reach(_ epoch: UInt64, _ net: LocalTestnet, _ trickle: inout Trickle, within seconds: Double = 90)
+    private func reach(_ epoch: UInt64, _ net: LocalTestnet, _ trickle: inout Trickle, within seconds: Double = 600)
       throws
     {
       try eventually(within: seconds, every: 1, "epoch \(epoch) has begun") {
@@ -32,6 +32,7 @@ extension Acceptance {
       let options = ["--validators", "5", "--epoch-blocks", "\(Epochs.epochBlocks)"]
       try LocalTestnet.with(nodes: 6, options: options) { net in
         let ids = try net.ids()
+        let share = net.processorShare()
         func id(_ node: Int) throws -> String { try #require(ids[node]) }
         let began = ContinuousClock.now
         var trickle = Trickle(net, nodes: [1, 2, 3], target: try id(1))
@@ -61,10 +62,13 @@ extension Acceptance {
         #expect(members[try id(5)].map { $0.state != "active" } ?? true, "\(after)")
         let keyNow = try #require(members[try id(4)]).key
         #expect(keyNow != keyBefore && keyNow == rotated.key, "\(after)")
-        #expect(try net.status(6).voting.state == "voting" && net.status(5).voting.state == "following")
+        try eventually(within: 90, "node 6 votes and node 5 does not any more") {
+          try net.status(6).voting.state == "voting" && net.status(5).voting.state == "following"
+        }
 
-        // Who signed: in the epochs before, the old ones; then, the new ones.
-        let last = try net.chain(1).height
+        // Who signed: in the epochs before, the old ones; then, the new ones. Only in epochs that are over: four of five
+        // make a certificate, so that a node that votes may be in none of the few blocks of the present one.
+        let last = (holds + 2) * Epochs.epochBlocks
         let blocks = try net.blocks(1, from: first, to: last)
         #expect(blocks.count == Int(last - first + 1))
         var signers: [UInt64: Set<String>] = [:]
@@ -80,36 +84,35 @@ extension Acceptance {
           "validators changed over epochs \(signers.keys.min() ?? 0) to \(signers.keys.max() ?? 0)",
           "\(last - first + 1) blocks in \(text(began.secondsAgo))")
         #expect(signers.count >= 4, "three boundaries at least: \(signers.keys.sorted())")
-        try gaps(blocks, first, last)
+        try gaps(blocks, first...last, trickle, share)
 
         try newcomer(net, &trickle)
       }
     }
 
-    /// The time between blocks, inside an epoch and over a boundary, by their leaders' clocks: the trickle keeps the
-    /// chain busy all the time, so a longer one is a pause.
-    private func gaps(_ blocks: [UInt64: BlockJSON], _ first: UInt64, _ last: UInt64) throws {
+    /// The time between blocks, inside an epoch and over a boundary, by their leaders' clocks, from when on a transfer of
+    /// the trickle waited for a block: a long one is a pause of the chain, and not of this test.
+    private func gaps(
+      _ blocks: [UInt64: BlockJSON], _ heights: ClosedRange<UInt64>, _ trickle: Trickle, _ share: ProcessorShare
+    ) throws {
       let format = ISO8601DateFormatter()
       format.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
       var inside: [Double] = []
       var boundaries: [Double] = []
-      for height in first + 1...last {
+      for height in heights.dropFirst() {
         guard let block = blocks[height], let parent = blocks[height - 1],
           let time = format.date(from: block.header.timestamp), let before = format.date(from: parent.header.timestamp)
         else { throw Trouble("no time of block \(height)") }
-        if block.header.epoch == parent.header.epoch {
-          inside.append(time.timeIntervalSince(before))
-        } else {
-          boundaries.append(time.timeIntervalSince(before))
-        }
+        guard let waiting = trickle.sent.first(where: { $0.block >= height }), waiting.at < time else { continue }
+        let gap = time.timeIntervalSince(max(before, waiting.at))
+        if block.header.epoch == parent.header.epoch { inside.append(gap) } else { boundaries.append(gap) }
       }
       inside.sort()
+      try #require(!inside.isEmpty)
       let most = boundaries.max() ?? 0
-      measured(
-        "gap between blocks",
-        "inside epochs median \(text(inside[inside.count / 2])), most \(text(inside.last ?? 0)); over \(boundaries.count) boundaries most \(text(most))",
-        bound: "2 s")
-      #expect(most < 2 && (inside.last ?? 0) < 2)
+      measured("\(inside.count) gaps between blocks, inside epochs", "median \(text(inside[inside.count / 2]))")
+      expect("longest gap inside epochs", took: inside.last ?? 0, below: 2, share: share.value)
+      expect("longest gap over \(boundaries.count) boundaries", took: most, below: 2, share: share.value)
     }
 
     /// A node that has only the genesis: it proves the epochs, takes the state and follows.
@@ -132,15 +135,17 @@ extension Acceptance {
       let daemon = try net.start(node)
       defer {
         daemon.send(SIGTERM)
-        _ = try? daemon.outcome(within: 15)
+        _ = try? daemon.outcome(within: 60)
       }
       let connection = net.connection(to: node)
-      try eventually(within: 30, every: 10, "the new node is at the tip") {
+      try eventually(within: 180, every: 10, "the new node is at the tip") {
         guard daemon.isRunning else { throw Trouble("it ended: \(net.log(of: node))") }
         trickle.next()
         return try connection.json(ChainStatusJSON.self, "/v1/chain").map { $0.height >= height } ?? false
       }
-      measured("a new node, at the tip after \(height) blocks", text(started.secondsAgo), bound: "30 s")
+      expect(
+        "a new node, at the tip after \(height) blocks", took: started.secondsAgo, below: 30,
+        share: ProcessorShare(of: [daemon.id], isWhole: true).value)
       let counters = try connection.json(StatusJSON.self, "/v1/status")?.refused ?? [:]
       let named = counters.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
       measured("its counters", named.joined(separator: ", "))
@@ -152,10 +157,12 @@ extension Acceptance {
       // It has what came after the snapshot, and nothing before: it never saw the first blocks, so what it knows of the
       // validators can only come from the chain of epochs.
       #expect(try connection.json(BlockJSON.self, "/v1/blocks/1") == nil)
-      let agreed = try net.agreement(of: [1, 2, 3, 4, 6, 7], within: 30)
-      let theirs = try net.validators(1)
-      let own = try net.validators(node)
-      #expect(own.epoch == theirs.epoch && own.validators.map(\.key) == theirs.validators.map(\.key))
+      let agreed = try net.agreement(of: [1, 2, 3, 4, 6, 7], within: 90)
+      try eventually(within: 60, "the new node has the others' epoch and validators") {
+        let theirs = try net.validators(1)
+        let own = try net.validators(node)
+        return own.epoch == theirs.epoch && own.validators.map(\.key) == theirs.validators.map(\.key)
+      }
       measured("all agree", "height \(agreed.height), root \(agreed.stateRoot.prefix(16))")
     }
   }

@@ -51,7 +51,7 @@ extension Acceptance {
         var daemons: [ChildProcess] = []
         defer {
           for daemon in daemons { daemon.send(SIGTERM) }
-          for daemon in daemons { _ = try? daemon.outcome(within: 15) }
+          for daemon in daemons { _ = try? daemon.outcome(within: 60) }
         }
         for (node, damage) in victims {
           try net.crashAndWait(node)
@@ -69,7 +69,7 @@ extension Acceptance {
         let restarted = ContinuousClock.now
         for (node, _) in victims { daemons.append(try net.start(node)) }
         var reasons: [Int: String] = [:]
-        try eventually(within: 20, "the three answer and abstain") {
+        try eventually(within: 90, "the three answer and abstain") {
           for (node, _) in victims where reasons[node] == nil {
             guard let status = try net.connection(to: node).json(StatusJSON.self, "/v1/status") else { continue }
             #expect(status.voting.state == "abstaining", "node \(node): \(status.voting)")
@@ -87,7 +87,7 @@ extension Acceptance {
         // While they abstain, no new block has a vote of theirs; then all three vote again.
         let before = try net.chain(1).height
         var again: [Int: (epoch: UInt64, seconds: Double)] = [:]
-        try eventually(within: 90, every: 1, "all three vote again") {
+        try eventually(within: 600, every: 1, "all three vote again") {
           trickle.next()
           for (node, _) in victims where again[node] == nil {
             guard let status = try net.connection(to: node).json(StatusJSON.self, "/v1/status"),
@@ -100,7 +100,7 @@ extension Acceptance {
         var height = try net.chain(1).height
         let firstEpochs = Dictionary(uniqueKeysWithValues: again.map { (ids[$0.key] ?? "", $0.value.epoch) })
         var signed: Set<String> = []
-        try eventually(within: 60, every: 1, "certificates have their signatures again") {
+        try eventually(within: 300, every: 1, "certificates have their signatures again") {
           trickle.next()
           let now = try net.chain(1).height
           for block in try net.blocks(1, from: height + 1, to: now).values {
@@ -122,7 +122,7 @@ extension Acceptance {
           }
         }
 
-        _ = try net.agreement(of: Array(net.nodes), within: 60)
+        _ = try net.agreement(of: Array(net.nodes), within: 120)
         for node in net.nodes { votes.read(directory: net.journal(of: node)) }
         measured("votes read in journals", "\(votes.count), own \(votes.ownCount)", bound: "no contradiction")
         #expect(votes.contradictions.isEmpty, "\(votes.contradictions.prefix(3))")

@@ -35,7 +35,7 @@ struct LocalTestnet {
   static func with(nodes count: Int = 4, options: [String] = [], _ body: (LocalTestnet) throws -> Void) throws {
     let net = LocalTestnet(scratch: try ScratchDirectory(), count: count, options: options)
     defer { net.scratch.remove() }
-    defer { _ = try? net.testnet("down", within: 60) }
+    defer { _ = try? net.testnet("down", within: 120) }
     do {
       try net.up()
       try body(net)
@@ -51,13 +51,13 @@ struct LocalTestnet {
     let isNew = !FileManager.default.fileExists(atPath: directory)
     let outcome = try run(
       [Requirement.binary, "testnet", "up", "--dir", directory]
-        + (isNew ? ["--nodes", "\(count)"] + options : []), within: 90)
+        + (isNew ? ["--nodes", "\(count)"] + options : []), within: 120)
     guard outcome.code == 0 else { throw Trouble("testnet up: \(outcome.described)") }
     return outcome.seconds
   }
 
   /// `linnet testnet ...`
-  func testnet(_ words: String..., within seconds: Double = 30) throws -> Outcome {
+  func testnet(_ words: String..., within seconds: Double = 90) throws -> Outcome {
     try run([Requirement.binary, "testnet", words[0], "--dir", directory] + words.dropFirst(), within: seconds)
   }
 
@@ -68,7 +68,7 @@ struct LocalTestnet {
   }
 
   /// A command of one word (`run`, `status`, `peers`) at a node.
-  func linnet(_ node: Int, _ words: String..., within seconds: Double = 60) throws -> Outcome {
+  func linnet(_ node: Int, _ words: String..., within seconds: Double = 180) throws -> Outcome {
     try run(self.words(node, words, subcommands: 1), within: seconds)
   }
 
@@ -134,16 +134,30 @@ struct LocalTestnet {
     return pid
   }
 
-  /// `kill -9`, as a crash.
-  func crash(_ node: Int) throws {
-    let pid = try pid(of: node)
-    guard kill(pid, SIGKILL) == 0 else { throw Trouble("kill \(pid): \(String(cString: strerror(errno)))") }
+  /// `kill -9`, as a crash, and waits until the processes are gone: their locks and their sockets are free then.
+  func crashAndWait(_ nodes: Int...) throws { try crashAndWait(nodes) }
+
+  /// The same.
+  func crashAndWait(_ nodes: [Int]) throws {
+    let victims = try nodes.map { (node: $0, pid: try pid(of: $0)) }
+    for (_, pid) in victims {
+      guard kill(pid, SIGKILL) == 0 else { throw Trouble("kill \(pid): \(String(cString: strerror(errno)))") }
+    }
+    for (node, pid) in victims {
+      try eventually(within: 60, every: 1, "node \(node) is gone") { LocalTestnet.isGone(pid) }
+    }
   }
 
-  /// Whether a process has ended; a zombie that nobody has fetched has.
+  /// Whether a process has ended; a zombie that nobody has fetched has. The first thread of a process that was killed
+  /// may be a zombie while others still hold its locks and sockets: none must be left.
   static func isGone(_ pid: pid_t) -> Bool {
-    guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
-    return stat.split(separator: ")").last?.hasPrefix(" Z") == true
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+    return threads.allSatisfy { thread in
+      guard let stat = try? String(contentsOfFile: "/proc/\(pid)/task/\(thread)/stat", encoding: .utf8) else {
+        return true
+      }
+      return [" Z", " X"].contains(stat.split(separator: ")").last?.prefix(2) ?? "")
+    }
   }
 
   /// The processes whose command line names the testnet's directory: daemons, shims and sandboxes.
@@ -174,26 +188,21 @@ struct LocalTestnet {
     let data = try Data(contentsOf: URL(fileURLWithPath: directory + "/genesis.json"))
     let genesis = try JSONDecoder().decode(GenesisJSON.self, from: data)
     let connection = connection(to: node)
-    for _ in 0..<50 {
-      guard let before = try connection.json(ChainStatusJSON.self, "/v1/chain") else { break }
-      let accounts = try genesis.balances.compactMap {
+    var accounts: [AccountJSON] = []
+    var height: UInt64 = 0
+    try eventually(within: 90, "node \(node) answers for all accounts while its chain stands still") {
+      guard let before = try connection.json(ChainStatusJSON.self, "/v1/chain") else { return false }
+      accounts = try genesis.balances.compactMap {
         try connection.json(AccountJSON.self, "/v1/accounts/\($0.account)")
       }
-      guard accounts.count == genesis.balances.count, let after = try connection.json(ChainStatusJSON.self, "/v1/chain")
-      else { break }
-      guard after.height == before.height else { continue }
-      var fees: UInt64 = 0
-      if after.height > 0 {
-        for number in 1...after.height {
-          guard let block = try connection.json(BlockJSON.self, "/v1/blocks/\(number)") else {
-            throw Trouble("node \(node) has no block \(number)")
-          }
-          fees += block.transactions.reduce(0) { $0 + $1.feeMicrocredits }
-        }
-      }
-      return (after.height, accounts, fees, genesis.balances.reduce(0) { $0 + $1.amountMicrocredits })
+      height = before.height
+      return try accounts.count == genesis.balances.count
+        && connection.json(ChainStatusJSON.self, "/v1/chain")?.height == height
     }
-    throw Trouble("node \(node) does not answer, or its chain never stood still")
+    let blocks = try blocks(node, to: height)
+    guard UInt64(blocks.count) == height else { throw Trouble("node \(node) has \(blocks.count) of \(height) blocks") }
+    let fees = blocks.values.flatMap(\.transactions).reduce(0) { $0 + $1.feeMicrocredits }
+    return (height, accounts, fees, genesis.balances.reduce(0) { $0 + $1.amountMicrocredits })
   }
 
   /// The exit records of the shims in all nodes' directories: which node ran which job, and how that ended.

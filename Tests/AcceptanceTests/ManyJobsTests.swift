@@ -9,6 +9,7 @@ extension Acceptance {
     @Test("100 jobs from two nodes: each runs once, all settle, the books balance") func hundred() throws {
       try LocalTestnet.with { net in
         let ids = try net.ids()
+        let share = net.processorShare()
         let started = ContinuousClock.now
         // All at once: every command is a process of its own, started before any is waited for.
         let commands = try (0..<100).map { number in
@@ -21,7 +22,7 @@ extension Acceptance {
               ], subcommands: 2))
         }
         let submitted = try commands.map { command in
-          let outcome = try command.outcome(within: 60)
+          let outcome = try command.outcome(within: 300)
           guard outcome.code == 0 else { throw Trouble("job submit: \(outcome.described)") }
           return outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
         }
@@ -29,11 +30,11 @@ extension Acceptance {
         #expect(Set(submitted).count == 100)
 
         var jobs: [JobJSON] = []
-        try eventually(within: 120, every: 500, "all 100 jobs have ended") {
+        try eventually(within: 600, every: 500, "all 100 jobs have ended") {
           jobs = try net.jobs(3).filter { submitted.contains($0.id) }
           return jobs.count == 100 && jobs.allSatisfy(\.hasEnded)
         }
-        measured("100 jobs settled after", text(started.secondsAgo), bound: "120 s")
+        expect("100 jobs settled", took: started.secondsAgo, below: 120, share: share.value)
         for job in jobs where job.state != "settled" || job.exitCode != 0 { Issue.record("\(job)") }
 
         let records = try net.exitRecords().filter { submitted.contains($0.job) }
@@ -52,7 +53,7 @@ extension Acceptance {
         let one = try #require(submitted.last)
         #expect(try run(net.words(2, ["job", "logs", one], subcommands: 2)).stdout == one + "\n")
 
-        let agreed = try net.agreement(within: 20)
+        let agreed = try net.agreement(within: 90)
         measured("all nodes at", "height \(agreed.height), root \(agreed.stateRoot.prefix(16))")
         let books = try net.books(1)
         let held = books.accounts.reduce(0) { $0 + $1.total }

@@ -27,7 +27,7 @@ final class NodeConnection {
   }
 
   /// What a route answers; nil when no node does.
-  func ask(_ method: String, _ route: String, _ body: String = "", seconds: Int = 20) -> Answer? {
+  func ask(_ method: String, _ route: String, _ body: String = "", seconds: Int = 60) -> Answer? {
     if isStale { disconnect() }
     // A connection that the node closed meanwhile is found out by the first use.
     for attempt in 0..<2 {
@@ -69,6 +69,8 @@ final class NodeConnection {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { return false }
     var limit = timeval(tv_sec: seconds, tv_usec: 0)
+    // A node that does not run takes no connection either, once its queue is full.
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     var target = sockaddr_un()
     target.sun_family = sa_family_t(AF_UNIX)

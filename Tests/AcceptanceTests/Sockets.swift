@@ -61,10 +61,11 @@ enum Sockets {
       }
     }
     guard connected == 0 else { throw Trouble("connect \(path): \(String(cString: strerror(errno)))") }
-    // A node that refuses a long body does not read it.
-    var limit = timeval(tv_sec: 2, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    // A node that refuses a long body does not read it. Its answer is waited for until it closes.
+    var sending = timeval(tv_sec: 2, tv_usec: 0)
+    var receiving = timeval(tv_sec: 60, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &sending, socklen_t(MemoryLayout<timeval>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &receiving, socklen_t(MemoryLayout<timeval>.size))
     _ = push(bytes, into: descriptor)
     shutdown(descriptor, Int32(SHUT_WR))
     var answer: [UInt8] = []

@@ -34,13 +34,6 @@ extension LocalTestnet {
     return child
   }
 
-  /// `kill -9`, and waits until the process is gone: its lock and its sockets are free then.
-  func crashAndWait(_ node: Int) throws {
-    let pid = try pid(of: node)
-    try crash(node)
-    try eventually(within: 10, every: 1, "node \(node) is gone") { LocalTestnet.isGone(pid) }
-  }
-
   /// Waits until nodes answer with the same height and state root.
   func agreement(of nodes: [Int], within seconds: Double) throws -> (height: UInt64, stateRoot: String) {
     let connections = nodes.map { connection(to: $0) }
@@ -68,7 +61,9 @@ extension LocalTestnet {
 struct Trickle {
   let connections: [NodeConnection]
   let target: String
-  private(set) var final = 0
+  /// When each was sent that came into a block, by that block's height, in the order of both.
+  private(set) var sent: [(block: UInt64, at: Date)] = []
+  private var turn = 0
 
   init(_ net: LocalTestnet, nodes: [Int], target: String) {
     connections = nodes.map { net.connection(to: $0) }
@@ -79,12 +74,15 @@ struct Trickle {
   @discardableResult
   mutating func next() -> UInt64? {
     struct Transfer: Decodable { var inBlock: UInt64? }
-    let connection = connections[final % connections.count]
+    let connection = connections[turn % connections.count]
+    // Who does not answer is not asked again at once.
+    turn += 1
     let body = #"{"to": "\#(target)", "amountMicrocredits": 1}"#
+    let time = Date()
     guard let answer = connection.ask("POST", "/v1/transfers", body), answer.status == 201,
-      let transfer = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body))
+      let block = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body)).inBlock
     else { return nil }
-    final += 1
-    return transfer.inBlock
+    sent.append((block, time))
+    return block
   }
 }

@@ -107,9 +107,24 @@ import Wire
     let scratch = try Scratch()
     var first: DataDirectory? = try DataDirectory(path: scratch.path + "/d")
     #expect(first != nil)
-    #expect(NodeError.code { try DataDirectory(path: scratch.path + "/d") } == .alreadyRunning)
+    var pauses = 0
+    #expect(NodeError.code { try DataDirectory(path: scratch.path + "/d") { pauses += 1 } } == .alreadyRunning)
+    #expect(pauses == 100)
     first = nil
-    #expect(NodeError.code { try DataDirectory(path: scratch.path + "/d") } == nil)
+    #expect(NodeError.code { try DataDirectory(path: scratch.path + "/d") { pauses += 1 } } == nil)
+    #expect(pauses == 100, "what is free is taken at once")
+  }
+
+  @Test func oneThatIsEndingIsWaitedFor() throws {
+    let scratch = try Scratch()
+    var first: DataDirectory? = try DataDirectory(path: scratch.path + "/d")
+    #expect(first != nil)
+    var pauses = 0
+    _ = try DataDirectory(path: scratch.path + "/d") {
+      pauses += 1
+      if pauses == 3 { first = nil }
+    }
+    #expect(pauses == 3)
   }
 
   @Test func oneNetworkForEver() throws {
