@@ -29,7 +29,7 @@ extension Acceptance {
 
     @Test("hosts with IPv6 addresses alone") func ipv6() throws {
       try NetLab.with(hosts: 4, options: ["--ipv6"]) { lab in
-        try lab.addressesAreRight(of: lab.numbers, at: lab.numbers)
+        try lab.addressesAreRight()
         measured("four hosts with IPv6 alone are ready after", text(lab.upSeconds))
         let outcome = try lab.net.linnet(2, "run", "--", "echo", "over IPv6", within: NetLab.patience)
         #expect(outcome.code == 0 && outcome.stdout == "over IPv6\n", "\(outcome.described)")

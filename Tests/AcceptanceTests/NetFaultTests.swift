@@ -16,7 +16,7 @@ extension Acceptance {
           #expect(line == (number == 1 ? "bootstrap = []" : "bootstrap = [\"\(lab.hosts[0].addresses[0]):7447\"]"))
         }
         try lab.together()
-        try lab.addressesAreRight(of: lab.numbers, at: lab.numbers)
+        try lab.addressesAreRight()
         measured("twelve hosts made, started, all known to all and with a block, after", text(lab.upSeconds))
       }
     }

@@ -304,21 +304,25 @@ final class NetLab: @unchecked Sendable {
     return counts
   }
 
-  /// Waits until everybody's address is the first that each host has.
-  func addressesAreRight(of numbers: [Int], at viewers: [Int]) throws {
+  /// Whose address is another than the first that its host has, and at whom.
+  func wrongAddresses(of numbers: [Int], at viewers: [Int]) throws -> [String] {
+    try viewers.flatMap { viewer in
+      let peers = try peers(viewer) ?? [:]
+      return numbers.filter { $0 != viewer }.compactMap { number in
+        let address = hosts[number - 1].addresses[0]
+        let expected = (address.contains(":") ? "[\(address)]" : address) + ":7447"
+        let shown = peers[number]?.address ?? "nowhere"
+        return shown == expected ? nil : "\(number) is at \(shown), says \(viewer)"
+      }
+    }
+  }
+
+  /// Waits until all know where all are.
+  func addressesAreRight() throws {
     var wrong: [String] = []
     do {
       try eventually(within: NetLab.patience, every: 100, "everybody is at the right address") {
-        wrong = []
-        for viewer in viewers {
-          let peers = try peers(viewer) ?? [:]
-          for number in numbers where number != viewer {
-            let address = hosts[number - 1].addresses[0]
-            let expected = (address.contains(":") ? "[\(address)]" : address) + ":7447"
-            let shown = peers[number]?.address ?? "nowhere"
-            if shown != expected { wrong.append("\(number) is \(shown) at \(viewer)") }
-          }
-        }
+        wrong = try wrongAddresses(of: numbers, at: numbers)
         return wrong.isEmpty
       }
     } catch let trouble as Trouble { throw Trouble("\(trouble): \(wrong.joined(separator: ", "))") }

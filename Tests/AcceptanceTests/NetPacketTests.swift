@@ -200,6 +200,8 @@ extension Acceptance {
         var left = attackers
         while !left.isEmpty {
           seen.formUnion(try lab.watch(seconds: 0.5, of: honest, at: honest))
+          // Who lies about addresses is believed by nobody about others.
+          seen.formUnion(try lab.wrongAddresses(of: honest, at: honest))
           for _ in 0..<3 { finals.append(try lab.transfer(1).seconds) }
           let ended = try left.filter { attacker in
             guard started.secondsAgo > attacker.attack.seconds, attacker.hasAttacked else { return false }
@@ -212,8 +214,6 @@ extension Acceptance {
           }
         }
         #expect(seen == [])
-        // Who lies about addresses is believed by nobody about others.
-        try lab.addressesAreRight(of: honest, at: honest)
         let during = finals.sorted()[finals.count / 2]
         let grown = try zip(honest, memory).map { try lab.residentKilobytes($0) - $1 }.max() ?? 0
         let name = modes.joined(separator: ", ")
