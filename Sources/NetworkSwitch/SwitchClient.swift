@@ -3,7 +3,7 @@ import Glibc
 
 /// Tells a running switch its rules.
 package struct SwitchClient: Sendable {
-  private static let answerSeconds = 10
+  private static let answerSeconds = 30
 
   /// The switch's socket.
   package let socketPath: String

@@ -6,7 +6,7 @@ import NetworkSwitch
 /// The hosts of a testnet that runs in network namespaces, and the switch between them.
 package struct Lab: Sendable {
   /// How long the switch may take to answer at first, in seconds.
-  private static let switchSeconds = 10.0
+  private static let switchSeconds = 30.0
 
   let layout: TestnetLayout
   /// Its hosts, as they are now.
@@ -101,7 +101,9 @@ package struct Lab: Sendable {
   /// - Returns: how many namespaces were removed.
   @discardableResult
   static func sweep(_ layout: TestnetLayout) throws -> Int {
-    let found = namespaces(of: LabPlan.tag(of: layout)).sorted()
+    let tag = LabPlan.tag(of: layout)
+    endTools(of: tag)
+    let found = namespaces(of: tag).sorted()
     for namespace in found { endProcesses(in: namespace) }
     endSwitch(layout)
     for namespace in found { try HostTool.run(["ip", "netns", "del", namespace]) }
@@ -111,6 +113,19 @@ package struct Lab: Sendable {
   private static func namespaces(of tag: String) -> Set<String> {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/run/netns")) ?? []
     return Set(names.filter { LabPlan.isNamespace($0, of: tag) })
+  }
+
+  /// Ends what is still at work for an `up` that was killed: it would make a namespace, or start a daemon in one, after
+  /// all of them have been removed.
+  private static func endTools(of tag: String) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+      guard let id = pid_t(name), let line = FileManager.default.contents(atPath: "/proc/\(name)/cmdline") else {
+        continue
+      }
+      let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      guard let program = words.first, ["ip", "nsenter"].contains(program) else { continue }
+      if words.contains(where: { $0.contains(tag) }) { kill(id) }
+    }
   }
 
   private static func endProcesses(in namespace: String) {
@@ -131,7 +146,7 @@ package struct Lab: Sendable {
     guard pidfd >= 0 else { return }
     defer { close(pidfd) }
     _ = linnet_pidfd_send_signal(pidfd, SIGKILL)
-    _ = NodeProcess.hasEnded(pidfd, withinSeconds: 5)
+    _ = NodeProcess.hasEnded(pidfd, withinSeconds: NodeProcess.killSeconds)
     var status: Int32 = 0
     waitpid(id, &status, WNOHANG)
   }

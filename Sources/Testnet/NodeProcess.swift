@@ -5,6 +5,9 @@ import Glibc
 /// One daemon of a testnet, as a process of this host. The file `pid` holds the process id and its start time, so
 /// that another process that got the same id later is never taken for it.
 struct NodeProcess: Sendable {
+  /// How long a process that was killed may take to be gone, with all that it holds, on a machine that has no time for it.
+  static let killSeconds = 30.0
+
   let layout: TestnetLayout
   let number: Int
 
@@ -54,7 +57,7 @@ struct NodeProcess: Sendable {
     if graceSeconds > 0 { _ = linnet_pidfd_send_signal(pidfd, SIGTERM) }
     if graceSeconds <= 0 || !NodeProcess.hasEnded(pidfd, withinSeconds: graceSeconds) {
       _ = linnet_pidfd_send_signal(pidfd, SIGKILL)
-      _ = NodeProcess.hasEnded(pidfd, withinSeconds: 5)
+      _ = NodeProcess.hasEnded(pidfd, withinSeconds: NodeProcess.killSeconds)
     }
     // A zombie of our own, when this process started it.
     var status: Int32 = 0

@@ -22,9 +22,10 @@ extension Acceptance {
           defer { host.remove() }
           try prepare?(host)
           let before = try contents(of: host.path)
-          let outcome = try run([
+          let command = [
             Requirement.binary, "join", invite, "--config", host.path + "/node.conf", "--data-directory", host.path,
-          ])
+          ]
+          let outcome = try run(command, within: NetLab.patience)
           let said = outcome.stderr.split(separator: "\n").joined(separator: " / ")
           measured(why, "\(outcome.code): \(said)")
           #expect(outcome.code == code, "\(why): \(outcome.described)")

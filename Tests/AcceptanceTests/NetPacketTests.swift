@@ -23,9 +23,9 @@ extension Acceptance {
           #expect(try lab.watch(seconds: 3) == [], "\(kind)")
           try lab.on(1, "ip", "route", "del", kind, target)
         }
-        try lab.together(within: 30)
+        try lab.together()
         for other in [2, 3] { try lab.datagramsPass(1, other) }
-        try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers, within: 30)
+        try lab.chainGoesOn(at: [1, 2], everywhere: lab.numbers)
       }
     }
 
@@ -48,9 +48,9 @@ extension Acceptance {
               "LD_PRELOAD": Requirement.faketime, "FAKETIME": offset,
               "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
             ])
-          let seconds = try lab.together(within: 60)
-          measured("a validator whose clock is \(offset) is alive at all after", text(seconds), bound: "60 s")
-          let seen = try lab.watch(seconds: 8) { for host in [1, 5] { try lab.transfer(host, within: 30) } }
+          let seconds = try lab.together()
+          measured("a validator whose clock is \(offset) is alive at all after", text(seconds))
+          let seen = try lab.watch(seconds: 8) { for host in [1, 5] { try lab.transfer(host) } }
           #expect(seen == [], "\(offset)")
           // What 4 shows goes by its own clock. Others tell its clock by the numbers of its answers, which don't go back.
           let ahead = try #require(Double(offset.dropLast()))
@@ -58,11 +58,11 @@ extension Acceptance {
             try clock(of: host, at: 4, isAheadBy: -ahead, lab)
             if ahead > 0 { try clock(of: 4, at: host, isAheadBy: ahead, lab) }
           }
-          try lab.chainGoesOn(at: [4], everywhere: lab.numbers, within: 60)
+          try lab.chainGoesOn(at: [4], everywhere: lab.numbers)
         }
         try lab.stop(4)
         try lab.tell("start", "4")
-        try lab.together(within: 60)
+        try lab.together()
       }
     }
 
@@ -70,7 +70,9 @@ extension Acceptance {
     private func clock(of other: Int, at host: Int, isAheadBy expected: Double, _ lab: NetLab) throws {
       let id = try #require(lab.ids[other])
       var shown: Double?
-      let seconds = try eventually(within: 60, every: 200, "the clock of \(other) is \(expected) s ahead at \(host)") {
+      let seconds = try eventually(
+        within: NetLab.patience, every: 200, "the clock of \(other) is \(expected) s ahead at \(host)"
+      ) {
         shown = try lab.net.json([PeerJSON].self, host, "peers").first { $0.id == id }?.clockOffsetMicroseconds.map {
           Double($0) / 1e6
         }
@@ -83,12 +85,11 @@ extension Acceptance {
 
     /// Sends datagrams that no Linnet sends: noise of every length, nothing at all, and whatever was heard, cut and bent.
     private static let noise = """
-      import os, random, socket, sys
+      import os, random, socket, sys, time
       target, count = (sys.argv[1], 7447), int(sys.argv[2])
       random.seed(7)
       s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
       s.bind(('', 7447))
-      s.settimeout(0)
       heard, replies, sent = [], 0, 0
       for i in range(count):
           data = os.urandom(random.choice((0, 1, 16, 17, 33, 49, 150, 1200, 1201, 1472)))
@@ -98,9 +99,11 @@ extension Acceptance {
               whole[random.randrange(len(whole))] ^= 1 << random.randrange(8)
               data = bytes(whole[:random.randrange(len(whole) + 1)])
           sent += s.sendto(data, target)
+          # The victim's buffer must not be what refuses them.
+          if i % 20 == 19: time.sleep(0.002)
           try:
               while True:
-                  answer, source = s.recvfrom(2000)
+                  answer, source = s.recvfrom(2000, socket.MSG_DONTWAIT)
                   if source == target: replies += len(answer)
                   if len(heard) < 100 and answer: heard.append(answer)
           except OSError: pass
@@ -110,53 +113,73 @@ extension Acceptance {
     @Test("malformed datagrams end nothing and are answered with nothing longer") func malformed() throws {
       try NetLab.inShared { lab in
         let pid = try lab.net.pid(of: 1)
-        let before = try #require(try lab.status(1)).refused
+        func refused() throws -> UInt64 {
+          try #require(try lab.status(1), "1 answers").refused.filter { $0.key.hasPrefix("udp.") }.values.reduce(0, +)
+        }
+        let before = try refused()
         // The others still take 5 for alive, and send its address what the attacker may bend.
         try lab.tell("kill", "5")
         defer { _ = try? lab.tell("start", "5") }
-        let outcome = try lab.on(
-          5, NetPackets.python, "-c", NetPackets.noise, lab.hosts[0].addresses[0], "20000", within: 60)
-        // What comes back are pings, which the victim sends anyway, and cookies for what was bent least.
-        let bytes = outcome.stdout.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        #expect(bytes.count == 2 && bytes[1] * 10 < bytes[0])
-        measured("bytes sent in 20,000 malformed datagrams, and bytes that came back", outcome.stdout, bound: "a tenth")
+        // Again while too few have come: a victim that is short of processor time loses them before it sees them.
+        try eventually(within: NetLab.patience, "10,000 are refused and counted") {
+          let outcome = try lab.on(5, NetPackets.python, "-c", NetPackets.noise, lab.hosts[0].addresses[0], "20000")
+          // What comes back are pings, which the victim sends anyway, and cookies for what was bent least.
+          let bytes = outcome.stdout.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+          #expect(bytes.count == 2 && bytes[1] * 10 < bytes[0])
+          measured(
+            "bytes sent in 20,000 malformed datagrams, and bytes that came back", outcome.stdout, bound: "a tenth")
+          return try refused() - before > 10_000
+        }
         #expect(try lab.watch(seconds: 5, of: [1, 2, 3, 4], at: [1, 2, 3, 4]) == [])
-        let after = try #require(try lab.status(1)).refused
-        let counted = after.filter { $0.key.hasPrefix("udp.") }.reduce(0) { $0 + $1.value - (before[$1.key] ?? 0) }
-        #expect(counted > 10_000, "refused and counted: \(after)")
         try lab.datagramsPass(1, 3)
         #expect(try lab.net.pid(of: 1) == pid && kill(pid, 0) == 0)
-        try lab.chainGoesOn(at: [1], everywhere: [1, 2, 3, 4], within: 30)
+        try lab.chainGoesOn(at: [1], everywhere: [1, 2, 3, 4])
       }
     }
 
-    /// What a malicious node does, for how long, what `linnet peer` says that it did, and whether it is cut off for it.
+    /// What a malicious node does, for how long at least, and what `linnet peer` says that it was cut off for.
     struct Attack {
       var mode: String
-      var seconds: Int
+      var seconds: Double
       var cost: String? = nil
-      var isCut = false
       /// What it must have done at least to have been an attack, by the words that it reports in.
       var least: (what: String, count: Int)
     }
 
-    /// Those of a group go on at once. Nothing is charged for what is not in its own name. A flood costs 15 points in each
-    /// heartbeat, so that eleven of them are needed.
+    /// Those of a group go on at once, each until it has been found out. Nothing is charged for what is not in its own name.
     static let attacks = [
       [
-        Attack(mode: "accuse", seconds: 30, cost: "falseAccusation", isCut: true, least: ("datagrams", 500)),
-        Attack(mode: "announce", seconds: 14, cost: "floodAnnounce", isCut: true, least: ("frames", 500)),
+        Attack(mode: "accuse", seconds: 6, cost: "falseAccusation", least: ("datagrams", 500)),
+        Attack(mode: "announce", seconds: 6, cost: "floodAnnounce", least: ("frames", 500)),
         Attack(mode: "dial", seconds: 6, least: ("connections", 1000)),
         Attack(mode: "beacon", seconds: 6, least: ("beacons", 1000)),
       ],
       [
-        Attack(mode: "request", seconds: 14, cost: "floodRequest", isCut: true, least: ("frames", 500)),
-        Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", isCut: true, least: ("frames", 30)),
+        Attack(mode: "request", seconds: 6, cost: "floodRequest", least: ("frames", 500)),
+        Attack(mode: "invalid", seconds: 6, cost: "invalidMessage", least: ("frames", 30)),
         Attack(mode: "replay", seconds: 6, least: ("frames", 1000)),
-        Attack(mode: "graft", seconds: 14, cost: "floodControl", isCut: true, least: ("frames", 1000)),
+        Attack(mode: "graft", seconds: 6, cost: "floodControl", least: ("frames", 1000)),
         Attack(mode: "lie", seconds: 6, least: ("frames", 100)),
       ],
     ]
+
+    /// A malicious node that runs.
+    private struct Attacker {
+      let attack: Attack
+      let process: ChildProcess
+      var id: String { String(process.stdout.prefix { !$0.isNewline }) }
+      /// The last whole line in which it says what it did, and at the end all of it.
+      var report: String {
+        process.stdout.split(separator: "\n").last { $0.hasPrefix(attack.mode + ": ") }.map(String.init) ?? ""
+      }
+
+      /// It did what it was told to do.
+      var hasAttacked: Bool {
+        let counts = report.drop { $0 != ":" }.dropFirst().split(separator: ",").map { $0.split(separator: " ") }
+        let count = counts.first { $0.dropLast().joined(separator: " ") == attack.least.what }?.last.flatMap { Int($0) }
+        return (count ?? 0) >= attack.least.count
+      }
+    }
 
     @Test("malicious nodes harm nobody and are found out", arguments: attacks.map { $0.map(\.mode) }) func malicious(
       modes: [String]
@@ -164,70 +187,79 @@ extension Acceptance {
       let lab = try #require(NetLab.shared)
       try lab.reporting { lab in
         let honest = [1, 2, 3, 4]
-        let attacks = NetPackets.attacks.joined().filter { modes.contains($0.mode) }
         // The attackers have its place: it is down at all until the last of the attacks is over.
         if (try? lab.net.pid(of: 5)) != nil { try lab.stop(5) }
         defer { if modes == NetPackets.attacks.last?.map(\.mode) { _ = try? lab.tell("start", "5") } }
-        try lab.together(honest, within: 60)
+        try lab.together(honest)
         let before = try lab.finality(at: 1)
         let memory = try honest.map { try lab.residentKilobytes($0) }
-        let targets = try honest.map { "\(lab.hosts[$0 - 1].addresses[0]):7447@\(try #require(lab.ids[$0]))" }
-        let attackers = try attacks.enumerated().map { index, attack in
-          let words = [
-            Requirement.malicious, "--mode", attack.mode, "--genesis", lab.net.directory + "/genesis.json", "--listen",
-            "\(lab.hosts[4].addresses[0]):\(7_447 + index)", "--seconds", "\(attack.seconds)",
-          ]
-          return try ChildProcess(lab.inside(5, words + targets))
-        }
-        try eventually(within: 10, "they say who they are") { attackers.allSatisfy { $0.stdout.contains("\n") } }
-        // They behave for two seconds, to be known; the half is for their start.
-        usleep(2_500_000)
+        let attackers = try start(NetPackets.attacks.joined().filter { modes.contains($0.mode) }, against: honest, lab)
+        let started = ContinuousClock.now
         var finals: [Double] = []
         var seen: Set<String> = []
-        // Each is looked at once it has ended: what it cost fades, half of it in seven heartbeats.
-        var left = Array(zip(attacks, attackers))
+        var left = attackers
         while !left.isEmpty {
           seen.formUnion(try lab.watch(seconds: 0.5, of: honest, at: honest))
-          for _ in 0..<3 { finals.append(try lab.transfer(1, within: 20)) }
-          let ended = left.filter { !$1.isRunning }
-          left.removeAll { pair in ended.contains { $0.1 === pair.1 } }
-          for (attack, attacker) in ended { try foundOut(attack, attacker, lab, honest) }
-        }
-        #expect(seen == [])
-        // Who lies about addresses is believed by nobody about others.
-        for host in honest {
-          for (number, peer) in try #require(try lab.peers(host)) where honest.contains(number) {
-            #expect(peer.address == lab.hosts[number - 1].addresses[0] + ":7447", "\(number) at \(host)")
+          // Who lies about addresses is believed by nobody about others.
+          seen.formUnion(try lab.wrongAddresses(of: honest, at: honest))
+          for _ in 0..<3 { finals.append(try lab.transfer(1).seconds) }
+          let ended = try left.filter { attacker in
+            guard started.secondsAgo > attacker.attack.seconds, attacker.hasAttacked else { return false }
+            return try isFoundOut(attacker, lab, honest)
+          }
+          for attacker in ended { try end(attacker) }
+          left.removeAll { attacker in ended.contains { $0.process === attacker.process } }
+          guard started.secondsAgo < 2 * NetLab.patience || left.isEmpty else {
+            throw Trouble("not found out, or no attack: \(left.map { "\($0.report), \($0.process.stderr)" })")
           }
         }
+        #expect(seen == [])
         let during = finals.sorted()[finals.count / 2]
         let grown = try zip(honest, memory).map { try lab.residentKilobytes($0) - $1 }.max() ?? 0
         let name = modes.joined(separator: ", ")
-        measured("\(name): final before and during", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
+        measured("\(name): found out, and stopped, after", text(started.secondsAgo))
+        measured("\(name): final before and during", "\(text(before)), \(text(during))")
         measured("\(name): memory grown by", "\(grown) KiB at the most", bound: "65,536 KiB")
-        #expect(during < 2 * before + 0.1 && grown < 65_536)
-        try lab.chainGoesOn(at: honest, within: 30)
+        #expect(grown < 65_536)
+        try lab.chainGoesOn(at: honest)
       }
     }
 
-    /// The attacker did what it was told to do, and `linnet peer` says of it what it should.
-    private func foundOut(_ attack: Attack, _ attacker: ChildProcess, _ lab: NetLab, _ honest: [Int]) throws {
-      let outcome = try attacker.outcome(within: 30)
-      #expect(outcome.code == 0, "\(outcome.described)")
-      let report = outcome.stdout.split(separator: "\n").last.map(String.init) ?? ""
-      measured("what it did", report)
-      let counts = report.drop { $0 != ":" }.dropFirst().split(separator: ",").map { $0.split(separator: " ") }
-      let count = counts.first { $0.dropLast().joined(separator: " ") == attack.least.what }?.last.flatMap { Int($0) }
-      #expect((count ?? 0) >= attack.least.count, "it was no attack: \(report)")
-      guard let cost = attack.cost else { return }
-      let id = String(outcome.stdout.prefix { !$0.isNewline })
-      let charged = try honest.compactMap { host -> PeerDetailJSON.Conduct? in
-        let detail = try lab.net.json(PeerDetailJSON.self, host, "peer", id)
-        return detail.conduct?.costs.contains { $0.reason == cost } == true ? detail.conduct : nil
+    /// Starts attackers at the place of host 5.
+    private func start(_ attacks: [Attack], against honest: [Int], _ lab: NetLab) throws -> [Attacker] {
+      let targets = try honest.map { "\(lab.hosts[$0 - 1].addresses[0]):7447@\(try #require(lab.ids[$0]))" }
+      let attackers = try attacks.enumerated().map { index, attack in
+        let words = [
+          Requirement.malicious, "--mode", attack.mode, "--genesis", lab.net.directory + "/genesis.json", "--listen",
+          "\(lab.hosts[4].addresses[0]):\(7_447 + index)", "--seconds", "\(Int(4 * NetLab.patience))",
+        ]
+        return Attacker(attack: attack, process: try ChildProcess(lab.inside(5, words + targets)))
       }
-      #expect(!charged.isEmpty, "`linnet peer` says that it did \(cost)")
-      #expect(charged.allSatisfy { $0.score < 0 || !$0.closings.isEmpty }, "and thinks less of it")
-      #expect(charged.contains { !$0.closings.isEmpty } == attack.isCut, "and that it was cut off: \(charged)")
+      try eventually(within: NetLab.patience, "they behaved until they were known, and begin to attack") {
+        for attacker in attackers where !attacker.process.isRunning { throw Trouble(attacker.process.stderr) }
+        return attackers.allSatisfy { !$0.report.isEmpty }
+      }
+      return attackers
+    }
+
+    /// `linnet peer` says at one of them what it did, and that it was cut off.
+    private func isFoundOut(_ attacker: Attacker, _ lab: NetLab, _ honest: [Int]) throws -> Bool {
+      guard let cost = attacker.attack.cost else { return true }
+      return try honest.contains { host in
+        let outcome = try lab.net.linnet(host, "peer", attacker.id, "--json")
+        // Who was never heard here is not known here.
+        guard outcome.code == 0 else { return false }
+        let conduct = try LocalTestnet.decode(PeerDetailJSON.self, outcome).conduct
+        return conduct.map { $0.costs.contains { $0.reason == cost } && !$0.closings.isEmpty } == true
+      }
+    }
+
+    /// Tells an attacker to stop; it must have gone on until then.
+    private func end(_ attacker: Attacker) throws {
+      attacker.process.send(SIGTERM)
+      let outcome = try attacker.process.outcome(within: NetLab.patience)
+      #expect(outcome.code == 0, "\(outcome.described)")
+      measured("what it did", attacker.report)
     }
   }
 }

@@ -19,7 +19,7 @@ final class SwitchNetwork {
   init(hosts count: Int) throws {
     scratch = try ScratchDirectory()
     socket = scratch.path + "/switch.sock"
-    let suffix = String(UInt16.random(in: 0 ... .max), radix: 36)
+    let suffix = String(UInt32.random(in: 0 ... .max), radix: 36)
     hosts = (1...count).map {
       Host(number: $0, namespace: "lna\(suffix)s\($0)", device: "lna\(suffix)t\($0)")
     }
@@ -27,7 +27,7 @@ final class SwitchNetwork {
       [Requirement.binary, "testnet", "switch", "--socket", socket]
         + hosts.flatMap { ["--port", "\($0.device)=\($0.ipv4),\($0.ipv6)"] })
     do {
-      try eventually(within: 10, every: 10, "the switch answers") {
+      try eventually(within: NetLab.patience, every: 10, "the switch answers") {
         guard process.isRunning else { throw Trouble("the switch has ended: \(process.stderr)") }
         return (try? Sockets.unix(Array("{}\n".utf8), to: socket))?.isEmpty == false
       }
@@ -48,7 +48,9 @@ final class SwitchNetwork {
   }
 
   func remove() {
-    process.send(SIGTERM)
+    // Its devices are gone when it is. KILL, since threads of the tests block TERM, and what they start does so, too.
+    process.send(SIGKILL)
+    _ = try? process.outcome(within: NetLab.patience)
     for host in hosts { _ = try? Acceptance.must("ip", "netns", "del", host.namespace) }
     scratch.remove()
   }
@@ -100,10 +102,20 @@ final class SwitchNetwork {
       var state: State?
     }
     let request = Request(words: words, hosts: host.map { [$0] } ?? [], pairs: pair.map { [$0] } ?? [])
-    let text = try Sockets.unix(Array(JSONEncoder().encode(request)) + [UInt8(ascii: "\n")], to: socket)
+    let text = try ask(Array(JSONEncoder().encode(request)))
     let answer = try JSONDecoder().decode(Answer.self, from: Data(text.utf8))
     guard let state = answer.state else { throw Trouble(answer.error ?? "no answer: \(text)") }
     return state
+  }
+
+  /// What the switch answers a line with. It is said again when there is no answer in time: twice is as once.
+  func ask(_ line: [UInt8]) throws -> String {
+    var text = ""
+    try eventually(within: NetLab.patience, "the switch answers") {
+      text = try Sockets.unix(line + [UInt8(ascii: "\n")], to: socket)
+      return text.hasSuffix("\n")
+    }
+    return text
   }
 
   // MARK: Traffic
@@ -126,13 +138,14 @@ final class SwitchNetwork {
 
   private static let port = "9"
 
-  /// Answers datagrams, and says how many came when it is ended; joins the multicast groups when asked to.
+  /// Answers datagrams, also those to the multicast groups. 33 is SO_RCVBUFFORCE: a server that waits for a processor loses
+  /// nothing.
   private static let server = """
     import socket, struct, sys, signal
     sockets = []
     for family, any in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
         s = socket.socket(family, socket.SOCK_DGRAM)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        s.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)
         if family == socket.AF_INET6: s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         s.bind((any, 9))
         sockets.append(s)
@@ -149,14 +162,14 @@ final class SwitchNetwork {
             s.sendto(data, source)
     """
 
-  /// Sends COUNT datagrams of BYTES to an address every GAP microseconds, and listens 0.5 s longer.
+  /// Sends COUNT datagrams of BYTES to an address every GAP microseconds, and listens until it has ANSWERS and none more for
+  /// 0.5 s, or none for SILENCE seconds.
   private static let client = """
     import json, select, socket, struct, sys, time
-    target, count, size, gap, device = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+    target, count, size, gap, answers, silence, device = sys.argv[1], *map(int, sys.argv[2:7]), sys.argv[7]
     family = socket.AF_INET6 if ':' in target else socket.AF_INET
     s = socket.socket(family, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+    for forced in (32, 33): s.setsockopt(socket.SOL_SOCKET, forced, 1 << 22)
     index = socket.if_nametoindex(device)
     address = (target, 9) if family == socket.AF_INET else (target, 9, 0, index if target.startswith('ff') else 0)
     began = time.monotonic()
@@ -169,7 +182,8 @@ final class SwitchNetwork {
             except OSError: pass
             sent += 1
             continue
-        if sent == count and now > max(last, times[count - 1]) + 0.5: break
+        quiet = now - max(last, times[count - 1]) if sent == count else 0
+        if quiet > (0.5 if len(numbers) >= answers else silence): break
         wait = began + sent * gap / 1e6 - now if sent < count else 0.1
         if select.select([s], [], [], max(0, wait))[0]:
             data = s.recv(2000)
@@ -189,21 +203,23 @@ final class SwitchNetwork {
     let servers = try numbers.map {
       try ChildProcess(inside($0, ["/usr/bin/python3", "-c", SwitchNetwork.server, hosts[$0 - 1].device]))
     }
-    try eventually(within: 10, every: 10, "the servers listen") {
+    try eventually(within: NetLab.patience, every: 10, "the servers listen") {
       for server in servers where !server.isRunning { throw Trouble("a server has ended: \(server.stderr)") }
       return servers.allSatisfy { $0.stdout.hasPrefix("ready") }
     }
     return servers
   }
 
-  /// Sends datagrams from a host to an address and waits for the answers.
-  func send(_ from: Int, to address: String, count: Int, bytes: Int = 100, gapMicroseconds: Int = 2_000) throws -> Seen
-  {
+  /// Sends datagrams from a host to an address and waits for the answers: so many, or one to each, or for a long silence.
+  func send(
+    _ from: Int, to address: String, count: Int, answers: Int? = nil, silenceSeconds: Int = 30, bytes: Int = 100,
+    gapMicroseconds: Int = 2_000
+  ) throws -> Seen {
     let words = [
       "/usr/bin/python3", "-c", SwitchNetwork.client, address, "\(count)", "\(bytes)", "\(gapMicroseconds)",
-      hosts[from - 1].device,
+      "\(answers ?? count)", "\(silenceSeconds)", hosts[from - 1].device,
     ]
-    let outcome = try run(inside(from, words), within: 60)
+    let outcome = try run(inside(from, words), within: NetLab.patience)
     guard outcome.code == 0 else { throw Trouble("the client failed: \(outcome.described)") }
     return try JSONDecoder().decode(Seen.self, from: Data(outcome.stdout.utf8))
   }

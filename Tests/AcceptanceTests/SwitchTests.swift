@@ -11,12 +11,9 @@ extension Acceptance {
         let servers = try net.serve([2])
         for address in [net.hosts[1].ipv4, net.hosts[1].ipv6] {
           try net.tell("clear")
-          let before = try net.send(1, to: address, count: 100)
+          let before = try quick(net, to: address, count: 100, within: 0...10)
           try net.tell("delay", "25ms")
-          let after = try net.send(1, to: address, count: 100)
-          #expect(before.unique.count == 100 && after.unique.count == 100)
-          #expect(before.milliseconds(percent: 50) < 10)
-          #expect((50...70).contains(after.milliseconds(percent: 50)) && after.milliseconds(percent: 0) >= 50)
+          let after = try quick(net, to: address, count: 100, within: 50...70)
           measured(
             "round trip to \(address), without and with 25 ms each way",
             "\(before.milliseconds(percent: 50)) ms, \(after.milliseconds(percent: 50)) ms", bound: "10 ms, 50 to 70 ms"
@@ -27,17 +24,31 @@ extension Acceptance {
         // Of one host alone, and of one direction alone.
         try net.tell("clear")
         try net.tell("delay", "40ms", pair: "1>2")
-        let oneWay = try net.send(1, to: net.hosts[1].ipv4, count: 50).milliseconds(percent: 50)
-        #expect((40...60).contains(oneWay))
+        _ = try quick(net, to: net.hosts[1].ipv4, count: 50, within: 40...60)
         withExtendedLifetime(servers) {}
       }
+    }
+
+    /// Datagrams from host 1 to an address whose round trips take so many milliseconds: each at least the least, and half of
+    /// them at most the most. That is tried a few times: whoever waits for a processor here, each of them takes longer.
+    private func quick(
+      _ net: SwitchNetwork, to address: String, count: Int, within bounds: ClosedRange<Double>
+    ) throws -> SwitchNetwork.Seen {
+      var median = 0.0
+      for _ in 0..<10 {
+        let seen = try net.send(1, to: address, count: count)
+        #expect(seen.unique.count == count && seen.milliseconds(percent: 0) >= bounds.lowerBound)
+        median = seen.milliseconds(percent: 50)
+        if median <= bounds.upperBound { return seen }
+      }
+      throw Trouble("round trips take \(median) ms and not \(bounds)")
     }
 
     @Test("loss, duplicates and reordering take their shares, and the counters say so exactly") func chances() throws {
       try SwitchNetwork.with(hosts: 2) { net in
         let servers = try net.serve([2])
         let start = try net.tell("loss", "20%", pair: "1>2")
-        let seen = try net.send(1, to: net.hosts[1].ipv4, count: 1_000, gapMicroseconds: 500)
+        let seen = try net.send(1, to: net.hosts[1].ipv4, count: 1_000, silenceSeconds: 5, gapMicroseconds: 500)
         let traffic = try #require(try net.tell("clear").traffic(1, 2))
         let before = start.traffic(1, 2)
         let lost = Int(traffic.lostPackets - (before?.lostPackets ?? 0))
@@ -69,11 +80,13 @@ extension Acceptance {
         let servers = try net.serve([2, 3])
         #expect(try net.send(1, to: net.hosts[2].ipv4, count: 20).unique.count == 20)
         try net.tell("partition", "1,2|3,4")
-        #expect(try net.send(1, to: net.hosts[2].ipv4, count: 20).unique.isEmpty)
-        #expect(try net.send(1, to: net.hosts[2].ipv6, count: 20).unique.isEmpty)
+        #expect(try net.send(1, to: net.hosts[2].ipv4, count: 20, answers: 0).unique.isEmpty)
+        #expect(try net.send(1, to: net.hosts[2].ipv6, count: 20, answers: 0).unique.isEmpty)
         #expect(try net.send(1, to: net.hosts[1].ipv4, count: 20).unique.count == 20)
         #expect(try net.send(4, to: net.hosts[2].ipv4, count: 20).unique.count == 20)
-        #expect(try net.tell().traffic(1, 3)?.blockedPackets ?? 0 >= 40)
+        try eventually(within: NetLab.patience, "what was stopped is counted") {
+          try net.tell().traffic(1, 3)?.blockedPackets ?? 0 >= 40
+        }
         try net.tell("heal")
         #expect(try net.send(1, to: net.hosts[2].ipv4, count: 20).unique.count == 20)
         withExtendedLifetime(servers) {}
@@ -87,11 +100,23 @@ extension Acceptance {
           // The kernels' own multicast may be among what is counted.
           let before = try net.tell("heal")
           try net.tell(words[0], words[1])
-          #expect(try net.send(1, to: net.hosts[1].ipv4, count: 20).unique.isEmpty, "\(words)")
-          let after = try net.tell()
-          let there = (after.traffic(1, 2)?.carriedPackets ?? 0) - (before.traffic(1, 2)?.carriedPackets ?? 0)
-          let back = (after.traffic(2, 1)?.blockedPackets ?? 0) - (before.traffic(2, 1)?.blockedPackets ?? 0)
-          #expect(isHeard ? there >= 20 && back >= 20 : there == 0 && back == 0, "\(words): \(there), \(back)")
+          #expect(try net.send(1, to: net.hosts[1].ipv4, count: 20, answers: 0).unique.isEmpty, "\(words)")
+          /// How many more packets the switch has counted of those that go one way.
+          func counted(
+            _ from: Int, _ to: Int, _ which: KeyPath<SwitchNetwork.State.Traffic, UInt64>
+          ) throws -> UInt64 {
+            try (net.tell().traffic(from, to)?[keyPath: which] ?? 0) - (before.traffic(from, to)?[keyPath: which] ?? 0)
+          }
+          if isHeard {
+            try eventually(within: NetLab.patience, "\(words): those there are carried, and those back are blocked") {
+              try counted(1, 2, \.carriedPackets) >= 20 && counted(2, 1, \.blockedPackets) >= 20
+            }
+          } else {
+            try eventually(within: NetLab.patience, "\(words): those there are blocked") {
+              try counted(1, 2, \.blockedPackets) >= 20
+            }
+            #expect(try counted(1, 2, \.carriedPackets) == 0 && counted(2, 1, \.blockedPackets) == 0, "\(words)")
+          }
         }
         try net.tell("heal")
         #expect(try net.send(1, to: net.hosts[1].ipv4, count: 20).unique.count == 20)
@@ -103,13 +128,22 @@ extension Acceptance {
       try SwitchNetwork.with(hosts: 2) { net in
         let servers = try net.serve([2])
         try net.tell("rate", "4mbit", pair: "1>2")
-        // 1,028 bytes with their headers: 100 of them take 206 ms.
-        let seen = try net.send(1, to: net.hosts[1].ipv4, count: 100, bytes: 1_000, gapMicroseconds: 0)
-        #expect(seen.unique.count == 100 && (0.2...0.3).contains(seen.seconds))
-        measured("100 datagrams of 1,028 bytes over 4 Mbit/s", text(seen.seconds), bound: "0.20 to 0.30 s")
-        let flood = try net.send(1, to: net.hosts[1].ipv4, count: 600, bytes: 1_000, gapMicroseconds: 0)
-        let full = try #require(try net.tell().traffic(1, 2)).fullPackets
-        #expect(full > 0 && flood.unique.count == 600 - Int(full) && flood.unique.count >= 250)
+        // 1,028 bytes with their headers: 100 of them take 206 ms. More only by chance, where others take the processors.
+        try eventually(within: NetLab.patience, "100 datagrams take no longer than the line does") {
+          let seen = try net.send(1, to: net.hosts[1].ipv4, count: 100, bytes: 1_000, gapMicroseconds: 0)
+          #expect(seen.unique.count == 100 && seen.seconds >= 0.2)
+          measured("100 datagrams of 1,028 bytes over 4 Mbit/s", text(seen.seconds), bound: "0.20 to 0.30 s")
+          return seen.seconds <= 0.3
+        }
+        // More than waits for a line, unless they are sent slowly.
+        try eventually(within: NetLab.patience, "the queue is full, and what it has no room for is dropped") {
+          let before = try #require(try net.tell().traffic(1, 2)).fullPackets
+          let flood = try net.send(
+            1, to: net.hosts[1].ipv4, count: 600, silenceSeconds: 5, bytes: 1_000, gapMicroseconds: 0)
+          let full = try #require(try net.tell().traffic(1, 2)).fullPackets - before
+          #expect(flood.unique.count == 600 - Int(full) && flood.unique.count >= 250)
+          return full > 0
+        }
         withExtendedLifetime(servers) {}
       }
     }
@@ -118,11 +152,12 @@ extension Acceptance {
       try SwitchNetwork.with(hosts: 4) { net in
         let servers = try net.serve([2, 3, 4])
         for group in ["239.76.78.7", "ff02::4c4e:7"] {
-          let seen = try net.send(1, to: group, count: 10, gapMicroseconds: 20_000)
+          let seen = try net.send(1, to: group, count: 10, answers: 30, gapMicroseconds: 20_000)
           #expect(seen.numbers.count == 30 && seen.unique.count == 10, "\(group): \(seen.numbers)")
         }
         try net.tell("deaf", "3")
-        #expect(try net.send(1, to: "239.76.78.7", count: 10, gapMicroseconds: 20_000).numbers.count == 20)
+        let heard = try net.send(1, to: "239.76.78.7", count: 10, answers: 20, gapMicroseconds: 20_000)
+        #expect(heard.numbers.count == 20)
         withExtendedLifetime(servers) {}
       }
     }
@@ -132,7 +167,7 @@ extension Acceptance {
         let servers = try net.serve([2])
         let host = net.hosts[1]
         try Acceptance.must("ip", "-n", host.namespace, "link", "set", host.device, "down")
-        #expect(try net.send(1, to: host.ipv4, count: 10).unique.isEmpty)
+        #expect(try net.send(1, to: host.ipv4, count: 10, answers: 0).unique.isEmpty)
         try Acceptance.must("ip", "-n", host.namespace, "link", "set", host.device, "up")
         // The kernel takes IPv6 addresses away with the device.
         try Acceptance.must(
@@ -140,7 +175,7 @@ extension Acceptance {
         #expect(try net.send(1, to: host.ipv4, count: 10).unique.count == 10)
 
         for (line, reason) in [("not JSON", "no line of"), (#"{"words": ["speed", "5"]}"#, "'speed' is none of")] {
-          #expect(try Sockets.unix(Array((line + "\n").utf8), to: net.socket).contains(reason))
+          #expect(try net.ask(Array(line.utf8)).contains(reason))
         }
         #expect(try Sockets.unix([UInt8](repeating: 0x20, count: 100_000), to: net.socket).isEmpty)
         do {
@@ -149,13 +184,14 @@ extension Acceptance {
         } catch let trouble as Trouble {
           #expect(trouble.description.contains("ends no daemons"))
         }
-        #expect(try net.send(1, to: host.ipv4, count: 10).milliseconds(percent: 50) < 10, "all of it was refused")
+        // All of that was refused, the delay too.
+        _ = try quick(net, to: host.ipv4, count: 10, within: 0...10)
 
         try Acceptance.must("ip", "-n", host.namespace, "address", "add", "10.79.1.102/24", "dev", host.device)
-        #expect(try net.send(1, to: "10.79.1.102", count: 10).unique.isEmpty)
+        #expect(try net.send(1, to: "10.79.1.102", count: 10, answers: 0).unique.isEmpty)
         try net.tell("address", "2", "10.79.1.102,\(host.ipv6)")
         #expect(try net.send(1, to: "10.79.1.102", count: 10).unique.count == 10)
-        #expect(try net.send(1, to: host.ipv4, count: 10).unique.isEmpty)
+        #expect(try net.send(1, to: host.ipv4, count: 10, answers: 0).unique.isEmpty)
         #expect(try net.send(1, to: host.ipv6, count: 10).unique.count == 10)
 
         // A host that is gone for good costs nothing any more.

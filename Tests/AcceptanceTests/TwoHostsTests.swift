@@ -85,7 +85,7 @@ struct NamespaceHost {
       environment: ["PATH": "\(tools):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"])
   }
 
-  func run(_ text: String, other: NamespaceHost, within seconds: Double = 60) throws -> Outcome {
+  func run(_ text: String, other: NamespaceHost, within seconds: Double = NetLab.patience) throws -> Outcome {
     try start(text, other: other).outcome(within: seconds)
   }
 }
@@ -102,7 +102,7 @@ extension Acceptance {
       defer { scratch.remove() }
       let made = try NamespaceHost.makePlaces()
       defer { NamespaceHost.removePlaces(made) }
-      let suffix = String(UInt16.random(in: 0 ... .max), radix: 36)
+      let suffix = String(UInt32.random(in: 0 ... .max), radix: 36)
       let hosts = try [("amber", "10.77.0.1/24"), ("birch", "10.77.0.2/24")].map { name, address in
         (host: try NamespaceHost(name: name, namespace: "lna\(suffix)\(name)", below: scratch.path), address: address)
       }
@@ -128,7 +128,7 @@ extension Acceptance {
       defer {
         for daemon in daemons.values { daemon.send(SIGTERM) }
         for (name, daemon) in daemons {
-          let end = try? daemon.outcome(within: 10)
+          let end = try? daemon.outcome(within: NetLab.patience)
           #expect(end?.code == 0, "\(name) stops cleanly: \(end?.described ?? "it does not")")
         }
       }
@@ -138,15 +138,12 @@ extension Acceptance {
           daemons[block.host] = try host.start(block.text, other: other)
           continue
         }
-        if daemons.count == 2, outcomes["first"] == nil {
-          try ready(amber, birch, daemons)
-          outcomes["first"] = Outcome(code: 0, stdout: "", stderr: "", seconds: 0)
-        }
+        if daemons.count == 2 { try ready(amber, birch, daemons) }
         let text = block.text
           .replacingOccurrences(of: "AMBER_ID", with: ids["amber"] ?? "AMBER_ID")
           .replacingOccurrences(of: "BIRCH_ID", with: ids["birch"] ?? "BIRCH_ID")
         let shell = try host.start(text, other: other)
-        guard let outcome = try? shell.outcome(within: 60), outcome.code == 0 else {
+        guard let outcome = try? shell.outcome(within: NetLab.patience), outcome.code == 0 else {
           throw Trouble(
             """
             on \(block.host):
@@ -182,7 +179,9 @@ extension Acceptance {
     /// A reader looks before typing on: both answer, have a final block and see each other.
     private func ready(_ amber: NamespaceHost, _ birch: NamespaceHost, _ daemons: [String: ChildProcess]) throws {
       do {
-        let seconds = try eventually(within: 30, every: 200, "both hosts have a final block and see each other") {
+        let seconds = try eventually(
+          within: NetLab.patience, every: 200, "both hosts have a final block and see each other"
+        ) {
           for daemon in daemons.values where !daemon.isRunning { throw Trouble("a daemon has ended: \(daemon.stderr)") }
           return try [(amber, birch), (birch, amber)].allSatisfy { host, other in
             let outcome = try host.run("linnet status --json\n", other: other)
@@ -191,7 +190,7 @@ extension Acceptance {
             return status.height > 0 && status.peersAlive == 1
           }
         }
-        measured("two hosts found each other and agreed on a block after", text(seconds))
+        measured("two hosts see each other and have agreed on a block after", text(seconds))
       } catch {
         throw Trouble("\(error)\n" + daemons.map { "--- \($0.key)\n\($0.value.stderr)" }.joined(separator: "\n"))
       }
@@ -200,7 +199,7 @@ extension Acceptance {
 
   /// Runs a tool of the host, which must succeed.
   static func must(_ words: String...) throws {
-    let outcome = try ChildProcess(words).outcome(within: 30)
+    let outcome = try ChildProcess(words).outcome(within: NetLab.patience)
     guard outcome.code == 0 else { throw Trouble("`\(words.joined(separator: " "))`: \(outcome.described)") }
   }
 }

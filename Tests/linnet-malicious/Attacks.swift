@@ -161,9 +161,12 @@ extension MaliciousNode {
     var endpoints: [LinkEndpoint] = []
     for _ in 0..<10 {
       guard let stranger = try? SigningKey.generate() else { continue }
-      let endpoint = try LinkEndpoint(
-        identity: stranger, networkID: genesis.networkID, group: group, logger: logger, onEvent: { _ in })
-      try await endpoint.start(listen: [])
+      // There may be no descriptors left for one more: that is this host's limit, and no end of the attack.
+      guard
+        let endpoint = try? LinkEndpoint(
+          identity: stranger, networkID: genesis.networkID, group: group, logger: logger, onEvent: { _ in }),
+        (try? await endpoint.start(listen: [])) != nil
+      else { continue }
       for target in targets { endpoint.dial(target.address, expecting: target.id) }
       endpoints.append(endpoint)
     }

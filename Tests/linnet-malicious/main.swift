@@ -1,4 +1,5 @@
 import Config
+import Dispatch
 import Foundation
 import Logging
 import Primitives
@@ -9,6 +10,8 @@ import Wire
 // the place of a node in the acceptance tests and is no part of what is shipped (`LINNET_EQUIVOCATOR=1` in Package.swift).
 //
 // linnet-malicious --mode MODE --genesis FILE [--key FILE] --listen IP:PORT --seconds N IP:PORT@ID ...
+//
+// It prints its id, each second what it did how often, and that once more at its end, after N seconds or TERM.
 
 func fail(_ text: String) -> Never {
   FileHandle.standardError.write(Data("linnet-malicious: \(text)\n".utf8))
@@ -60,10 +63,16 @@ do {
   // At once, while `print` would wait.
   FileHandle.standardOutput.write(Data("\(key.id)\n".utf8))
   let node = try await MaliciousNode(key: key, genesis: genesis, listen: listen, targets: options.targets)
-  let done = try await node.run(options.mode, seconds: options.seconds)
-  print(
-    "\(options.mode.rawValue): "
-      + done.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+  signal(SIGTERM, SIG_IGN)
+  let toldToStop = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .global())
+  toldToStop.setEventHandler { @Sendable in node.stop() }
+  toldToStop.resume()
+  let mode = options.mode.rawValue
+  try await node.run(options.mode, seconds: options.seconds) { @Sendable done in
+    let counts = done.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    FileHandle.standardOutput.write(Data("\(mode): \(counts)\n".utf8))
+  }
+  withExtendedLifetime(toldToStop) {}
 } catch {
   fail("\(error)")
 }

@@ -9,8 +9,8 @@ import Wire
 /// All the ways by which a node finds others (docs/joining.md), and what it tells its core of where it can be reached.
 final class NodeDiscovery: Sendable {
   /// The kernel would tell by netlink. That is a socket, a thread and a parser for what changes a few times a day; to list the
-  /// addresses takes microseconds, and a new one has 30 s to be known to all.
-  private static let interfaceCheckSeconds = 5.0
+  /// addresses takes microseconds, and a node whose address has changed is not reached until it has looked.
+  private static let interfaceCheckSeconds = 1.0
 
   let lan: LANDiscovery?
   let book: AddressBookKeeper?
