@@ -12,13 +12,14 @@ extension Acceptance {
         let share = net.processorShare()
         let started = ContinuousClock.now
         // All at once: every command is a process of its own, started before any is waited for.
+        // The jobs last, so that the nodes' loads count when they are drawn, and not which node is the quickest.
         let commands = try (0..<100).map { number in
           try ChildProcess(
             net.words(
               number % 2 + 1,
               [
                 "job", "submit", "--cpu-milli", "100", "--memory", "32MiB", "--disk", "16MiB", "--", "sh", "-c",
-                "echo $LINNET_JOB",
+                "sleep 2; echo $LINNET_JOB",
               ], subcommands: 2))
         }
         let submitted = try commands.map { command in
