@@ -34,6 +34,14 @@ final class ChildProcess {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, output, 1)
     posix_spawn_file_actions_adddup2(&actions, errors, 2)
+    // A thread of the test's pool blocks signals, which a program that sets nothing would never hear.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     // The host's own settings must not steer which node a command talks to.
     var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LINNET_") && $0.key != "NO_COLOR" }
     variables.merge(environment) { $1 }
@@ -41,7 +49,7 @@ final class ChildProcess {
     let arguments = words.map { strdup($0) } + [nil]
     defer { for string in strings + arguments { free(string) } }
     var id: pid_t = 0
-    let status = posix_spawnp(&id, words[0], &actions, nil, arguments, strings)
+    let status = posix_spawnp(&id, words[0], &actions, &attributes, arguments, strings)
     guard status == 0 else { throw Trouble("\(words[0]) could not be started: \(String(cString: strerror(status)))") }
     self.id = id
   }

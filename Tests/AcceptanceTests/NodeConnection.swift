@@ -65,13 +65,14 @@ final class NodeConnection {
   }
 
   private func connect(seconds: Int) -> Bool {
-    if descriptor >= 0 { return true }
-    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    let isNew = descriptor < 0
+    if isNew { descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0) }
     guard descriptor >= 0 else { return false }
     var limit = timeval(tv_sec: seconds, tv_usec: 0)
     // A node that does not run takes no connection either, once its queue is full.
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    guard isNew else { return true }
     var target = sockaddr_un()
     target.sun_family = sa_family_t(AF_UNIX)
     withUnsafeMutableBytes(of: &target.sun_path) { $0.copyBytes(from: Array(path.utf8).prefix(107)) }
