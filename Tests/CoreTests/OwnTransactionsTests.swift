@@ -8,18 +8,23 @@ import Wire
 /// and that the others still have.
 @Suite struct OwnTransactionsTests {
   /// A validator, and a node of which that one holds a transaction that the node itself does not know of.
-  private static func cluster() throws -> (cluster: Cluster, target: NodeID) {
-    var cluster = try Cluster(2, validators: 1)
+  private static func cluster(balance: UInt64 = Cluster.opening) throws -> (cluster: Cluster, target: NodeID) {
+    var cluster = try Cluster(2, validators: 1, balances: [1: balance])
     cluster.start()
     let target = try Cluster.key(9).id
-    let old = cluster.members[1].signer.seal(
+    tell(&cluster, target, nonce: 0, 5_000)
+    return (cluster, target)
+  }
+
+  /// The validator hears of a transfer that the other node has signed and forgotten.
+  private static func tell(_ cluster: inout Cluster, _ target: NodeID, nonce: UInt64, _ amountMicrocredits: UInt64) {
+    let message = cluster.members[1].signer.seal(
       .transaction(
         Transaction(
-          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
-          action: .transfer(to: target, amountMicrocredits: 5_000))),
-      sequence: 1)
-    cluster.step(0, .gossip([old], from: cluster.id(1)))
-    return (cluster, target)
+          nonce: nonce, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
+          action: .transfer(to: target, amountMicrocredits: amountMicrocredits))),
+      sequence: nonce + 1)
+    cluster.step(0, .gossip([message], from: cluster.id(1)))
   }
 
   @Test func anIntentIsSignedAnewAndTheNewIdTold() throws {
@@ -41,15 +46,7 @@ import Wire
     var (cluster, target) = try Self.cluster()
     let told = try cluster.submit(.submitJob(cluster.job()), from: 1)
     let cancel = try cluster.submit(.cancelJob(job: told), from: 1)
-    if !isIncluded {
-      let other = cluster.members[1].signer.seal(
-        .transaction(
-          Transaction(
-            nonce: 1, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
-            action: .transfer(to: target, amountMicrocredits: 1))),
-        sequence: 2)
-      cluster.step(0, .gossip([other], from: cluster.id(1)))
-    }
+    if !isIncluded { Self.tell(&cluster, target, nonce: 1, 1) }
     #expect(
       cluster.run(for: .seconds(60)) {
         $0.members[1].core.finalState.account(target).balanceMicrocredits == (isIncluded ? 5_000 : 5_001)
@@ -83,16 +80,7 @@ import Wire
   }
 
   @Test func whatCannotBePaidAnyMoreIsRefusedUnderTheToldId() throws {
-    var cluster = try Cluster(2, validators: 1, balances: [1: 5_150])
-    cluster.start()
-    let target = try Cluster.key(9).id
-    let old = cluster.members[1].signer.seal(
-      .transaction(
-        Transaction(
-          nonce: 0, feeMicrocredits: 100, expiresMilliseconds: cluster.genesis.createdMilliseconds + 3_600_000,
-          action: .transfer(to: target, amountMicrocredits: 5_000))),
-      sequence: 1)
-    cluster.step(0, .gossip([old], from: cluster.id(1)))
+    var (cluster, target) = try Self.cluster(balance: 5_150)
     let told = try cluster.submit(.transfer(to: target, amountMicrocredits: 1), from: 1)
     #expect(cluster.run(for: .seconds(60)) { $0.members[1].core.refusals[told] != nil })
     #expect(cluster.members[1].signedAnew.isEmpty && cluster.members[1].core.underWay.isEmpty)
