@@ -26,7 +26,7 @@ public struct NodeCore: Sendable {
   /// What was refused or dropped here; the machines have counters of their own.
   public internal(set) var counters = Counters()
   /// Why recent own transactions were refused by the ledger, by their ids.
-  public internal(set) var refusals = BoundedMap<Digest, String>(capacity: 1_024)
+  public internal(set) var refusals = BoundedMap<Digest, String>(capacity: 16_384)
   /// The validators of the current epoch.
   public internal(set) var validators: ValidatorSet
   /// The validators of the next epoch.

@@ -68,6 +68,8 @@ public struct Outbox: Sendable {
   private var pauses = BoundedMap<Purpose, Pause>(capacity: maximumPending)
   private(set) var pending = Table<UInt64, Pending>()
   private var purposes = Table<Purpose, UInt64>()
+  /// The ids of all that is under way.
+  private(set) var ids = OrderedSet<Digest>()
   /// What all that is under way pays.
   private(set) var feesMicrocredits: UInt64 = 0
 
@@ -94,14 +96,19 @@ public struct Outbox: Sendable {
   var isFull: Bool { pending.count >= Outbox.maximumPending }
 
   mutating func add(_ entry: Pending, nonce: UInt64) {
-    if let old = pending.updateValue(entry, forKey: nonce) { feesMicrocredits -= old.feeMicrocredits }
+    if let old = pending.updateValue(entry, forKey: nonce) {
+      feesMicrocredits -= old.feeMicrocredits
+      ids.remove(old.message.value.id)
+    }
     feesMicrocredits += entry.feeMicrocredits
+    ids.insert(entry.message.value.id)
     purposes[entry.purpose] = nonce
   }
 
   mutating func remove(nonce: UInt64) -> Pending? {
     guard let entry = pending.removeValue(forKey: nonce) else { return nil }
     feesMicrocredits -= entry.feeMicrocredits
+    ids.remove(entry.message.value.id)
     if purposes[entry.purpose] == nonce { purposes[entry.purpose] = nil }
     return entry
   }

@@ -60,7 +60,7 @@ extension NodeCore {
   }
 
   /// The ids of the own transactions that no final block holds yet.
-  public var underWay: OrderedSet<Digest> { OrderedSet(outbox.pending.map { $0.value.message.value.id }) }
+  public var underWay: OrderedSet<Digest> { outbox.ids }
 
   /// Takes a transaction of another account into the pool and spreads it; one that waits there already is said again to the
   /// peers, who may have missed it.
@@ -92,6 +92,7 @@ extension NodeCore {
   mutating func settleOutbox(included: OrderedSet<Digest>, now: Instant, into effects: inout [CoreEffect]) {
     let nonce = finalState.account(id).nonce
     let passed = outbox.settled(below: nonce)
+    guard !passed.isEmpty else { return }
     let cancelled = cancelledJobs(passed)
     for entry in passed {
       let id = entry.message.value.id
@@ -136,7 +137,7 @@ extension NodeCore {
   mutating func resend(now: Instant, into effects: inout [CoreEffect]) {
     let time = finalState.ledgerTimeMilliseconds
     let late = outbox.pending.filter { now - $0.value.sentAt >= settings.resendInterval }
-    let cancelled = cancelledJobs([])
+    let cancelled = late.isEmpty ? OrderedSet() : cancelledJobs([])
     for (nonce, entry) in late {
       guard case .transaction(let transaction) = entry.message.value.body else { continue }
       let id = entry.message.value.id

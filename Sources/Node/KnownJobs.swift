@@ -36,7 +36,7 @@ struct KnownJobs: Sendable {
     if let given = Digest(hex: text), state.job(ids.current(of: given)) != nil || own[ids.told(of: given)] != nil {
       return ids.current(of: given)
     }
-    let known = state.jobs.map(\.id) + own.ids.flatMap { [$0, ids.current(of: $0)] }
+    let known = state.jobs.map(\.id) + own.ids + ids.later.filter { own[ids.told(of: $0)] != nil }
     let found = try Abbreviation.resolve(text, among: Set(known).map(\.description).sorted(), kind: "job")
     guard let given = Digest(hex: found) else { throw ControlError.unknown("job", text) }
     return ids.current(of: given)

@@ -21,7 +21,7 @@ final class RunningNode: Sendable {
   private static let datagramCheckSeconds = 5.0
   private static let blobCheckSeconds = 30.0
   /// Twice as long as the core keeps its transactions valid, for clocks that differ.
-  private static let transactionValidity = Microseconds.seconds(1_200)
+  private static let transactionValidityMilliseconds: UInt64 = 1_200_000
 
   let id: NodeID
   let genesis: Genesis
@@ -207,26 +207,28 @@ final class RunningNode: Sendable {
     }
   }
 
-  /// Ends the pins of jobs that have ended, also while the daemon was down.
+  /// Ends the pins of jobs that have ended, also while the daemon was down, and gives those of jobs that were signed anew the
+  /// new id. Who is killed in the half minute before that has pins of the old one, which go once it is out of date.
   private func releaseBlobs() async {
+    let wall = UInt64(clamping: WallTimeSource.now().microsecondsSinceEpoch / 1_000)
+    // What was on its way before this start of the daemon may come into a block until then.
+    let lastExpiry =
+      max(wall, await driver.read { core, _ in core.finalState.ledgerTimeMilliseconds })
+      + RunningNode.transactionValidityMilliseconds
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(RunningNode.blobCheckSeconds))
-      // After a restart nobody knows which ids a job had before.
-      let ids = shell.successors.snapshot
-      for job in keeper.jobs where ids.current(of: job) != job { keeper.hand(from: job, to: ids.current(of: job)) }
+      // Ahead of the core, which knows of each job before its blobs are pinned.
       let holders = keeper.jobs
       guard !holders.isEmpty else { continue }
-      let isEarly = MonotonicClock.now() - startedAt < RunningNode.transactionValidity
-      let ended = await driver.read { [shell] core, _ in
-        let (state, underWay, ids) = (core.finalState, core.underWay, shell.successors.snapshot)
-        return holders.filter { holder in
-          let id = ids.current(of: holder)
-          if let record = state.job(id) { return record.state.isTerminal }
-          // In no final block: on its way, maybe from before this start of the daemon.
-          return !underWay.contains(id) && !isEarly
-        }
+      let (state, underWay, ids) = await driver.read { [shell] core, _ in
+        (core.finalState, core.underWay, shell.successors.snapshot)
       }
-      keeper.release(jobs: ended)
+      for job in holders where ids.current(of: job) != job { keeper.hand(from: job, to: ids.current(of: job)) }
+      keeper.release(
+        jobs: holders.map { ids.current(of: $0) }.filter { job in
+          if let record = state.job(job) { return record.state.isTerminal }
+          return !underWay.contains(job) && state.ledgerTimeMilliseconds >= lastExpiry
+        })
     }
   }
 

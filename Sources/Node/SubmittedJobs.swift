@@ -14,6 +14,4 @@ final class SubmittedJobs: Sendable {
   subscript(id: Digest) -> SubmittedJob? { jobs.withLock { $0[id] } }
 
   var ids: [Digest] { jobs.withLock { $0.entries.map(\.key) } }
-
-  var all: [(id: Digest, value: SubmittedJob)] { jobs.withLock { $0.entries.map { ($0.key, $0.value) } } }
 }

@@ -22,6 +22,9 @@ final class Successors: Sendable {
     /// The id that holds now: the same, unless that was signed anew.
     func current(of id: Digest) -> Digest { latest[told(of: id)] ?? id }
 
+    /// All ids that came after the first.
+    var later: [Digest] { first.entries.map(\.key) }
+
     /// The id that was told to who asked for it.
     func told(of id: Digest) -> Digest { first[id] ?? id }
   }

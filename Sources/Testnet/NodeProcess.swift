@@ -71,15 +71,15 @@ struct NodeProcess: Sendable {
     return poll(&entry, 1, Int32(seconds * 1_000)) > 0
   }
 
-  /// The start time of a process in clock ticks since boot, from /proc; nil when there is no such process or all of it has
-  /// ended and waits to be fetched. The first thread of one that was killed may be a zombie while others hold its locks.
+  /// The start time of a process in clock ticks since boot, from /proc; nil when there is no such process or it is a
+  /// zombie, of which other threads may still be ending: a daemon waits for the lock that they hold.
   static func startTime(of id: pid_t) -> String? {
     guard let stat = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
       let end = stat.lastIndex(of: ")")
     else { return nil }
-    // Behind the name, which may hold anything: the state is field 3, the number of threads 20, the start time 22.
+    // Behind the name, which may hold anything: the state is field 3, the start time field 22.
     let fields = stat[stat.index(after: end)...].split(separator: " ")
-    guard fields.count > 19, fields[0] != "Z" || (Int(fields[17]) ?? 0) > 1 else { return nil }
+    guard fields.count > 19, fields[0] != "Z" else { return nil }
     return String(fields[19])
   }
 }

@@ -11,7 +11,7 @@ extension Acceptance {
         let ids = try net.ids()
         let share = net.processorShare()
         let options = ["--cpu-milli", "150", "--memory", "32MiB"]
-        let words = ["job", "submit"] + options + ["--", "sh", "-c", "sleep 12; echo done"]
+        let words = ["job", "submit"] + options + ["--", "sh", "-c", "sleep 20; echo done"]
         // All at once, so that none has ended before the last is submitted.
         let commands = try (0..<8).map { _ in try ChildProcess(net.words(1, words, subcommands: 2)) }
         let submitted = try commands.map { command in
@@ -36,6 +36,7 @@ extension Acceptance {
         let hit = try net.jobs(1).filter { job in
           job.leases.contains { $0.provider == victimID } && !job.hasEnded && !done.contains(job.id)
         }.map(\.id)
+        try #require(!hit.isEmpty, "the killed node had jobs that had not ended")
         measured("jobs on the killed node", "\(hit.count) of \(submitted.count)")
 
         for node in net.nodes where node != victim {

@@ -170,7 +170,7 @@ extension Acceptance {
         }
         // What a start leaves to do, no answer tells of: the last dials, tables of members. On a busy host it takes longer.
         usleep(5_000_000)
-        try eventually(within: 120, every: 0, "ten seconds in which every node takes under 1 % of a core") {
+        try eventually(within: 25, every: 0, "ten seconds in which every node takes under 1 % of a core") {
           let before = try net.nodes.map { try processorSeconds(of: try net.pid(of: $0)) }
           let started = ContinuousClock.now
           usleep(10_000_000)

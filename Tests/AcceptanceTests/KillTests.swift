@@ -41,7 +41,7 @@ extension Acceptance {
     struct Submitted {
       var id: String
       var node: Int
-      var at: ContinuousClock.Instant
+      var round: Int
     }
 
     @Test("100 rounds of kill -9 of random nodes of seven: one chain, no vote contradicts another, every job ends")
@@ -60,7 +60,7 @@ extension Acceptance {
         }
         var votes = JournalVotes()
         var submitted: [Submitted] = []
-        var kills: [(node: Int, at: ContinuousClock.Instant)] = []
+        var kills: [(node: Int, round: Int)] = []
         var transfers = 0
         let began = ContinuousClock.now
         for round in 1...Kills.rounds {
@@ -70,7 +70,7 @@ extension Acceptance {
           let victims = dice.victims()
           try net.crashAndWait(victims)
           for victim in victims {
-            kills.append((victim, .now))
+            kills.append((victim, round))
             // What was durable when it died: what it says later must not contradict it.
             votes.read(directory: net.journal(of: victim))
           }
@@ -135,7 +135,7 @@ extension Acceptance {
         let node = (first + step - 1) % Kills.nodes + 1
         guard let answer = connections[node]?.ask("POST", "/v1/jobs", job, seconds: 2) else { continue }
         guard answer.status == 201, let id = try? JSONDecoder().decode(ID.self, from: Data(answer.body)) else { break }
-        submitted.append(Submitted(id: id.id, node: node, at: .now))
+        submitted.append(Submitted(id: id.id, node: node, round: round))
         break
       }
       for _ in 0..<3 {
@@ -149,7 +149,7 @@ extension Acceptance {
 
     /// Every job that came into the ledger ends. One that did not was known to nobody but a node that was killed.
     private func jobsEnd(
-      _ net: LocalTestnet, _ submitted: [Submitted], _ kills: [(node: Int, at: ContinuousClock.Instant)]
+      _ net: LocalTestnet, _ submitted: [Submitted], _ kills: [(node: Int, round: Int)]
     ) throws {
       // Who submitted a job and lived since may have had to sign it anew, which gives it another id: only that node knows
       // it by the id that it told.
@@ -168,15 +168,18 @@ extension Acceptance {
       var lost = 0
       for job in submitted where found[job.id] == nil {
         lost += 1
+        // Two rounds take longer than a job to reach the others.
         #expect(
-          kills.contains { $0.node == job.node && $0.at > job.at },
-          "the job \(job.id) of node \(job.node) is nowhere, and the node lived")
+          kills.contains { $0.node == job.node && (job.round...job.round + 2).contains($0.round) },
+          "the job \(job.id) of node \(job.node) is nowhere, and the node lived for two rounds")
       }
+      let ledger = Set(try net.jobs(2).map(\.id))
+      for job in found.values { #expect(ledger.contains(job.id), "no block holds \(job)") }
       let states = Dictionary(grouping: jobs, by: \.state).mapValues(\.count)
       measured("jobs", "\(states), \(lost) died with their node before a block held them")
       #expect(jobs.count >= submitted.count - lost && jobs.contains { $0.state == "settled" })
-      // A quarter of all jobs have their node killed in their round, as a rule after the job was spread.
-      #expect(lost * 2 <= submitted.count, "most jobs reach the ledger")
+      // Three in ten jobs have their node killed in their round, as a rule after the job was spread.
+      #expect(lost * 5 <= submitted.count * 2, "most jobs reach the ledger")
     }
 
     /// The same block at each height, on every node.

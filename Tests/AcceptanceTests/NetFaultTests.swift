@@ -24,6 +24,7 @@ extension Acceptance {
     @Test("a node that sends and hears nothing goes down alone, and is back once it hears") func deaf() throws {
       try NetLab.inShared { lab in
         let others = lab.numbers.filter { $0 != 5 }
+        let share = lab.net.processorShare()
         try lab.tell("deaf", "5")
         let down = try eventually(within: NetLab.patience, every: 250, "5 is down at all") {
           let states = try lab.states(of: lab.numbers, at: others)
@@ -31,13 +32,13 @@ extension Acceptance {
           guard wrong.isEmpty else { throw Trouble("others went down: \(wrong)") }
           return states.allSatisfy { $0.of != 5 || $0.state == "down" }
         }
-        measured("a deaf node is down at all the others after", text(down))
+        expect("a deaf node is down at all the others", took: down, below: 40, share: share.value)
         // It hears of nobody and says so to all, who don't believe it.
         let seen = try lab.watch(seconds: 10, of: others, at: others)
         #expect(seen == [])
         try lab.chainGoesOn(at: [1], everywhere: others)
         try lab.tell("heal")
-        measured("back at all after hearing again", text(try lab.together()))
+        expect("back at all after hearing again", took: try lab.together(), below: 30, share: share.value)
       }
     }
 
@@ -45,6 +46,7 @@ extension Acceptance {
       try NetLab.inShared { lab in
         let old = lab.hosts[8].addresses[0]
         let others = lab.numbers.filter { $0 != 9 }
+        let share = lab.net.processorShare()
         for address in [old.dropLast() + "209", old] {
           try lab.tell("address", "9", address)
           var lost: [Int: ContinuousClock.Instant] = [:]
@@ -64,8 +66,8 @@ extension Acceptance {
             }
             return isKnown
           }
-          measured("known to all by the new address after", text(seconds))
-          measured("held for down, at the longest", text(longest))
+          expect("known to all by the new address", took: seconds, below: 30, share: share.value)
+          expect("held for down, at the longest", took: longest, below: 15, share: share.value)
         }
         try lab.chainGoesOn(at: [9], everywhere: lab.numbers)
       }
@@ -75,15 +77,18 @@ extension Acceptance {
       try NetLab.inShared { lab in
         let others = lab.numbers.filter { $0 != 8 }
         // Whatever else goes on here makes one or the other slower, and a host that holds up others does so each time.
-        try eventually(within: NetLab.patience, every: 0, "transfers take no longer beside a slow line") {
+        var (quickest, tries, isAsBefore) = (Double.infinity, 0, false)
+        while !isAsBefore, tries < 5 {
+          tries += 1
           try lab.tell("clear")
-          let before = try lab.finality(at: 5)
+          quickest = min(quickest, try lab.finality(at: 5))
           try lab.tell("rate", "64kbit", "--host", "8")
           let during = try lab.finality(at: 5)
           measured(
-            "final without and with a host on 64 kbit/s", "\(text(before)), \(text(during))", bound: "2 x + 0.1 s")
-          return during < 2 * before + 0.1
+            "final without and with a host on 64 kbit/s", "\(text(quickest)), \(text(during))", bound: "2 x + 0.2 s")
+          isAsBefore = during < 2 * quickest + 0.2
         }
+        #expect(isAsBefore, "transfers took longer beside a slow line in each of \(tries) tries")
         let seen = try lab.watch(seconds: 8, of: others, at: others) {
           for host in [1, 6, 12] { try lab.transfer(host) }
         }

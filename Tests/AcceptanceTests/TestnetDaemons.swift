@@ -64,6 +64,8 @@ struct Trickle {
   /// When each was sent that came into a block, by that block's height, in the order of both.
   private(set) var sent: [(block: UInt64, at: Date)] = []
   private var turn = 0
+  /// Since when one waits that the node gave up to wait for: the next cannot be final before it.
+  private var waitingSince: Date?
 
   init(_ net: LocalTestnet, nodes: [Int], target: String) {
     connections = nodes.map { net.connection(to: $0) }
@@ -78,10 +80,13 @@ struct Trickle {
     // Who does not answer is not asked again at once.
     turn += 1
     let body = #"{"to": "\#(target)", "amountMicrocredits": 1}"#
-    let time = Date()
-    guard let answer = connection.ask("POST", "/v1/transfers", body), answer.status == 201,
-      let block = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body)).inBlock
-    else { return nil }
+    let time = waitingSince ?? Date()
+    guard let answer = connection.ask("POST", "/v1/transfers", body), answer.status == 201 else { return nil }
+    guard let block = try? JSONDecoder().decode(Transfer.self, from: Data(answer.body)).inBlock else {
+      waitingSince = time
+      return nil
+    }
+    waitingSince = nil
     sent.append((block, time))
     return block
   }

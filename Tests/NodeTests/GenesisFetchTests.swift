@@ -99,7 +99,7 @@ private func genesis(accounts: UInt32) throws -> Genesis {
     }
   }
 
-  /// Fetches until the outcome is the one that is wanted, a few times at most: a link is made within five seconds or not at
+  /// Fetches until the outcome is the one that is wanted, a few times at most while nobody answers: a link is made within five seconds or not at
   /// all, and a busy machine may need another try.
   private func fetch(
     _ invite: Invite, until isWanted: (Result<Genesis, any Error>) -> Bool
@@ -111,6 +111,8 @@ private func genesis(accounts: UInt32) throws -> Genesis {
         outcome = .failure(error)
       }
       tries += 1
+      // Nothing but lateness is tried again.
+      guard case .failure(let error) = outcome, (error as? JoinError)?.code == .nobodyAnswers else { break }
     } while !isWanted(outcome) && tries < 5
     return outcome
   }

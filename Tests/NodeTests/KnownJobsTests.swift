@@ -26,18 +26,18 @@ import Wire
     try lone.run(toHeight: 1)
     lone.step(.submit(.submitJob(terms), request: 1_000))
     let id = try #require(lone.core.underWay.members.last)
-    let told = Digest(hashing: [9])
+    let (told, between) = (Digest(hashing: [9]), Digest(hashing: [8]))
     let (successors, own) = (Successors(), SubmittedJobs())
-    successors.note(told, as: id)
+    successors.note(told, as: between)
+    successors.note(between, as: id)
     own.add(told, job("sleep"))
     for isFinal in [false, true] {
       if isFinal { try lone.run(toHeight: 4) }
       #expect((lone.core.finalState.job(id) != nil) == isFinal)
       let known = KnownJobs(lone.core, ids: successors.snapshot, own: own)
-      for text in ["\(told)", "\(id)", String("\(told)".prefix(12)), String("\(id)".prefix(12))] {
-        #expect(try known.resolve(text) == id)
-      }
-      for each in [told, id] {
+      for each in [told, between, id] {
+        #expect(try known.resolve("\(each)") == id)
+        #expect(try known.resolve(String("\(each)".prefix(12))) == id)
         let answer = try #require(known.answer(each))
         #expect(answer.id == "\(id)" && answer.state == .pending && answer.command == ["sleep"])
         #expect((known.record(each) != nil) == isFinal)
