@@ -157,7 +157,8 @@ def measure(hosts, switch, rounds, idle_seconds, loss_seconds):
     """The figures of one of them."""
     numbers = list(range(1, HOSTS + 1))
     together(hosts, numbers)
-    time.sleep(30)
+    # What a node needs to join, it gives back after a minute.
+    time.sleep(75)
     figures = {}
     before, started = sent_bytes(switch), time.monotonic()
     time.sleep(idle_seconds)

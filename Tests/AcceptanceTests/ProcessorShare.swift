@@ -53,7 +53,7 @@ func expect(
   _ what: String, took seconds: Double, below bound: Double, share: Double,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
-  measured(what, text(seconds), bound: "\(bound) s; \(Int(share * 100)) % of the processor time asked for")
+  measured(what, text(seconds), bound: "\(text(bound)); \(Int(share * 100)) % of the processor time asked for")
   #expect(seconds * share < bound, "\(what)", sourceLocation: sourceLocation)
 }
 
