@@ -80,7 +80,7 @@ def program(name):
     """A program of Benchmarks, built in release."""
     path = f"{REPOSITORY}/.build-bench/release/{name}"
     if not os.access(path, os.X_OK):
-        sys.exit(f"there is no {path}: scripts/bench-build makes it")
+        sys.exit(f"there is no {path}: `make bench-network` and `make bench-consensus` make it")
     return path
 
 
