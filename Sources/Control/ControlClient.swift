@@ -106,7 +106,7 @@ package struct ControlClient: Sendable {
 
   /// `GET /v1/account`, or `GET /v1/accounts/{id}`
   package func account(id: String? = nil) async throws -> AccountAnswer {
-    try await get(id.map { "/v1/accounts/\(segment($0))" } ?? "/v1/account")
+    try await get(id.map { "/v1/accounts/\(try segment($0))" } ?? "/v1/account")
   }
   /// `POST /v1/transfers`
   package func transfer(_ request: TransferRequest) async throws -> TransactionAnswer {
@@ -158,7 +158,11 @@ package struct ControlClient: Sendable {
 
   // MARK: below
 
-  private func segment(_ text: String) -> String { PercentCoding.encode(text) }
+  /// A name in a path: an empty one would be another route.
+  private func segment(_ text: String) throws -> String {
+    guard !text.isEmpty else { throw ControlError.invalid("the id is empty") }
+    return PercentCoding.encode(text)
+  }
 
   private func get<Answer: Decodable & Sendable>(_ path: String) async throws -> Answer {
     try await decode(.GET, path, .none)

@@ -14,7 +14,8 @@ package final class DataDirectory: Sendable {
   /// A daemon that was killed holds its lock until the last of its threads has ended, which is after it is gone from
   /// the list of processes. So one that holds it now is given 2 s, as 100 pauses of 20 ms, to be one that is ending.
   ///
-  /// - Parameter pause: what is done between two looks at the lock.
+  /// - Parameter pause: what is done between two looks at the lock. It may block the thread: this comes before all else that a
+  ///   daemon or a command does, and the kernel tells nobody when a lock is free but who waits for it without a limit.
   package init(path: String, pause: () -> Void = { usleep(20_000) }) throws(NodeError) {
     self.path = path
     do {

@@ -91,7 +91,8 @@ extension Acceptance {
     {
       try LocalTestnet.with { net in
         try net.crashAndWait(3, 4)
-        // A block that had its votes when they died may still become final, at one node sooner than at the other.
+        // A block that had its votes when they died may still become final, at one node sooner than at the other: until
+        // both stand still for two seconds, many times what a vote takes.
         var before: UInt64 = 0
         try eventually(within: 90, every: 0, "what had its votes is final") {
           before = try net.chain(1).height

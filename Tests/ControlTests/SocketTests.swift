@@ -32,6 +32,12 @@ import Testing
     try #require(bound == 0)
   }
 
+  @Test func anEmptyIdIsNoOtherRoute() async {
+    let client = ControlClient(socketPath: "/nonexistent/control.sock")
+    let error = await #expect(throws: ControlError.self) { _ = try await client.job(id: "") }
+    #expect(error?.code == "requestInvalid")
+  }
+
   @Test func modesOfDirectoryAndSocket() async throws {
     try await withServer(PaperNode()) { (_, _, path) async throws in
       let directory = String(path.dropLast("/control.sock".count))

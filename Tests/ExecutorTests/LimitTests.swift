@@ -156,6 +156,7 @@ struct LimitTests {
     #expect(inodes.record.reason == .diskLimit)
   }
 
+  // Who sleeps for 600 s here never ends by itself: a limit does it, long before, or the test fails by what was noted.
   @Test func withoutCgroups() async throws {
     let bench = try Workbench(layout: CgroupLayout.none)
     #expect(bench.supervisor.isolation.limits == .rlimit)
